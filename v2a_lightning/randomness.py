@@ -1,0 +1,42 @@
+"""Random numbers that belong to a clip, not to the batch or the process it happens to be in."""
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator]
+
+
+def clip_seed(seed: int, clip_id: str, sample: int = 0) -> int:
+    """A 63-bit seed from a run's seed, a clip and a sample's number: the same on every machine and in every process."""
+    digest = hashlib.sha256(f"{seed}/{clip_id}/{sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generators(seeds: Sequence[int]) -> list[torch.Generator]:
+    """One CPU generator per seed. CPU generators, since CUDA's give other numbers for the same seed."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def randn(
+    shape: Sequence[int],
+    generator: Generators,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Standard normal numbers of `shape` (B, ...).
+
+    With one generator, the batch is drawn from it in one go. With a sequence of B generators, row i is drawn from
+    generator i alone, so that a clip's noise does not depend on its neighbours.
+
+    Raises:
+        ValueError: when a sequence of generators does not have one entry per row.
+    """
+    if isinstance(generator, torch.Generator):
+        return torch.randn(tuple(shape), generator=generator, device=generator.device).to(device, dtype)
+    if len(generator) != shape[0]:
+        raise ValueError(f"{len(generator)} generators for a batch of {shape[0]} rows; give one per row")
+    rows = [torch.randn(tuple(shape[1:]), generator=one, device=one.device) for one in generator]
+    return torch.stack(rows).to(device, dtype) if rows else torch.empty(tuple(shape), device=device, dtype=dtype)

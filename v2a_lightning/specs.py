@@ -1,0 +1,57 @@
+"""Lengths and rates, decided in one place each. Everything derived from them is a property here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """Which frames of a clip are looked at.
+
+    Args:
+        frames_per_second: how densely the clip is sampled.
+        duration: seconds of the clip that are looked at.
+    """
+
+    frames_per_second: float = 1.0
+    duration: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.frames_per_second <= 0 or self.duration <= 0:
+            raise ValueError(f"frames_per_second and duration are positive, not {self}")
+
+    @property
+    def count(self) -> int:
+        """Number of frames, at least one."""
+        return max(1, int(self.frames_per_second * self.duration + 1e-6))
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Seconds from the clip's start: the middle of each of `count` equal parts."""
+        return tuple((index + 0.5) * self.duration / self.count for index in range(self.count))
+
+    @property
+    def key(self) -> str:
+        """Stands for this spec in an embedding store."""
+        return f"frames-{self.frames_per_second:g}fps-{self.duration:g}s"
+
+
+@dataclass(frozen=True)
+class AudioSpec:
+    """Which sound of a clip is listened to: mono, `sample_rate` Hz, the first `duration` seconds."""
+
+    sample_rate: int = 16_000
+    duration: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.sample_rate <= 0 or self.duration <= 0:
+            raise ValueError(f"sample_rate and duration are positive, not {self}")
+
+    @property
+    def samples(self) -> int:
+        """Number of samples of a wave."""
+        return round(self.sample_rate * self.duration)
+
+    @property
+    def key(self) -> str:
+        """Stands for this spec in an embedding store."""
+        return f"audio-{self.sample_rate}hz-{self.duration:g}s"
