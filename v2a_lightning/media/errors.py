@@ -1,0 +1,30 @@
+"""Why a file could not be used: one reason from a closed list, so that reasons can be counted."""
+
+from pathlib import Path
+from typing import Literal
+
+from v2a_lightning.errors import RunFailure
+
+Reason = Literal[
+    "missing", "no_video", "no_audio", "silent", "still", "short", "undecodable", "timeout", "duplicate"
+]
+
+
+class MediaError(RunFailure):
+    """A media file cannot be used.
+
+    Args:
+        path: the file.
+        reason: one of `Reason`.
+        detail: what was found, in a few words.
+    """
+
+    def __init__(self, path: Path | str, reason: Reason, detail: str = "") -> None:
+        self.path = Path(path)
+        self.reason: Reason = reason
+        self.detail = detail
+        super().__init__(f"{path}: {reason}{f' ({detail})' if detail else ''}")
+
+    def __reduce__(self) -> tuple[type["MediaError"], tuple[Path, Reason, str]]:
+        """Carry path, reason and detail through a process boundary."""
+        return type(self), (self.path, self.reason, self.detail)
