@@ -1,0 +1,49 @@
+# Everything a person runs. `make quickstart` is the way in; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+MAIN = $(RUN) -m v2a_lightning
+# How many seeds a study runs, and further options of it, e.g. `make ablation-mapper SEEDS=2`.
+SEEDS ?= 5
+ARGS ?=
+
+STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedule ablation-steps domain-gap \
+          interpolation direct-baseline generalization failure-cases table1
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart test test-full lint miniature clean $(STUDIES)
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
+	@printf '  %-22s %s\n' $(foreach study,$(STUDIES),$(study) "a study of the paper; see experiments/README.md")
+
+# Made again when what it installs changes.
+$(VENV)/.installed: pyproject.toml .ci/constraints.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[test]'
+	touch $@
+
+install: $(VENV)/.installed ## make .venv and install the tested set of packages
+
+quickstart: install ## train, hear and score a mapper on the miniature world
+	$(MAIN) fit --config experiments/quickstart.yaml $(ARGS)
+
+test: install ## the tests
+	$(RUN) -m pytest $(ARGS)
+
+test-full: install ## the tests with full-size models too: many minutes, up to 20 GB of memory
+	$(RUN) -m pytest -m 'full or not full' --timeout 3600 $(ARGS)
+
+lint: install ## ruff, and mypy on the library
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+miniature: install ## train the miniature's small foundation models again
+	$(MAIN) miniature train $(ARGS)
+
+$(STUDIES): install
+	$(MAIN) experiment $@ --seeds $(SEEDS) $(ARGS)
+
+clean: ## remove what running the project made, but not .venv
+	rm -rf runs data .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,187 @@
+"""`fit`, `validate`, `test` and `predict`: LightningCLI with one folder per run and one line per mistake."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
+
+from v2a_lightning.cli import PROGRAM, one_line
+from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write
+from v2a_lightning.loggers import loggers_for
+from v2a_lightning.runs import CONFIG_FILE, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
+
+# Where a checkpoint keeps the YAML of the run that wrote it, so that `generate` needs nothing but the checkpoint.
+CONFIG_KEY = "v2a_config"
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Run one of Lightning's commands by config.
+
+    Raises:
+        UsageError: when the config is wrong.
+    """
+    try:
+        cli = MapperCLI(command, arguments)
+    except (ArgumentError, OmegaConfBaseException) as error:
+        raise UsageError(f"{one_line(error)}; `{PROGRAM} {command} --help` lists the keys") from error
+    try:
+        # A Lightning checkpoint holds the states of callbacks and loops, which are more than tensors.
+        options = {"ckpt_path": cli.checkpoint, "weights_only": False}
+        if command == "predict":
+            options["return_predictions"] = False
+        getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
+    finally:
+        _finish_wandb()
+    return 0
+
+
+class MapperCLI(LightningCLI):
+    """The objects a config names, ready to run: `trainer`, `model`, `datamodule` and `checkpoint`."""
+
+    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+        self.command = command
+        self.checkpoint: str | None = None
+        super().__init__(
+            model_class=LightningModule,
+            datamodule_class=LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            run=False,
+            args=list(arguments),
+            parser_kwargs={
+                "prog": f"{PROGRAM} {command}",
+                "description": "Every key of the YAML is an option, and an option wins over the YAML.",
+                "exit_on_error": False,
+                "parser_mode": "omegaconf+",
+            },
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run's own keys."""
+        parser.add_class_arguments(RunSettings, "run")
+        parser.add_argument(
+            "--ckpt_path", type=str | None, default=None,
+            help='A checkpoint, or "last" or "best" for the newest of the experiment (of the run, with --run.name).',
+        )  # fmt: skip
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; the base would warn about the words after the command."""
+        self.config = parser.parse_args(args)
+
+    def instantiate_classes(self) -> None:
+        """Build everything the config names.
+
+        Raises:
+            UsageError: when a class refuses its arguments.
+        """
+        try:
+            super().instantiate_classes()
+        except (TypeError, ValueError, OSError, MisconfigurationException) as error:
+            raise UsageError(f"the config cannot be built: {one_line(error)}") from error
+        if self.checkpoint:
+            refuse_other_shapes(Path(self.checkpoint), self.model)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer with the run's folder, loggers and saved config.
+
+        `--ckpt_path last` goes on in the folder of the run that wrote the checkpoint; anything else begins a new one.
+        """
+        settings: RunSettings = self.config_init["run"]
+        self.checkpoint = self._checkpoint(settings)
+        trainer_config = dict(self.config_init["trainer"])
+        callbacks: list[Callback] = []
+        if not trainer_config["fast_dev_run"]:
+            folder = self._folder(settings)
+            callbacks = [SaveConfig(self._config_text(), folder)]
+            trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
+        return self._instantiate_trainer(trainer_config, callbacks)
+
+    def _checkpoint(self, settings: RunSettings) -> str | None:
+        wanted = self.config_init["ckpt_path"]
+        if wanted not in ("last", "best"):
+            if wanted and not Path(wanted).is_file():
+                raise UsageError(f"--ckpt_path {wanted}: there is no such file")
+            return wanted
+        found = find_checkpoint(settings, wanted)
+        if found is None and not (self._continues and settings.name):
+            raise UsageError(f"--ckpt_path {wanted}: no run under {settings.folder} has written one")
+        return str(found) if found else None
+
+    @property
+    def _continues(self) -> bool:
+        return self.command == "fit" and self.config_init["ckpt_path"] == "last"
+
+    def _folder(self, settings: RunSettings) -> Path:
+        if self._continues:
+            return run_of(Path(self.checkpoint)) if self.checkpoint else settings.folder / str(settings.name)
+        suffix = "" if self.command == "fit" else f"-{self.command}"
+        folder = settings.folder / (settings.name or new_run_name() + suffix)
+        # Only one process makes the folder; the others learn its name from it when they have met.
+        return claim_folder(folder) if rank_zero_only.rank == 0 else folder
+
+    def _loggers(self, settings: RunSettings, folder: Path, configured: Any) -> list[Any]:
+        if configured is False:
+            return loggers_for(RunSettings(wandb="disabled"), folder)[:1]
+        further = [] if configured in (None, True) else configured if isinstance(configured, list) else [configured]
+        return [*loggers_for(settings, folder), *further]
+
+    def _config_text(self) -> str:
+        return str(self.parser.dump(self.config, skip_none=False, skip_link_targets=False))
+
+
+class SaveConfig(Callback):
+    """Puts the whole resolved config into the run's folder, into every checkpoint and into Weights & Biases."""
+
+    def __init__(self, config: str, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write config.yaml before anything else is written."""
+        if not trainer.is_global_zero:
+            return
+        with atomic_write(self.folder / CONFIG_FILE) as temporary:
+            temporary.write_text(self.config)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(yaml.safe_load(self.config), allow_val_change=True)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the config with the weights."""
+        checkpoint[CONFIG_KEY] = self.config
+
+
+def refuse_other_shapes(path: Path, model: LightningModule) -> None:
+    """Raises UsageError when a checkpoint does not hold the weights of the mapper that the config describes."""
+    stored = torch.load(path, map_location="meta", weights_only=False).get("state_dict")
+    if stored is None:
+        raise UsageError(f"{path} is not a checkpoint of a run: it has no state_dict")
+    expected = model.state_dict()
+    for name in [*expected, *stored]:
+        here = tuple(expected[name].shape) if name in expected else "absent"
+        there = tuple(stored[name].shape) if name in stored else "absent"
+        if here != there:
+            raise UsageError(f"{path} holds another mapper than the config: {name} is {there} there and {here} here")
+
+
+def _finish_wandb() -> None:
+    """End the run, so that a second one in the same process is not written into it."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish(exit_code=int(sys.exc_info()[0] is not None), quiet=True)
+
+

@@ -1,0 +1,70 @@
+"""Run folders: `<root>/<experiment>/<run>/`, one per run, never shared by two."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from v2a_lightning.errors import UsageError
+
+CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.csv"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where a run writes to, and whom it tells.
+
+    Args:
+        root: the folder of all runs.
+        experiment: the name under which comparable runs stand beside one another.
+        name: the run's own folder; the time of its start and four random letters when not given.
+        wandb: "auto" logs to Weights & Biases online when this machine is logged in there, else into an offline run
+            inside the run's folder, and not at all when the package is missing. WANDB_MODE has the last word.
+        project: the project at Weights & Biases.
+    """
+
+    root: str = "runs"
+    experiment: str = "v2a_mapper"
+    name: str | None = None
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str = "v2a-lightning"
+
+    @property
+    def folder(self) -> Path:
+        """The experiment's folder, in which the runs are."""
+        return Path(self.root, self.experiment)
+
+
+def new_run_name() -> str:
+    """A name no other run has, sorted by time: the start in local time and four random hexadecimal digits."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def claim_folder(folder: Path) -> Path:
+    """Make a new run's folder.
+
+    Raises:
+        UsageError: when another run has written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / CONFIG_FILE).exists():
+        raise UsageError(
+            f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name"
+        )
+    return folder
+
+
+def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Path | None:
+    """The newest `last` or `best` checkpoint of the run, or of all runs of the experiment when the run has no name."""
+    pattern = f"{settings.name or '*'}/{CHECKPOINTS}/{which}.ckpt"
+    found = sorted(settings.folder.glob(pattern), key=os.path.getmtime)
+    return found[-1] if found else None
+
+
+def run_of(checkpoint: Path) -> Path:
+    """The folder of the run that wrote a checkpoint."""
+    return checkpoint.parent.parent if checkpoint.parent.name == CHECKPOINTS else checkpoint.parent
