@@ -1,6 +1,34 @@
 """Decoding and writing pictures and sound: the only room that knows FFmpeg."""
 
-from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.audio import is_silent, read_audio, read_wave, resample
+from v2a_lightning.media.clip import ClipRequest, DecodedClip, decode_clip
+from v2a_lightning.media.errors import MediaError, Reason
+from v2a_lightning.media.frames import is_still, read_frames
+from v2a_lightning.media.opening import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_picture
+from v2a_lightning.media.probe import MediaInfo, probe
+from v2a_lightning.media.workers import WorkerPool, prefetch
 from v2a_lightning.media.writing import replace_audio, write_clip, write_wave
 
-__all__ = ["MediaError", "replace_audio", "write_clip", "write_wave"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "ClipRequest",
+    "DecodedClip",
+    "MediaError",
+    "MediaInfo",
+    "Reason",
+    "WorkerPool",
+    "decode_clip",
+    "is_picture",
+    "is_silent",
+    "is_still",
+    "prefetch",
+    "probe",
+    "read_audio",
+    "read_frames",
+    "read_wave",
+    "replace_audio",
+    "resample",
+    "write_clip",
+    "write_wave",
+]

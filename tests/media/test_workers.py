@@ -1,0 +1,85 @@
+"""A file that hangs or crashes its decoder costs itself and nothing else."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
+from v2a_lightning.specs import FrameSpec
+
+
+@dataclass(frozen=True)
+class Chore:
+    path: Path
+    seconds: float = 0.0
+
+
+def do(chore: Chore) -> str:
+    """A file called crash kills its process, one called broken cannot be read, others take their time."""
+    if chore.path.name == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if chore.path.name == "broken":
+        raise MediaError(chore.path, "undecodable", "broken")
+    time.sleep(chore.seconds)
+    return chore.path.name
+
+
+def test_outcomes_come_in_the_order_of_the_requests() -> None:
+    chores = [Chore(Path(str(number)), 0.2 if number % 3 == 0 else 0.0) for number in range(12)]
+    with WorkerPool(do, workers=2, timeout=20) as pool:
+        assert list(pool.map(chores)) == [str(number) for number in range(12)]
+        assert list(pool.map(chores[:2])) == ["0", "1"]
+
+
+def test_a_hanging_file_is_killed_and_the_others_go_on() -> None:
+    chores = [
+        Chore(Path("a")),
+        Chore(Path("slow"), 3600),
+        Chore(Path("crash")),
+        Chore(Path("broken")),
+        Chore(Path("b")),
+    ]
+    begin = time.monotonic()
+    with WorkerPool(do, workers=2, timeout=1.5) as pool:
+        outcomes = list(pool.map(chores))
+    assert time.monotonic() - begin < 60
+    assert (outcomes[0], outcomes[4]) == ("a", "b")
+    failures = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
+    assert [(failure.path.name, failure.reason) for failure in failures] == [
+        ("slow", "timeout"),
+        ("crash", "undecodable"),
+        ("broken", "undecodable"),
+    ]
+
+
+def test_clips_are_decoded_in_children(clip: Path, tmp_path: Path) -> None:
+    requests = [ClipRequest(clip, FrameSpec(4, 2)), ClipRequest(tmp_path / "none.mp4", FrameSpec(4, 2))]
+    with WorkerPool(decode_clip, workers=1, timeout=60) as pool:
+        decoded, failure = pool.map(requests)
+    assert isinstance(decoded, DecodedClip)
+    assert decoded.frames is not None
+    assert decoded.frames.shape == (8, 48, 64, 3)
+    assert isinstance(failure, MediaError)
+    assert failure.reason == "missing"
+
+
+def test_prefetching_works_ahead_and_hands_on_errors() -> None:
+    made = []
+
+    def items() -> "list[int]":
+        for number in range(4):
+            made.append(number)
+            yield number
+        raise ValueError("the end")
+
+    ahead = prefetch(items(), depth=2)
+    assert next(ahead) == 0
+    time.sleep(0.2)
+    assert made == [0, 1, 2]
+    assert [next(ahead), next(ahead), next(ahead)] == [1, 2, 3]
+    with pytest.raises(ValueError, match="the end"):
+        next(ahead)

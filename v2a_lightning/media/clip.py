@@ -1,0 +1,69 @@
+"""A clip as training needs it: its frames and its sound, or the one reason why not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from v2a_lightning.media.audio import MISSING_SHARE, Wave, is_silent, read_audio
+from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.frames import Backend, Frames, is_still, read_frames
+from v2a_lightning.media.opening import is_picture
+from v2a_lightning.specs import AudioSpec, FrameSpec
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """What is wanted of a file. A spec that is None is not decoded.
+
+    Args:
+        path: the file.
+        frames: which frames.
+        audio: which sound.
+        start: seconds from the clip's beginning.
+        keep_still: take clips whose picture never changes.
+        backend: the picture decoder.
+    """
+
+    path: Path
+    frames: FrameSpec | None = None
+    audio: AudioSpec | None = None
+    start: float = 0.0
+    keep_still: bool = True
+    backend: Backend = "pyav"
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """Frames uint8 RGB (T, H, W, 3) and a mono wave float32 (N,); None where it was not asked for."""
+
+    frames: Frames | None
+    wave: Wave | None
+
+
+def decode_clip(request: ClipRequest) -> DecodedClip:
+    """Decode what is asked for, and refuse what cannot teach anything.
+
+    Raises:
+        MediaError: with any reason but timeout and duplicate.
+    """
+    wave = None if request.audio is None else _audible(request)
+    return DecodedClip(None if request.frames is None else _visible(request), wave)
+
+
+def _audible(request: ClipRequest) -> Wave:
+    assert request.audio is not None
+    wave = read_audio(request.path, request.audio, start=request.start)
+    if is_silent(wave):
+        raise MediaError(request.path, "silent", "never above -60 dBFS")
+    return wave
+
+
+def _visible(request: ClipRequest) -> Frames:
+    assert request.frames is not None
+    frames = read_frames(request.path, request.frames, start=request.start, backend=request.backend)
+    if is_picture(request.path):
+        return frames
+    if len(frames) < int(request.frames.count * (1 - MISSING_SHARE)):
+        raise MediaError(request.path, "short", f"{len(frames)} of {request.frames.count} frames")
+    if not request.keep_still and is_still(frames):
+        raise MediaError(request.path, "still", "the picture never changes")
+    return frames
