@@ -1,0 +1,58 @@
+"""The page of a run."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.reports.conftest import CLIPS
+from v2a_lightning.errors import UsageError
+from v2a_lightning.reports.run_page import card_table, latest_evaluation, write_report
+
+
+def test_page_holds_every_clip_inlined(run_folder: Path) -> None:
+    page = write_report(run_folder).read_text()
+    assert all(label in page for label in CLIPS.values())
+    assert page.count("data:audio/flac;base64,") == 6  # true and generated
+    assert page.count("data:image/png;base64,") == 6  # their spectrograms
+    assert page.count("data:image/jpeg;base64,") == 18  # six frames each
+    assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page needs a file beside it"
+    assert "&lt;not a tag&gt; &amp; so on" in page
+
+
+def test_page_tells_the_best_scores(run_folder: Path) -> None:
+    page = write_report(run_folder).read_text()
+    fd = page[page.index('title="Fréchet distance of tagger') :]
+    assert re.search(r'class="value">12.0<.*?epoch 3, from 40.0', fd, re.DOTALL)
+    assert page.count('<svg class="chart"') == 9
+    assert "miniature world" in page
+
+
+def test_fewer_clips_when_asked(run_folder: Path) -> None:
+    assert write_report(run_folder, clips=1).read_text().count("data:audio/flac") == 2
+
+
+def test_a_source_that_has_gone_is_told(run_folder: Path) -> None:
+    shutil.rmtree(run_folder.parents[2] / "media")
+    page = write_report(run_folder).read_text()
+    assert page.count("glide_000010.mp4: missing") == 1
+    assert page.count("data:audio/flac") == 3
+
+
+def test_a_folder_without_metrics_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no metrics\.csv"):
+        write_report(tmp_path)
+
+
+def test_latest_evaluation_is_of_the_last_step(run_folder: Path) -> None:
+    assert latest_evaluation(run_folder)["epoch"] == 3
+    assert latest_evaluation(run_folder / "audio") == {}
+
+
+def test_card_table_parts_what_is_shared_from_what_differs() -> None:
+    first = {"metric": "fd", "extractor": "Cnn14", "sample_rate": 16000, "generation": {"steps": 10}}
+    table = card_table({"fd": first, "fad": first | {"metric": "fad", "extractor": "VGGish"}})
+    assert table.metrics == ["fd", "fad"]
+    assert table.shared == [("sample rate", "16000"), ("generation", "steps 10")]
+    assert table.differing == [("extractor", ["Cnn14", "VGGish"])]

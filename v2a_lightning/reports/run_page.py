@@ -1,0 +1,176 @@
+"""A run's `report.html`: what was seen, what was heard, what was made of it, and how the scores moved."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write
+from v2a_lightning.media import MediaError, read_frames, read_wave, resample
+from v2a_lightning.reports.curves import Better, Series, best_point, line_chart, number, read_metrics
+from v2a_lightning.reports.pictures import Wave, sound_uri, spectrogram_pair, strip_uris
+from v2a_lightning.runs import CONFIG_FILE, METRICS_FILE
+from v2a_lightning.specs import FrameSpec
+
+REPORT_FILE = "report.html"
+EVALUATION_FILE = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric as the page names it."""
+
+    name: str
+    title: str
+    better: Better | None
+    meaning: str
+    beside: str = ""
+
+
+SOUND_MEASURES = (
+    Measure("fd", "FD", "lower", "Fréchet distance of tagger features: how far the generated sounds are from true ones as a set"),
+    Measure("fad", "FAD", "lower", "Fréchet distance of VGGish features"),
+    Measure("kl", "KL", "lower", "divergence of the tagger's classes, clip by clip"),
+    Measure("is", "IS", "higher", "Inception score: sure of each sound, varied over all"),
+    Measure("cs", "CLIP-score", "higher", "cosine of picture and generated sound, times 100"),
+)  # fmt: skip
+EMBEDDING_MEASURES = (
+    Measure("embedding_fd", "Embedding FD", "lower", "Fréchet distance of mapped and true CLAP embeddings"),
+    Measure("cosine", "Cosine", "higher", "to the true embedding, and to an unrelated clip's", "cosine_unrelated"),
+    Measure("recall@1", "Recall@1", "higher", "share of clips whose own sound is the nearest"),
+    Measure("loss", "Validation loss", "lower", "of the objective"),
+)
+
+
+def write_report(run: Path, clips: int = 12) -> Path:
+    """Write `report.html` into a run's folder from what the run wrote there.
+
+    Args:
+        run: the run's folder.
+        clips: how many clips are shown.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UsageError: when the folder holds no metrics.
+    """
+    if not (run / METRICS_FILE).is_file():
+        raise UsageError(f"{run} is not a run's folder: it has no {METRICS_FILE}")
+    series = read_metrics(run / METRICS_FILE)
+    evaluation = latest_evaluation(run)
+    page = _template().render(
+        experiment=run.parent.name,
+        run=run.name,
+        miniature=any(card["label"] == "miniature" for card in evaluation.get("cards", {}).values()),
+        evaluation=evaluation,
+        tiles=_tiles(series),
+        groups=[("Sound", _charts(series, SOUND_MEASURES)), ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES))],
+        clips=[_clip(run, clip, evaluation) for clip in evaluation.get("clips", [])[:clips]],
+        cards=card_table(evaluation.get("cards", {})),
+        config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
+    )
+    with atomic_write(run / REPORT_FILE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return run / REPORT_FILE
+
+
+def latest_evaluation(run: Path) -> dict[str, Any]:
+    """What the newest evaluation of sound wrote down; empty when there was none."""
+    found = [json.loads(path.read_text()) for path in run.glob(f"audio/*/{EVALUATION_FILE}")]
+    return max(found, key=lambda one: (one["step"], one["stage"]), default={})
+
+
+@dataclass(frozen=True)
+class CardTable:
+    """Metric cards side by side: what they share once, and the rest by metric."""
+
+    shared: list[tuple[str, str]]
+    metrics: list[str]
+    differing: list[tuple[str, list[str]]]
+
+
+def card_table(cards: Mapping[str, Mapping[str, Any]]) -> CardTable:
+    """Lay out the cards of one evaluation, keyed by metric."""
+    rows = {key: [_text(card[key]) for card in cards.values()] for key in next(iter(cards.values()), {}) if key != "metric"}
+    shared = [(_words(key), values[0]) for key, values in rows.items() if len(set(values)) == 1 and values[0]]
+    differing = [(_words(key), values) for key, values in rows.items() if len(set(values)) > 1]
+    return CardTable(shared, list(cards), differing)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(one)}" for key, one in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
+    # A sha256 is recognised by its beginning; the whole one is in evaluation.json.
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 and " " not in text else text
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "templates"
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template("run.html")
+
+
+def _tiles(series: Mapping[str, Series]) -> list[dict[str, Any]]:
+    tiles = []
+    for measure in SOUND_MEASURES:
+        one = series.get(f"val/{measure.name}")
+        if one is None or measure.better is None:
+            continue
+        epoch, value = best_point(one, measure.better)
+        tiles.append({
+            "title": measure.title, "better": measure.better, "meaning": measure.meaning,
+            "value": number(value), "epoch": f"{epoch:g}", "first": number(one.points[0][1]),
+        })  # fmt: skip
+    return tiles
+
+
+def _charts(series: Mapping[str, Series], measures: Sequence[Measure]) -> list[dict[str, Any]]:
+    charts = []
+    for measure in measures:
+        shown = [series[name] for name in (f"val/{measure.name}", f"val/{measure.beside}") if name in series]
+        if shown:
+            charts.append({
+                "title": measure.title, "meaning": measure.meaning, "better": measure.better,
+                "names": [one.name for one in shown] if len(shown) > 1 else [],
+                "svg": Markup(line_chart(shown, measure.better)),
+            })  # fmt: skip
+    return charts
+
+
+def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of a clip. A source that has gone since is told on the page, not passed over."""
+    rate, seconds = int(evaluation["sample_rate"]), float(evaluation["seconds"])
+    generated, generated_rate = read_wave(run / clip["wave"])
+    generated = resample(generated, generated_rate, rate)
+    shown: dict[str, Any] = {"clip_id": clip["clip_id"], "label": clip.get("label") or "", "seconds": f"{seconds:g}"}
+    shown |= {"hertz": f"{rate / 2000:g}", "generated": sound_uri(generated, rate), "frames": [], "truth": "", "missing": ""}
+    true_sound = np.zeros(0, np.float32)
+    try:
+        source = Path(clip["source"])
+        shown["frames"] = strip_uris(read_frames(source, FrameSpec(6 / seconds, seconds)))
+        if evaluation["has_audio"]:
+            true_sound = _true_sound(source, rate, seconds)
+            shown["truth"] = sound_uri(true_sound, rate)
+    except MediaError as error:
+        shown["missing"] = str(error)
+    shown["truth_picture"], shown["generated_picture"] = spectrogram_pair(true_sound, generated, rate)
+    return shown
+
+
+def _true_sound(source: Path, rate: int, seconds: float) -> Wave:
+    wave, native = read_wave(source)
+    return resample(wave[: round(seconds * native)], native, rate)
