@@ -1,0 +1,155 @@
+"""The generative objective of the paper: denoising diffusion of the audio embedding, on diffusers' schedules."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.mapper.base import TIME_RANGE, Network, Objective, uniform
+from v2a_lightning.mapper.guidance import ConditionDropout
+from v2a_lightning.randomness import Generators, randn
+
+BetaSchedule = Literal["squaredcos_cap_v2", "linear", "scaled_linear", "sigmoid"]
+PredictionType = Literal["sample", "epsilon", "v_prediction"]
+Sampler = Literal["ddpm", "ddim", "dpm++"]
+
+
+class Diffusion(Objective):
+    """Denoising diffusion with classifier-free guidance.
+
+    The network sees `sqrt(a) * target * sqrt(dim) + sqrt(1 - a) * noise` at a timestep drawn evenly, `a` being the
+    schedule's cumulative product, and predicts the target, the noise or the velocity. The loss is the mean square
+    over elements.
+
+    While sampling, every predicted target is moved into the ball of radius sqrt(dim) that holds all scaled
+    embeddings and their means. A model that predicts the target well never leaves it; it bounds what division by a
+    vanishing signal does to the other two predictions, and what a large guidance scale does to all.
+
+    Args:
+        dim: width of an embedding.
+        timesteps: training timesteps.
+        beta_schedule: diffusers' name of the noise schedule; "squaredcos_cap_v2" is the cosine schedule. The others run
+            from 1e-4 to 0.02 for 1000 timesteps, and as steeply as reaches the same noise for other numbers.
+        prediction_type: what the network predicts: the target, the noise, or the velocity.
+        condition_dropout: share of training samples whose condition is dropped.
+        sampler: diffusers' scheduler for sampling.
+        eta: noise put back at each step of "ddim": 0 is deterministic after the first noise, 1 is as much as "ddpm".
+    """
+
+    def __init__(
+        self,
+        dim: int = 512,
+        timesteps: int = 1000,
+        beta_schedule: BetaSchedule = "squaredcos_cap_v2",
+        prediction_type: PredictionType = "sample",
+        condition_dropout: float = 0.1,
+        sampler: Sampler = "ddim",
+        eta: float = 1.0,
+    ) -> None:
+        super().__init__(dim)
+        self.timesteps = timesteps
+        self.beta_schedule = beta_schedule
+        self.prediction_type = prediction_type
+        self.sampler = sampler
+        self.eta = eta
+        self.conditions = ConditionDropout(dim, condition_dropout)
+
+    @cached_property
+    def schedule(self) -> Any:
+        """The noise schedule that is trained on, as a diffusers DDPMScheduler."""
+        from diffusers import DDPMScheduler
+
+        steepness = 1000 / self.timesteps
+        # Lightning validates in inference mode, and what is made there could not be used in training.
+        with torch.inference_mode(False):
+            return DDPMScheduler(
+                num_train_timesteps=self.timesteps,
+                beta_schedule=self.beta_schedule,
+                beta_start=min(1e-4 * steepness, 0.999),
+                beta_end=min(0.02 * steepness, 0.999),
+                prediction_type=self.prediction_type,
+                clip_sample=False,
+            )
+
+    def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
+        """See `Objective.loss`."""
+        target = target * self.scale
+        t = (uniform(len(target), generator, target.device) * self.timesteps).long()
+        condition = self.conditions(condition, generator)
+        noise = randn(target.shape, generator, target.device, target.dtype)
+        noisy = self.schedule.add_noise(target, noise, t)
+        prediction = network(noisy, self._time(t), condition)
+        return F.mse_loss(prediction.float(), self._aim(target, noise, t), reduction="none").mean(-1)
+
+    @torch.no_grad()
+    def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
+        """See `Objective.sample`."""
+        scheduler, arguments = self._scheduler(steps, generator)
+        times = self._time(scheduler.timesteps.to(condition.device))
+        denoise = self.conditions.denoiser(network, condition, times, guidance)
+        x = randn(condition.shape, generator, condition.device)
+        for step, t in enumerate(scheduler.timesteps):
+            target = self._into_ball(self._target(denoise(x, step).float(), x, t))
+            x = scheduler.step(target, t, x, **arguments).prev_sample
+        return F.normalize(x, dim=-1)
+
+    def _time(self, t: Tensor) -> Tensor:
+        return t * (TIME_RANGE / self.timesteps)
+
+    def _aim(self, target: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        match self.prediction_type:
+            case "sample":
+                return target
+            case "epsilon":
+                return noise
+            case "v_prediction":
+                return self.schedule.get_velocity(target, noise, t)
+
+    def _target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The target a prediction stands for at timestep `t`: the inverse of `_aim`."""
+        kept = self.schedule.alphas_cumprod[t]
+        signal, noise = kept.sqrt().item(), (1 - kept).sqrt().item()
+        match self.prediction_type:
+            case "sample":
+                return prediction
+            case "epsilon":
+                return (x - noise * prediction) / signal
+            case "v_prediction":
+                return signal * x - noise * prediction
+
+    def _into_ball(self, target: Tensor) -> Tensor:
+        return target * (self.scale / target.norm(dim=-1, keepdim=True).clamp(min=self.scale))
+
+    def _scheduler(self, steps: int, generator: Generators) -> tuple[Any, dict[str, Any]]:
+        """A fresh scheduler set to `steps`, and what its `step` wants. It is always handed predicted targets."""
+        from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+
+        if not 1 <= steps <= self.timesteps:
+            raise UsageError(
+                f"sampling_steps is {steps}, and this mapper has {self.timesteps} timesteps: give 1 to that"
+            )
+        common: dict[str, Any] = {
+            "num_train_timesteps": self.timesteps,
+            "trained_betas": self.schedule.betas.numpy(),
+            "prediction_type": "sample",
+            "timestep_spacing": "trailing",
+        }
+        if isinstance(generator, Sequence):
+            generator = list(generator)
+        scheduler: Any
+        arguments: dict[str, Any] = {"generator": generator}
+        match self.sampler:
+            case "ddpm":
+                scheduler = DDPMScheduler(**common, clip_sample=False)
+            case "ddim":
+                scheduler = DDIMScheduler(**common, clip_sample=False)
+                arguments["eta"] = self.eta
+            case "dpm++":
+                # Where the cosine schedule leaves no signal its log ratio is infinite; diffusers names this bound.
+                scheduler = DPMSolverMultistepScheduler(**common, lambda_min_clipped=-5.1)
+        scheduler.set_timesteps(steps)
+        return scheduler, arguments

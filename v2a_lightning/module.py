@@ -1,0 +1,288 @@
+"""V2AMapper: aggregator, network, objective and optimiser as one LightningModule, and nothing else."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.mapper.base import Aggregator, Network, Objective
+from v2a_lightning.mapper.closed_form import ClosedForm
+from v2a_lightning.mapper.gathering import gather_clips
+from v2a_lightning.mapper.learning_rate import WarmupCosine
+from v2a_lightning.mapper.pretrained import load_pretrained, refuse_other_mapper, save_pretrained
+from v2a_lightning.metrics.embeddings import EmbeddingMetrics
+from v2a_lightning.randomness import Generators, clip_seed, generators
+
+Batch = dict[str, Any]
+Outputs = dict[str, Any]
+Scored = tuple[list[str], Tensor, Tensor, Tensor]
+
+
+class V2AMapper(LightningModule):
+    """Maps a clip's CLIP frame embeddings to a CLAP audio embedding.
+
+    Batches are `{"clip_id": list[str], "frames": (B, T, dim), "frame_mask": (B, T) bool, "audio": (B, dim)}`; without
+    "audio" a clip can be mapped, and neither trained on nor scored. Validation and test log, over all clips and exactly
+    under DDP, the loss and how sampled embeddings compare with true ones (`v2a_lightning.metrics.embeddings`).
+
+    What a training step draws follows from (seed, step, process) alone, and what validation draws from (seed, clip). So
+    a resumed run continues exactly, and validation neither changes from epoch to epoch nor disturbs training.
+
+    Args:
+        network: what predicts.
+        objective: noise, loss and sampling.
+        aggregator: one condition from a clip's frames.
+        optimizer: built from the trainable parameters; those with one dimension get no weight decay.
+        lr_scheduler: stepped after every optimiser step. A ReduceLROnPlateau is stepped each epoch on val/loss.
+        inference_aggregator: replaces the aggregator outside training.
+        sampling_steps: how many times the network is asked for one embedding.
+        guidance: scale of classifier-free guidance; 1 is the plain conditional model.
+        seed: of all that is drawn; the one given to `seed_everything` when not given here.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        aggregator: Aggregator,
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(
+            p, lr=1.1e-4, betas=(0.9, 0.99), eps=1e-6, weight_decay=6.02e-2
+        ),
+        lr_scheduler: LRSchedulerCallable | None = None,
+        inference_aggregator: Aggregator | None = None,
+        sampling_steps: int = 50,
+        guidance: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        if inference_aggregator is not None and list(inference_aggregator.parameters()):
+            name = type(inference_aggregator).__name__
+            raise UsageError(f"inference_aggregator: {name} has weights, so it has to be trained as the aggregator")
+        self.network = network
+        self.objective = objective
+        self.aggregator = aggregator
+        self.inference_aggregator = inference_aggregator
+        self.sampling_steps = sampling_steps
+        self.guidance = guidance
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
+        self._make_optimizer = optimizer
+        self._make_lr_scheduler = lr_scheduler
+        self._scored: list[Scored] = []
+        self.save_hyperparameters(self.describe())
+
+    def describe(self) -> dict[str, Any]:
+        """How to make this mapper again, but for its optimiser: plain values, as in a YAML."""
+        parts = {
+            "network": self.network,
+            "objective": self.objective,
+            "aggregator": self.aggregator,
+            "inference_aggregator": self.inference_aggregator,
+        }
+        return {
+            **{name: part.describe() if part is not None else None for name, part in parts.items()},
+            "sampling_steps": self.sampling_steps,
+            "guidance": self.guidance,
+            "seed": self.seed,
+            # Lets `load_from_checkpoint` build the parts from their class paths.
+            "_instantiator": "lightning.pytorch.cli.instantiate_module",
+        }
+
+    @torch.no_grad()
+    def sample(
+        self,
+        frames: Tensor,
+        frame_mask: Tensor | None = None,
+        *,
+        generator: Generators,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """Draw one CLAP embedding for each clip.
+
+        Args:
+            frames: (B, T, dim) frame embeddings, L2-normalised.
+            frame_mask: (B, T), true where a frame is real; all are when not given.
+            generator: one for the batch, or one for each clip; with the latter a clip never depends on its neighbours.
+            steps: instead of `sampling_steps`.
+            guidance: instead of `guidance`.
+
+        Returns:
+            (B, dim) float32, L2-normalised.
+        """
+        if frame_mask is None:
+            frame_mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
+        return self.objective.sample(
+            self.network,
+            self._condition(self.inference_aggregator or self.aggregator, frames, frame_mask, generator),
+            self.sampling_steps if steps is None else steps,
+            self.guidance if guidance is None else guidance,
+            generator,
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of a batch."""
+        seed = clip_seed(self.seed, f"step {self.global_step} batch {batch_idx}", self.global_rank)
+        with _random_stream(seed, self.device) as generator:
+            condition = self._condition(self.aggregator, batch["frames"], batch["frame_mask"], generator)
+            loss = self.objective.loss(self.network, condition, batch["audio"], generator).mean()
+        count = len(batch["clip_id"])
+        self.log("train/loss_step", loss, batch_size=count)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=count, sync_dist=True, prog_bar=True)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log the gradient's norm before clipping, at the steps that are logged."""
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            norms = [parameter.grad.norm() for parameter in self.parameters() if parameter.grad is not None]
+            self.log("train/gradient_norm", torch.stack(norms).norm())
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Outputs:
+        """`{"clip_id", "embedding"}`: one sampled embedding for each clip, for callbacks to make sound of."""
+        return self._evaluate(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Outputs:
+        """As `validation_step`."""
+        return self._evaluate(batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Outputs:
+        """As `validation_step`, without scores."""
+        own = generators([clip_seed(self.seed, clip_id) for clip_id in batch["clip_id"]])
+        embedding = self.sample(batch["frames"], batch["frame_mask"], generator=own)
+        return {"clip_id": batch["clip_id"], "embedding": embedding}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `val/loss` and the embedding-space metrics."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log `test/loss` and the embedding-space metrics."""
+        self._log_scores("test")
+
+    def on_fit_start(self) -> None:
+        """Solve a mapper that has a closed form."""
+        if isinstance(self.network, ClosedForm) and not self.network.solved:
+            self.network.solve(*(table.to(self.device) for table in self._training_pairs()))
+            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, WeightAveraging):
+                    # Its average was copied from the unsolved mapper.
+                    callback.setup(self.trainer, self, "fit")
+
+    def on_train_start(self) -> None:
+        """Tell the schedule how long the run is; asking earlier would start the data before a resumed position."""
+        steps = self.trainer.estimated_stepping_batches
+        for scheduler in (config.scheduler for config in self.trainer.lr_scheduler_configs):
+            if isinstance(scheduler, WarmupCosine) and scheduler.total_steps is None and steps != float("inf"):
+                scheduler.total_steps = int(steps)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, if there is one, the schedule of its learning rate."""
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
+        vectors = [parameter for parameter in trainable if parameter.ndim < 2]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        optimizer = self._make_optimizer([group for group in groups if group["params"]])
+        if self._make_lr_scheduler is None:
+            return optimizer
+        scheduler = self._make_lr_scheduler(optimizer)
+        interval = "epoch" if isinstance(scheduler, ReduceLROnPlateau) else "step"
+        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another mapper.
+
+        Raises:
+            UsageError: naming the first difference.
+        """
+        refuse_other_mapper(self, checkpoint["state_dict"], checkpoint.get("hyper_parameters", {}))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `model.safetensors`, `config.json` and a card, README.md, into a folder."""
+        save_pretrained(self, Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path) -> "V2AMapper":
+        """A mapper ready to sample from: of a checkpoint file, a folder of `save_pretrained`, or a Hugging Face name.
+
+        Raises:
+            UsageError: when there is no mapper there.
+        """
+        return load_pretrained(cls, source)
+
+    def _condition(self, aggregator: Aggregator, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
+        if frames.shape[-1] != self.network.dim:
+            raise UsageError(f"frame embeddings have width {frames.shape[-1]} and the network {self.network.dim}")
+        return aggregator(frames, mask, generator)
+
+    def _evaluate(self, batch: Batch) -> Outputs:
+        outputs = self.predict_step(batch, 0)
+        if "audio" in batch:
+            own = generators([clip_seed(self.seed, f"loss {clip_id}") for clip_id in batch["clip_id"]])
+            aggregator = self.inference_aggregator or self.aggregator
+            condition = self._condition(aggregator, batch["frames"], batch["frame_mask"], own)
+            losses = self.objective.loss(self.network, condition, batch["audio"], own)
+            losses, embeddings, targets = (
+                rows.detach().float().cpu() for rows in (losses, outputs["embedding"], batch["audio"])
+            )
+            self._scored.append((list(batch["clip_id"]), losses, embeddings, targets))
+        return outputs
+
+    def _log_scores(self, stage: str) -> None:
+        scored, self._scored = self._scored, []
+        if self.trainer.sanity_checking:
+            return
+        losses, embeddings, targets = _gather(scored, self.network.dim)
+        if len(losses) == 0:
+            return
+        if len(losses) == 1:
+            raise RunFailure(f"{stage}: embedding metrics need two clips and there is one; give more")
+        metrics = EmbeddingMetrics(self.network.dim, sync_on_compute=False)
+        metrics.update(embeddings, targets)
+        for name, value in {"loss": float(losses.mean()), **metrics.compute()}.items():
+            self.log(f"{stage}/{name}", value, sync_dist=True, prog_bar=name == "cosine")
+
+    def _training_pairs(self) -> tuple[Tensor, Tensor]:
+        """Conditions and targets of the whole training set, (N, dim) each."""
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if datamodule is None:
+            name = type(self.network).__name__
+            raise UsageError(f"{name} is solved from the whole training set: give the Trainer a datamodule")
+        # A loader of its own: the Trainer's is not there yet, and has a position to keep.
+        names: list[str] = []
+        pairs: list[tuple[Tensor, Tensor]] = []
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        for batch in datamodule.train_dataloader():
+            batch = self.trainer.strategy.batch_to_device(batch, self.device)
+            condition = self._condition(self.aggregator, batch["frames"], batch["frame_mask"], generator)
+            names.extend(batch["clip_id"])
+            pairs.append((condition.detach().cpu(), batch["audio"].cpu()))
+        conditions, targets = (torch.cat(column) for column in zip(*pairs, strict=True))
+        return gather_clips(names, conditions, F.normalize(targets, dim=-1))  # type: ignore[return-value]
+
+
+def _gather(scored: list[Scored], dim: int) -> tuple[Tensor, ...]:
+    """Losses (N,), embeddings and targets (N, dim) of all processes; a process may have none."""
+    nothing: Scored = ([], torch.zeros(0), torch.zeros(0, dim), torch.zeros(0, dim))
+    names, losses, embeddings, targets = zip(nothing, *scored, strict=True)
+    clip_ids = [name for batch in names for name in batch]
+    return gather_clips(clip_ids, torch.cat(losses), torch.cat(embeddings), torch.cat(targets))
+
+
+@contextmanager
+def _random_stream(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """A generator of its own for what is drawn, and for dropout a global stream set aside and given back."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield torch.Generator(device).manual_seed(seed)
