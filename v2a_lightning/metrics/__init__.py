@@ -1,1 +1,38 @@
-"""Metrics of generated sound, the extractors they listen with, and the cards their numbers leave with."""
+"""Metrics of generated sound, the extractors they listen with, and the cards their numbers leave with.
+
+`EvaluationSuite` scores sounds from end to end. The torchmetrics classes take features of any extractor. EVALUATION.md
+beside this file says how every number is made, step by step.
+"""
+
+from v2a_lightning.metrics.cards import MetricCard, differing_fields
+from v2a_lightning.metrics.catalogue import CATALOGUE
+from v2a_lightning.metrics.divergence import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler
+from v2a_lightning.metrics.embeddings import EmbeddingMetrics
+from v2a_lightning.metrics.extrapolation import frechet_at_infinity
+from v2a_lightning.metrics.frechet import FrechetDistance, frechet_distance, frechet_distance_from_moments
+from v2a_lightning.metrics.kernel import KernelDistance, kernel_distance, paired_kernel_distance
+from v2a_lightning.metrics.neighbours import neighbourhoods
+from v2a_lightning.metrics.similarity import ClapScore, ClipScore, ClipScoreOfMeanFrame
+from v2a_lightning.metrics.suite import EvaluationSuite
+
+__all__ = [
+    "CATALOGUE",
+    "ClapScore",
+    "ClipScore",
+    "ClipScoreOfMeanFrame",
+    "EmbeddingMetrics",
+    "EvaluationSuite",
+    "FrechetDistance",
+    "InceptionScore",
+    "KernelDistance",
+    "KullbackLeibler",
+    "MetricCard",
+    "SigmoidKullbackLeibler",
+    "differing_fields",
+    "frechet_at_infinity",
+    "frechet_distance",
+    "frechet_distance_from_moments",
+    "kernel_distance",
+    "neighbourhoods",
+    "paired_kernel_distance",
+]

@@ -99,6 +99,11 @@ class Cnn14(Extractor[Cnn14Config]):
         embedding = F.dropout(F.relu(self.fc1(pooled)), 0.5, self.training)
         return TaggerOutput(self.fc_audioset(embedding), embedding)
 
+    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+        """(N,) -> {"logits": (classes,), "embedding": (32 x width,)}."""
+        output = self(wave[None])
+        return {"logits": output.logits[0], "embedding": output.embedding[0]}
+
     @classmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> Cnn14Config:
         """16 kHz or 32 kHz, told by the number of frequencies its mel filters take."""

@@ -52,6 +52,10 @@ class Extractor(nn.Module, ABC, Generic[Config]):
         """The tensors of a published file under this class' names, without those a front end can compute."""
         return dict(tensors)
 
+    @abstractmethod
+    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+        """One sound (N,) at `sample_rate` to its named features, without a batch dimension."""
+
     @property
     def fingerprint(self) -> str:
         """Stands for the weights and the configuration; two extractors with the same one give the same features.

@@ -66,6 +66,10 @@ class VGGish(Extractor[VGGishConfig]):
         embeddings = self.embeddings(pictures.permute(0, 2, 3, 1).flatten(1))
         return embeddings.unflatten(0, examples.shape[:2])
 
+    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+        """(N,) -> {"examples": (examples, embedding)}."""
+        return {"examples": self(wave[None])[0]}
+
     @classmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> VGGishConfig:
         """Widths as the file has them."""

@@ -48,6 +48,10 @@ class Wav2CLIP(Extractor[Wav2CLIPConfig]):
         check_waves(waves, self.minimum_samples, self.kind)
         return self.audio_transform(self.audio_encoder(standardised_log_spectrogram(waves)[:, None]))
 
+    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+        """(N,) -> {"audio": (embedding,)}."""
+        return {"audio": self(wave[None])[0]}
+
     @classmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> Wav2CLIPConfig:
         """Widths as the file has them."""

@@ -1,0 +1,194 @@
+"""Ears: extractors with the recipe that prepares their waves, loaded on first use, their features kept by content."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from v2a_lightning.files import atomic_write
+from v2a_lightning.metrics.extractors import Extractor, load_extractor
+from v2a_lightning.metrics.sounds import Crop, Wave
+
+Features = dict[str, Tensor]
+
+
+class Ear(Protocol):
+    """Whatever turns a sound into named features."""
+
+    name: str
+    label: str
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz at which it hears."""
+        ...
+
+    @property
+    def crop(self) -> str:
+        """Which part of a sound it hears, in words."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of its weights."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its weights and settings."""
+        ...
+
+    def hear(self, wave: Wave, rate: int) -> Features:
+        """(N,) at `rate` to float32 features on the CPU."""
+        ...
+
+
+class ExtractorEar:
+    """Hears through one of this package's extractors, one sound at a time: no sound's features depend on a batch.
+
+    Args:
+        kind: "cnn14", "vggish" or "wav2clip".
+        checkpoint: "miniature", a folder, or the published file.
+        device: where the network runs.
+        crop: which part of a sound is heard.
+    """
+
+    def __init__(self, kind: str, checkpoint: str | Path, device: torch.device | str, crop: Crop) -> None:
+        self.kind, self.checkpoint, self.device, self._crop = kind, str(checkpoint), device, crop
+        self.name = f"{kind}:{Path(self.checkpoint).name}"
+        self.label = "miniature" if self.checkpoint == "miniature" else ""
+
+    @cached_property
+    def extractor(self) -> Extractor[Any]:
+        """The network."""
+        return load_extractor(self.kind, self.checkpoint).to(self.device)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz at which the network hears."""
+        return self.extractor.sample_rate
+
+    @property
+    def crop(self) -> str:
+        """Which part of a sound it hears, in words."""
+        return str(self._crop)
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of its weights file."""
+        return self.extractor.weights_sha256 or ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its weights and configuration."""
+        return self.extractor.fingerprint
+
+    @torch.no_grad()
+    def hear(self, wave: Wave, rate: int) -> Features:
+        """(N,) at `rate` to the extractor's features."""
+        prepared = torch.from_numpy(self._crop.prepare(wave, rate, self.sample_rate)).to(self.device)
+        return {name: feature.float().cpu() for name, feature in self.extractor.hear(prepared).items()}
+
+
+class ClapEar:
+    """Hears through CLAP, by AudioLDM's recipe: {"clap": (512,)}, L2-normalised.
+
+    Args:
+        checkpoint: as `v2a_lightning.foundation.ClapEncoder` takes it.
+        device: where the network runs.
+    """
+
+    crop = "AudioLDM's: centred, peak 0.5, the first seconds of CLAP's window"
+
+    def __init__(self, checkpoint: str, device: torch.device | str) -> None:
+        self.checkpoint, self.device = checkpoint, device
+        self.name = f"clap:{Path(checkpoint).name}"
+        self.label = "miniature" if checkpoint == "miniature" else ""
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The CLAP."""
+        from v2a_lightning.foundation import ClapEncoder
+
+        return ClapEncoder(self.checkpoint).to(self.device).load()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz at which CLAP hears."""
+        return int(self.encoder.sample_rate)
+
+    @property
+    def weights_sha256(self) -> str:
+        """CLAP's fingerprint covers its weights, which may be several files."""
+        return self.fingerprint
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of its weights and settings."""
+        return str(self.encoder.fingerprint)
+
+    def hear(self, wave: Wave, rate: int) -> Features:
+        """(N,) at `rate` to its embedding."""
+        return {"clap": self.encoder.encode_audio(wave[None], rate)[0].float().cpu()}
+
+    def read(self, text: str) -> Tensor:
+        """A text's embedding (512,)."""
+        return self.encoder.encode_text([text])[0].float().cpu()
+
+
+class FeatureCache:
+    """Features by the content of the sound and the ear that heard it; never by a file's name.
+
+    Args:
+        folder: where features are kept for the next time; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.hits, self.misses = 0, 0
+
+    def hear(self, ear: Ear, wave: Wave, rate: int) -> Features:
+        """What `ear.hear` gives, read from the folder where it was heard before."""
+        if self.folder is None:
+            return ear.hear(wave, rate)
+        path = self._path(ear, wave, rate)
+        features = _read(path)
+        if features is None:
+            self.misses += 1
+            features = ear.hear(wave, rate)
+            _write(path, features)
+        else:
+            self.hits += 1
+        return features
+
+    def _path(self, ear: Ear, wave: Wave, rate: int) -> Path:
+        assert self.folder is not None
+        key = hashlib.sha256(f"{ear.fingerprint}/{ear.crop}/{content_sha256(wave, rate)}".encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+
+def content_sha256(wave: Wave, rate: int) -> str:
+    """Stands for a sound's samples and rate."""
+    return hashlib.sha256(f"{rate}/".encode() + np.ascontiguousarray(wave, np.float32).tobytes()).hexdigest()
+
+
+def _read(path: Path) -> Features | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError):
+        # A damaged entry is as good as none: it is written again.
+        return None
+
+
+def _write(path: Path, features: Features) -> None:
+    from safetensors.torch import save_file
+
+    with atomic_write(path) as temporary:
+        save_file({name: feature.contiguous() for name, feature in features.items()}, temporary)
