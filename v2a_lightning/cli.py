@@ -85,7 +85,13 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def overview() -> str:
     """The text of `--help`: every command with its one line."""
-    lines = [f"usage: {PROGRAM} COMMAND [OPTIONS]", "", "From what is seen to what is heard.", "", "Commands by config:"]
+    lines = [
+        f"usage: {PROGRAM} COMMAND [OPTIONS]",
+        "",
+        "From what is seen to what is heard.",
+        "",
+        "Commands by config:",
+    ]
     lines += [f"  {name:<12}{summary}" for name, summary in LIGHTNING_COMMANDS.items()]
     lines += ["", "Plain commands:"]
     lines += [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
@@ -139,7 +145,9 @@ def _add_unnamed(parser: Any, function: Callable[..., Any]) -> list[str]:
             continue
         several = getattr(hints[name], "__origin__", None) is list
         kind = hints[name].__args__[0] if several else hints[name]
-        parser.add_argument(name, type=kind, help=_parameter_help(function, name), **({"nargs": "+"} if several else {}))
+        parser.add_argument(
+            name, type=kind, help=_parameter_help(function, name), **({"nargs": "+"} if several else {})
+        )
         names.append(name)
     return names
 
@@ -153,7 +161,9 @@ def _description(function: Callable[..., Any]) -> str:
 def _parameter_help(function: Callable[..., Any], name: str) -> str:
     from docstring_parser import parse
 
-    described = {parameter.arg_name: parameter.description for parameter in parse(inspect.getdoc(function) or "").params}
+    described = {
+        parameter.arg_name: parameter.description for parameter in parse(inspect.getdoc(function) or "").params
+    }
     return described.get(name) or ""
 
 
@@ -163,7 +173,14 @@ def _load(target: str) -> Any:
 
 
 # Lines of jsonargparse's messages that say how it tried, not what is wrong.
-_NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Given value type:", "Given value:", "- Expected a <class 'None")
+_NOISE = (
+    "Does not validate against",
+    "Subtypes:",
+    "Errors:",
+    "Given value type:",
+    "Given value:",
+    "- Expected a <class 'None",
+)
 
 
 def one_line(error: BaseException) -> str:
@@ -173,7 +190,11 @@ def one_line(error: BaseException) -> str:
     message = " ".join(kept) or type(error).__name__
     if isinstance(error, V2AError):
         return message
-    return message.replace("Parser key", "key") if type(error).__name__ == "ArgumentError" else f"{type(error).__name__}: {message}"
+    return (
+        message.replace("Parser key", "key")
+        if type(error).__name__ == "ArgumentError"
+        else f"{type(error).__name__}: {message}"
+    )
 
 
 # Lightning calls jsonargparse by names it is about to retire; that is nothing the person at the terminal can act on.

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,10 +20,7 @@ from v2a_lightning.cli import PROGRAM, one_line
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.loggers import loggers_for
-from v2a_lightning.runs import CONFIG_FILE, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
-
-# Where a checkpoint keeps the YAML of the run that wrote it, so that `generate` needs nothing but the checkpoint.
-CONFIG_KEY = "v2a_config"
+from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -74,9 +72,11 @@ class MapperCLI(LightningCLI):
         """Add the run's own keys."""
         parser.add_class_arguments(RunSettings, "run")
         parser.add_argument(
-            "--ckpt_path", type=str | None, default=None,
+            "--ckpt_path",
+            type=str | None,
+            default=None,
             help='A checkpoint, or "last" or "best" for the newest of the experiment (of the run, with --run.name).',
-        )  # fmt: skip
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; the base would warn about the words after the command."""
@@ -93,7 +93,7 @@ class MapperCLI(LightningCLI):
         except (TypeError, ValueError, OSError, MisconfigurationException) as error:
             raise UsageError(f"the config cannot be built: {one_line(error)}") from error
         if self.checkpoint:
-            refuse_other_shapes(Path(self.checkpoint), self.model)
+            refuse_other_weights(Path(self.checkpoint), self.model)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with the run's folder, loggers and saved config.
@@ -165,17 +165,22 @@ class SaveConfig(Callback):
         checkpoint[CONFIG_KEY] = self.config
 
 
-def refuse_other_shapes(path: Path, model: LightningModule) -> None:
-    """Raises UsageError when a checkpoint does not hold the weights of the mapper that the config describes."""
-    stored = torch.load(path, map_location="meta", weights_only=False).get("state_dict")
-    if stored is None:
-        raise UsageError(f"{path} is not a checkpoint of a run: it has no state_dict")
-    expected = model.state_dict()
-    for name in [*expected, *stored]:
-        here = tuple(expected[name].shape) if name in expected else "absent"
-        there = tuple(stored[name].shape) if name in stored else "absent"
-        if here != there:
-            raise UsageError(f"{path} holds another mapper than the config: {name} is {there} there and {here} here")
+def refuse_other_weights(path: Path, model: LightningModule) -> None:
+    """Find out before a run whether a checkpoint's weights are the model's.
+
+    Raises:
+        UsageError: when the file is no checkpoint, or the model refuses it.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="meta", weights_only=False)
+    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
+        raise UsageError(f"{path} is not a readable checkpoint: {one_line(error)}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UsageError(f"{path} is not a checkpoint of a run")
+    try:
+        model.on_load_checkpoint(checkpoint)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _finish_wandb() -> None:
@@ -183,5 +188,3 @@ def _finish_wandb() -> None:
     wandb = sys.modules.get("wandb")
     if wandb is not None and getattr(wandb, "run", None) is not None:
         wandb.finish(exit_code=int(sys.exc_info()[0] is not None), quiet=True)
-
-

@@ -54,7 +54,9 @@ class _ContinuedRows(_ExperimentWriter):
             self._rows = [row for row in self._earlier if float(row["step"]) < first]
         self._rows += self.metrics
         self.metrics = []
-        columns = sorted({key for row in self._rows for key in row}, key=lambda key: (key not in ("epoch", "step"), key))
+        columns = sorted(
+            {key for row in self._rows for key in row}, key=lambda key: (key not in ("epoch", "step"), key)
+        )
         with atomic_write(self.metrics_file_path) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=columns)
             writer.writeheader()
@@ -69,7 +71,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def wandb_mode(settings: RunSettings) -> str:
-    """"online", "offline" or "disabled", decided without asking the network."""
+    """ "online", "offline" or "disabled", decided without asking the network."""
     if find_spec("wandb") is None:
         return "disabled"
     chosen = os.environ.get("WANDB_MODE") or settings.wandb
@@ -107,6 +109,10 @@ def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
     # A sweep's agent names the run itself; else the folder's name, so that a resumed run goes on under its name.
     identity = None if os.environ.get("WANDB_RUN_ID") else f"{settings.experiment}-{folder.name}".replace("/", "-")
     return WandbLogger(
-        name=folder.name, id=identity, project=os.environ.get("WANDB_PROJECT") or settings.project,
-        group=settings.experiment, save_dir=str(folder), offline=offline,
-    )  # fmt: skip
+        name=folder.name,
+        id=identity,
+        project=os.environ.get("WANDB_PROJECT") or settings.project,
+        group=settings.experiment,
+        save_dir=str(folder),
+        offline=offline,
+    )

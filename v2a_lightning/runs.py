@@ -12,6 +12,8 @@ from v2a_lightning.errors import UsageError
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.csv"
 CHECKPOINTS = "checkpoints"
+# Where a checkpoint keeps the YAML of the run that wrote it, so that `generate` needs nothing but the checkpoint.
+CONFIG_KEY = "v2a_config"
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,7 @@ def claim_folder(folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / CONFIG_FILE).exists():
-        raise UsageError(
-            f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name"
-        )
+        raise UsageError(f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name")
     return folder
 
 

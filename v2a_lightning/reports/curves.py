@@ -60,8 +60,9 @@ def line_chart(series: Sequence[Series], better: Better | None = None) -> str:
     described = escape("; ".join(_described(one) for one in series))
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{described}">'
-        + "".join(parts) + "</svg>"
-    )  # fmt: skip
+        + "".join(parts)
+        + "</svg>"
+    )
 
 
 def nice_ticks(values: Sequence[float], wanted: int = 4) -> list[float]:
@@ -117,7 +118,8 @@ def _line(frame: _Frame, series: Series, index: int) -> str:
         f"<title>{escape(series.name)}, epoch {x:g}: {number(y)}</title></circle>"
         for x, y in series.points
     )
-    single = f'<circle class="dot s{index}" cx="{frame.x(series.points[0][0]):.1f}" cy="{frame.y(series.points[0][1]):.1f}" r="3"/>'
+    x, y = series.points[0]
+    single = f'<circle class="dot s{index}" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="3"/>'
     return f'<polyline class="line s{index}" points="{path}"/>' + (single if len(series.points) == 1 else "") + dots
 
 

@@ -33,12 +33,17 @@ class Measure:
 
 
 SOUND_MEASURES = (
-    Measure("fd", "FD", "lower", "Fréchet distance of tagger features: how far the generated sounds are from true ones as a set"),
+    Measure(
+        "fd",
+        "FD",
+        "lower",
+        "Fréchet distance of tagger features: how far the generated sounds are from true ones as a set",
+    ),
     Measure("fad", "FAD", "lower", "Fréchet distance of VGGish features"),
     Measure("kl", "KL", "lower", "divergence of the tagger's classes, clip by clip"),
     Measure("is", "IS", "higher", "Inception score: sure of each sound, varied over all"),
     Measure("cs", "CLIP-score", "higher", "cosine of picture and generated sound, times 100"),
-)  # fmt: skip
+)
 EMBEDDING_MEASURES = (
     Measure("embedding_fd", "Embedding FD", "lower", "Fréchet distance of mapped and true CLAP embeddings"),
     Measure("cosine", "Cosine", "higher", "to the true embedding, and to an unrelated clip's", "cosine_unrelated"),
@@ -70,7 +75,10 @@ def write_report(run: Path, clips: int = 12) -> Path:
         miniature=any(card["label"] == "miniature" for card in evaluation.get("cards", {}).values()),
         evaluation=evaluation,
         tiles=_tiles(series),
-        groups=[("Sound", _charts(series, SOUND_MEASURES)), ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES))],
+        groups=[
+            ("Sound", _charts(series, SOUND_MEASURES)),
+            ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES)),
+        ],
         clips=[_clip(run, clip, evaluation) for clip in evaluation.get("clips", [])[:clips]],
         cards=card_table(evaluation.get("cards", {})),
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
@@ -97,7 +105,9 @@ class CardTable:
 
 def card_table(cards: Mapping[str, Mapping[str, Any]]) -> CardTable:
     """Lay out the cards of one evaluation, keyed by metric."""
-    rows = {key: [_text(card[key]) for card in cards.values()] for key in next(iter(cards.values()), {}) if key != "metric"}
+    rows = {
+        key: [_text(card[key]) for card in cards.values()] for key in next(iter(cards.values()), {}) if key != "metric"
+    }
     shared = [(_words(key), values[0]) for key, values in rows.items() if len(set(values)) == 1 and values[0]]
     differing = [(_words(key), values) for key, values in rows.items() if len(set(values)) > 1]
     return CardTable(shared, list(cards), differing)
@@ -121,7 +131,9 @@ def _template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template("run.html")
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template(
+        "run.html"
+    )
 
 
 def _tiles(series: Mapping[str, Series]) -> list[dict[str, Any]]:
@@ -131,10 +143,16 @@ def _tiles(series: Mapping[str, Series]) -> list[dict[str, Any]]:
         if one is None or measure.better is None:
             continue
         epoch, value = best_point(one, measure.better)
-        tiles.append({
-            "title": measure.title, "better": measure.better, "meaning": measure.meaning,
-            "value": number(value), "epoch": f"{epoch:g}", "first": number(one.points[0][1]),
-        })  # fmt: skip
+        tiles.append(
+            {
+                "title": measure.title,
+                "better": measure.better,
+                "meaning": measure.meaning,
+                "value": number(value),
+                "epoch": f"{epoch:g}",
+                "first": number(one.points[0][1]),
+            }
+        )
     return tiles
 
 
@@ -143,11 +161,15 @@ def _charts(series: Mapping[str, Series], measures: Sequence[Measure]) -> list[d
     for measure in measures:
         shown = [series[name] for name in (f"val/{measure.name}", f"val/{measure.beside}") if name in series]
         if shown:
-            charts.append({
-                "title": measure.title, "meaning": measure.meaning, "better": measure.better,
-                "names": [one.name for one in shown] if len(shown) > 1 else [],
-                "svg": Markup(line_chart(shown, measure.better)),
-            })  # fmt: skip
+            charts.append(
+                {
+                    "title": measure.title,
+                    "meaning": measure.meaning,
+                    "better": measure.better,
+                    "names": [one.name for one in shown] if len(shown) > 1 else [],
+                    "svg": Markup(line_chart(shown, measure.better)),
+                }
+            )
     return charts
 
 
@@ -157,7 +179,13 @@ def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
     generated, generated_rate = read_wave(run / clip["wave"])
     generated = resample(generated, generated_rate, rate)
     shown: dict[str, Any] = {"clip_id": clip["clip_id"], "label": clip.get("label") or "", "seconds": f"{seconds:g}"}
-    shown |= {"hertz": f"{rate / 2000:g}", "generated": sound_uri(generated, rate), "frames": [], "truth": "", "missing": ""}
+    shown |= {
+        "hertz": f"{rate / 2000:g}",
+        "generated": sound_uri(generated, rate),
+        "frames": [],
+        "truth": "",
+        "missing": "",
+    }
     true_sound = np.zeros(0, np.float32)
     try:
         source = Path(clip["source"])

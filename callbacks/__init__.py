@@ -1,0 +1,7 @@
+"""What happens beside training: sound made and scored each epoch, pages and figures, embeddings written down."""
+
+from callbacks.audio_evaluation import AudioEvaluation
+from callbacks.domain_gap import DomainGap
+from callbacks.run_report import RunReport
+
+__all__ = ["AudioEvaluation", "DomainGap", "RunReport"]

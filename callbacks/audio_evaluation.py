@@ -1,0 +1,291 @@
+"""Every epoch: sound from the mapper's embeddings, scored against true sound and frames, and written to listen to."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+
+from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_share
+from v2a_lightning.errors import RunFailure
+from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation import AudioLDM
+from v2a_lightning.media import MediaError, write_wave
+from v2a_lightning.metrics.suite import EvaluationSuite
+from v2a_lightning.randomness import clip_seed
+from v2a_lightning.reports.run_page import EVALUATION_FILE
+
+MONITORED = ("fd", "fad", "kl", "is", "cs")
+
+
+@dataclass
+class _Sounds:
+    """What one process made of its share of the clips."""
+
+    clips: list[MappedClip] = field(default_factory=list)
+    waves: list[Tensor] = field(default_factory=list)
+    references: list[Tensor] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+
+
+class AudioEvaluation(Callback):
+    """Drives AudioLDM with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
+    `val/is` and `val/cs` through the module, so that checkpoints, early stopping and sweeps can go by them.
+
+    All processes share the generation; the metrics are exact however unevenly. An epoch without an evaluation keeps the
+    last values where ModelCheckpoint looks for them, and logs none.
+
+    Args:
+        audioldm: what makes the sound.
+        suite: what scores it.
+        clips: validation clips that are made into sound; always the same ones.
+        test_clips: clips of a test or validate command; None takes all.
+        every_n_epochs: evaluates the first epoch, every n-th and the last.
+        seconds: length of the generated sounds.
+        seed: of the noise and of the choice of clips; a clip's noise is the same every epoch.
+        wave_files: sounds kept as wav files at each evaluated epoch of a fit; None keeps all.
+        logged_sounds: sounds sent to Weights & Biases at each evaluation.
+    """
+
+    def __init__(
+        self,
+        audioldm: AudioLDM,
+        suite: EvaluationSuite,
+        clips: int = 64,
+        test_clips: int | None = None,
+        every_n_epochs: int = 1,
+        seconds: float = 10.0,
+        seed: int = 0,
+        wave_files: int | None = None,
+        logged_sounds: int = 4,
+    ) -> None:
+        if clips < 1 or every_n_epochs < 1:
+            raise ValueError(f"clips and every_n_epochs are at least 1, not {clips} and {every_n_epochs}")
+        self.audioldm = audioldm
+        self.suite = suite
+        self.clips = clips
+        self.test_clips = test_clips
+        self.every_n_epochs = every_n_epochs
+        self.seconds = seconds
+        self.seed = seed
+        self.wave_files = wave_files
+        self.logged_sounds = logged_sounds
+        self._last: dict[str, float] = {}
+        self._selection = Selection(clips, seed)
+
+    # ---- Lightning's hooks. Those of a callback run before the module's of the same name. ----
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a new selection."""
+        self._begin(trainer)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a new selection."""
+        self._begin(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the batch's clips that are in the selection."""
+        if self._is_due(trainer):
+            self._selection.add(mapped_clips(batch, outputs))
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the batch's clips that are in the selection."""
+        self._selection.add(mapped_clips(batch, outputs))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate when it is this epoch's turn."""
+        if self._is_due(trainer):
+            self._last = self._evaluate(trainer, pl_module, "val")
+        elif not trainer.sanity_checking:
+            for name, value in self._last.items():
+                pl_module.log(f"val/{name}", value, logger=False, sync_dist=True)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate."""
+        self._evaluate(trainer, pl_module, "test")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The last values, for the epochs between a resume and the next evaluation."""
+        return {"last": self._last}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up again."""
+        self._last = dict(state_dict["last"])
+
+    # ---- The evaluation ----
+
+    def _begin(self, trainer: Trainer) -> None:
+        self._selection = Selection(self.clips if _fitting(trainer) else self.test_clips, self.seed)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        if trainer.sanity_checking:
+            return False
+        epoch = trainer.current_epoch
+        last = trainer.max_epochs is not None and epoch + 1 == trainer.max_epochs
+        return not _fitting(trainer) or epoch == 0 or last or (epoch + 1) % self.every_n_epochs == 0
+
+    def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
+        began = time.perf_counter()
+        chosen = self._selection.everywhere()
+        sounds = self._make(own_share(chosen), trainer, pl_module)
+        failures = gather_lists(sounds.failures)
+        if len(failures) == len(chosen):
+            reason = f"; the first: {failures[0]['reason']}" if failures else ""
+            raise RunFailure(f"no clip could be made into sound and scored{reason}")
+        values = self._score(sounds, trainer, pl_module)
+        for name, value in values.items():
+            pl_module.log(f"{stage}/{name}", value, sync_dist=True)
+        if failures:
+            pl_module.log(f"{stage}/failed_clips", float(len(failures)), sync_dist=True)
+            rank_zero_warn(
+                f"{len(failures)} of {len(chosen)} clips could not be scored; the first: {failures[0]['reason']}"
+            )
+        if not getattr(trainer, "fast_dev_run", False):
+            self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
+            self._show(trainer, stage, sounds)
+        pl_module.log(f"{stage}/evaluation_seconds", time.perf_counter() - began, sync_dist=True)
+        return values
+
+    def _make(self, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule) -> _Sounds:
+        """True and generated sound of each clip; a clip whose true sound cannot be read is counted, not made."""
+        sounds = _Sounds()
+        for clip in clips:
+            try:
+                if self._has_audio(trainer):
+                    reference = torch.as_tensor(_data(trainer).reference_wave(clip.clip_id))
+                    sounds.references.append(reference)
+                sounds.clips.append(clip)
+            except MediaError as error:
+                sounds.failures.append({"clip_id": clip.clip_id, "reason": str(error)})
+        if sounds.clips:
+            embeddings = torch.stack([clip.embedding for clip in sounds.clips]).to(pl_module.device)
+            seeds = [clip_seed(self.seed, clip.clip_id) for clip in sounds.clips]
+            waves = self.audioldm.to(pl_module.device).generate(embeddings, seconds=self.seconds, seeds=seeds)
+            sounds.waves = list(waves.cpu())
+        return sounds
+
+    def _score(self, sounds: _Sounds, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+        self.suite.reset()
+        self.suite.generation = self._generation()
+        if sounds.clips:
+            self.suite.update(
+                [clip.clip_id for clip in sounds.clips],
+                sounds.waves,
+                self.audioldm.sample_rate,
+                sounds.references if self._has_audio(trainer) else None,
+                [clip.frames for clip in sounds.clips],
+            )
+        values = self.suite.compute()
+        for name, reason in self.suite.missing().items():
+            # Without a true sound most cannot be had, which is no news.
+            if name in MONITORED and self._has_audio(trainer):
+                rank_zero_warn(f"{name} cannot be computed: {reason}")
+        return values
+
+    def _has_audio(self, trainer: Trainer) -> bool:
+        return bool(_data(trainer).has_audio)
+
+    # ---- What is written down ----
+
+    def _write(
+        self,
+        trainer: Trainer,
+        stage: str,
+        sounds: _Sounds,
+        values: Mapping[str, float],
+        failures: Sequence[Mapping[str, str]],
+        order: Sequence[str],
+    ) -> None:
+        run = Path(str(trainer.log_dir))
+        folder = run / "audio" / (f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage)
+        kept = set(order if self.wave_files is None or not _fitting(trainer) else order[: self.wave_files])
+        records = []
+        for clip, wave in zip(sounds.clips, sounds.waves, strict=True):
+            if clip.clip_id in kept:
+                path = folder / f"{clip.clip_id}.wav"
+                write_wave(path, wave.numpy(), self.audioldm.sample_rate)
+                records.append(self._record(trainer, clip, str(path.relative_to(run))))
+        records = sorted(gather_lists(records), key=lambda record: order.index(record["clip_id"]))
+        if trainer.is_global_zero:
+            evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
+            with atomic_write(folder / EVALUATION_FILE) as temporary:
+                temporary.write_text(json.dumps(evaluation, indent=1))
+
+    def _record(self, trainer: Trainer, clip: MappedClip, wave: str) -> dict[str, Any]:
+        source = str(_data(trainer).source(clip.clip_id))
+        seed = clip_seed(self.seed, clip.clip_id)
+        return {"clip_id": clip.clip_id, "label": clip.label, "source": source, "wave": wave, "seed": seed}
+
+    def _summary(self, trainer: Trainer, stage: str, values: Mapping[str, float]) -> dict[str, Any]:
+        return {
+            "stage": stage,
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "seconds": self.seconds,
+            "sample_rate": self.audioldm.sample_rate,
+            "has_audio": self._has_audio(trainer),
+            "metrics": dict(values),
+            "cards": {name: card.to_dict() for name, card in self.suite.cards().items()},
+        }
+
+    def _generation(self) -> dict[str, Any]:
+        model = self.audioldm
+        return {
+            "audioldm": model.name,
+            "fingerprint": model.fingerprint,
+            "sampler": model.sampler,
+            "steps": model.steps,
+            "guidance": model.guidance,
+            "seed": self.seed,
+            "seconds": self.seconds,
+        }
+
+    def _show(self, trainer: Trainer, stage: str, sounds: _Sounds) -> None:
+        """Send the first of this process's sounds to Weights & Biases."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+        if not loggers or not trainer.is_global_zero or not self.logged_sounds:
+            return
+        import wandb
+
+        shown = [
+            wandb.Audio(
+                wave.numpy(), sample_rate=self.audioldm.sample_rate, caption=f"{clip.label} {clip.clip_id}".strip()
+            )
+            for clip, wave in list(zip(sounds.clips, sounds.waves, strict=True))[: self.logged_sounds]
+        ]
+        for logger in loggers:
+            logger.experiment.log({f"{stage}/sounds": shown, "trainer/global_step": trainer.global_step})
+
+
+def _fitting(trainer: Trainer) -> bool:
+    """Whether this is a fit's own validation rather than a command of its own."""
+    return trainer.state.fn == TrainerFn.FITTING
+
+
+def _data(trainer: Trainer) -> Any:
+    """The data module, which knows each clip's file and true sound."""
+    return trainer.datamodule  # type: ignore[attr-defined]

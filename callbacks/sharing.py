@@ -1,0 +1,96 @@
+"""The same clips on every run, shared out evenly over the processes."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch.distributed
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class MappedClip:
+    """One clip's way through the mapper, on the CPU.
+
+    Args:
+        clip_id: names the clip.
+        label: what the data says it sounds like; "" where it does not say.
+        embedding: (512,) what the mapper made of the frames.
+        frames: (T, 512) the real frames' CLIP embeddings.
+        audio: (512,) the true sound's CLAP embedding, where there is a sound.
+    """
+
+    clip_id: str
+    label: str
+    embedding: Tensor
+    frames: Tensor
+    audio: Tensor | None
+
+
+def mapped_clips(batch: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[MappedClip]:
+    """The clips of a validation batch with what `validation_step` returned for them."""
+    frames, mask = batch["frames"].float().cpu(), batch["frame_mask"].cpu()
+    embeddings = outputs["embedding"].float().cpu()
+    labels = batch.get("label") or [""] * len(embeddings)
+    audio = batch["audio"].float().cpu() if "audio" in batch else [None] * len(embeddings)
+    return [
+        MappedClip(clip_id, labels[row], embeddings[row], frames[row][mask[row]], audio[row])
+        for row, clip_id in enumerate(outputs["clip_id"])
+    ]
+
+
+class Selection:
+    """Keeps `count` clips: those whose ids come first in an order made by hashing, so they look picked at random.
+
+    Which clips these are depends on the set of clips and the seed alone, not on the order in which they come by, the
+    batches they come in or the process that sees them. Never holds more than it keeps.
+
+    Args:
+        count: how many clips; None keeps all.
+        seed: another seed picks other clips.
+    """
+
+    def __init__(self, count: int | None, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self._kept: dict[str, MappedClip] = {}
+
+    def add(self, clips: Iterable[MappedClip]) -> None:
+        """Offer clips. One that came by before is the same clip."""
+        self._kept |= {clip.clip_id: clip for clip in clips}
+        self._kept = {clip_id: self._kept[clip_id] for clip_id in sorted(self._kept, key=self._place)[: self.count]}
+
+    def everywhere(self) -> list[MappedClip]:
+        """The selection over all processes, the same list in each. Every process has to ask."""
+        together = Selection(self.count, self.seed)
+        together.add(gather_lists(list(self._kept.values())))
+        return list(together._kept.values())
+
+    def _place(self, clip_id: str) -> bytes:
+        return hashlib.sha256(f"{self.seed}/{clip_id}".encode()).digest()
+
+
+def processes() -> tuple[int, int]:
+    """This process's rank and how many there are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def gather_lists(items: list[Item]) -> list[Item]:
+    """All processes' items, in the order of their ranks. Every process has to ask, with any number of items."""
+    _, count = processes()
+    if count == 1:
+        return items
+    parts: list[Any] = [None] * count
+    torch.distributed.all_gather_object(parts, items)
+    return [item for part in parts for item in part]
+
+
+def own_share(items: Sequence[Item]) -> list[Item]:
+    """Every n-th item for the n processes: shares differ by one at most."""
+    rank, count = processes()
+    return list(items[rank::count])

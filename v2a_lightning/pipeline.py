@@ -1,0 +1,210 @@
+"""V2APipeline: pictures and clips in, waves out. Needs no Trainer and no data module."""
+
+import importlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation import AudioLDM, ClipEncoder
+from v2a_lightning.media import is_picture, probe, read_frames
+from v2a_lightning.module import V2AMapper
+from v2a_lightning.randomness import clip_seed, generators
+from v2a_lightning.runs import CONFIG_KEY
+from v2a_lightning.specs import FrameSpec
+
+Frames = NDArray[np.uint8]
+Source = str | Path | Frames
+
+PIPELINE_FILE = "pipeline.json"
+# A clip this much longer than a window is no second window: containers round ten seconds up.
+WINDOW_TOLERANCE = 0.1
+FADE_SECONDS = 0.01
+
+
+class V2APipeline:
+    """CLIP, a trained mapper and AudioLDM in a row.
+
+    Args:
+        clip: embeds the frames; the one the mapper was trained with.
+        mapper: maps frame embeddings to a CLAP embedding.
+        audioldm: makes sound of it.
+        frames: which frames of a clip are looked at. Its duration is also the length of a sound; a longer clip is taken
+            in windows of that length.
+    """
+
+    def __init__(self, clip: ClipEncoder, mapper: V2AMapper, audioldm: AudioLDM, frames: FrameSpec) -> None:
+        self.clip = clip
+        self.mapper = mapper.eval()
+        self.audioldm = audioldm
+        self.frames = frames
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waves, in Hz."""
+        return self.audioldm.sample_rate
+
+    @classmethod
+    def from_checkpoint(
+        cls, checkpoint: str | Path, clip: str | None = None, audioldm: str | None = None
+    ) -> "V2APipeline":
+        """A pipeline from a run's checkpoint. The weights are the averaged ones where the run kept an average.
+
+        Args:
+            checkpoint: written by `fit`; its config names the other models.
+            clip: another CLIP checkpoint than the config's.
+            audioldm: another AudioLDM checkpoint than the config's.
+
+        Raises:
+            UsageError: when the file is no such checkpoint, or its config names no AudioLDM and none is given.
+        """
+        mapper = V2AMapper.from_pretrained(checkpoint)
+        text = torch.load(checkpoint, map_location="meta", weights_only=False).get(CONFIG_KEY)
+        if text is None:
+            raise UsageError(f"{checkpoint} was not written by `fit`: it does not hold the run's config")
+        return cls._assemble(mapper, _parts_of_config(yaml.safe_load(text)), clip, audioldm, str(checkpoint))
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, clip: str | None = None, audioldm: str | None = None) -> "V2APipeline":
+        """A pipeline from a checkpoint of `fit` or a folder of `save_pretrained`.
+
+        Args:
+            source: a file or a folder.
+            clip: another CLIP checkpoint than the one named there.
+            audioldm: another AudioLDM checkpoint than the one named there.
+
+        Raises:
+            UsageError: when there is no pipeline there.
+        """
+        if Path(source).is_file():
+            return cls.from_checkpoint(source, clip, audioldm)
+        described = Path(source) / PIPELINE_FILE
+        if not described.is_file():
+            raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
+        parts = json.loads(described.read_text())
+        return cls._assemble(V2AMapper.from_pretrained(source), parts, clip, audioldm, str(source))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the mapper and the names of the other models, not their weights, into a folder."""
+        self.mapper.save_pretrained(folder)
+        parts = {
+            "clip": {
+                "class_path": "v2a_lightning.foundation.ClipEncoder",
+                "init_args": {"checkpoint": self.clip.checkpoint, "model_name": self.clip.model_name},
+            },
+            "audioldm": {
+                "class_path": "v2a_lightning.foundation.AudioLDM",
+                "init_args": {
+                    name: getattr(self.audioldm, name)
+                    for name in ("checkpoint", "steps", "guidance", "sampler", "eta", "head_counts", "batch_size")
+                },
+            },
+            "frames": asdict(self.frames),
+        }
+        with atomic_write(Path(folder) / PIPELINE_FILE) as temporary:
+            temporary.write_text(json.dumps(parts, indent=2) + "\n")
+
+    def to(self, device: str | torch.device) -> "V2APipeline":
+        """Move every model to a device."""
+        self.clip.to(device)
+        self.mapper.to(device)
+        self.audioldm.to(device)
+        return self
+
+    def embed(self, frames: Frames, seeds: Sequence[int]) -> Tensor:
+        """CLAP embeddings (len(seeds), 512) for frames uint8 (T, H, W, 3), one draw per seed."""
+        seen = self.clip.encode_frames(frames).to(self.mapper.device)
+        batch = seen[None].expand(len(seeds), -1, -1)
+        return self.mapper.sample(batch, generator=generators(seeds))
+
+    def __call__(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        samples: int = 1,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """Make sound for one picture or clip.
+
+        Args:
+            source: a file, or frames uint8 RGB (T, H, W, 3).
+            name: what the noise belongs to beside the seed; the file's stem when not given.
+            seed: the same source, name and seed give the same sound, whatever else is made.
+            samples: how many different sounds.
+            steps: AudioLDM's denoising steps, if not its own.
+            guidance: AudioLDM's guidance scale, if not its own.
+
+        Returns:
+            (samples, N) float32 at `sample_rate`.
+        """
+        name = name or ("" if isinstance(source, np.ndarray) else Path(source).stem)
+        windows = []
+        for index, frames in enumerate(self._windows(source)):
+            window = f"{name}/{index}" if index else name
+            seeds = [clip_seed(seed, window, sample) for sample in range(samples)]
+            embeddings = self.embed(frames, seeds)
+            seconds = self.frames.duration
+            windows.append(
+                self.audioldm.generate(embeddings, seconds=seconds, seeds=seeds, steps=steps, guidance=guidance)
+            )
+        return _joined(windows, self.sample_rate)
+
+    def _windows(self, source: Source) -> list[Frames]:
+        if isinstance(source, np.ndarray):
+            return [source]
+        if is_picture(source):
+            return [read_frames(source, self.frames)]
+        count = max(1, math.ceil(probe(source).duration / self.frames.duration - WINDOW_TOLERANCE))
+        return [read_frames(source, self.frames, start=index * self.frames.duration) for index in range(count)]
+
+    @classmethod
+    def _assemble(
+        cls, mapper: V2AMapper, parts: Mapping[str, Any], clip: str | None, audioldm: str | None, source: str
+    ) -> "V2APipeline":
+        if parts.get("audioldm") is None and audioldm is None:
+            raise UsageError(f"{source} names no AudioLDM; give one (--audioldm)")
+        seeing = ClipEncoder(clip) if clip else _make(parts["clip"])
+        sounding = AudioLDM(audioldm) if audioldm else _make(parts["audioldm"])
+        return cls(seeing, mapper, sounding, FrameSpec(**parts["frames"]))
+
+
+def _parts_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's config says of the models round the mapper."""
+    data = config["data"]["init_args"]
+    callbacks = config["trainer"]["callbacks"] or []
+    sounding = [one["init_args"]["audioldm"] for one in callbacks if "audioldm" in one.get("init_args", {})]
+    missing = [name for name in ("clip", "frames") if name not in data]
+    if missing:
+        raise UsageError(f"the checkpoint's config does not say which {missing[0]} its data was made with")
+    return {"clip": data["clip"], "frames": data["frames"], "audioldm": sounding[0] if sounding else None}
+
+
+def _make(described: Mapping[str, Any]) -> Any:
+    """The object that a class path and its arguments stand for."""
+    module, _, name = str(described["class_path"]).rpartition(".")
+    return getattr(importlib.import_module(module), name)(**described.get("init_args", {}))
+
+
+def _joined(windows: Sequence[Tensor], sample_rate: int) -> Tensor:
+    """Waves (B, N) one after the other, each faded at the seams so that they do not click."""
+    if len(windows) == 1:
+        return windows[0]
+    ramp = torch.linspace(0, 1, round(FADE_SECONDS * sample_rate))
+    for window in windows[1:]:
+        window[:, : len(ramp)] *= ramp
+    for window in windows[:-1]:
+        window[:, -len(ramp) :] *= ramp.flip(0)
+    return torch.cat(list(windows), dim=1)
