@@ -85,12 +85,14 @@ def save_clip(model: "CLIP", tokenizer: "RobertaTokenizer", folder: Path | str, 
     _save_tensors(model.state_dict(), Path(folder) / "open_clip_model.safetensors")
 
 
-def build_clap(vocabulary_size: int, hidden: int = 32, depths: tuple[int, ...] = (2, 2, 2)) -> "ClapModel":
+def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] = (2, 2)) -> "ClapModel":
     """A small HTSAT and a small RoBERTa. `get_audio_features` takes (B, 1, T <= 256, 64) log-mels: 2.55 s."""
     from transformers import ClapAudioConfig, ClapConfig, ClapModel, ClapTextConfig
 
     audio = ClapAudioConfig(
         spec_size=128,
+        patch_size=8,  # a quarter of the tokens of the large one's 4, and as many numbers to a token as pixels
+        patch_stride=[8, 8],
         depths=list(depths),
         num_attention_heads=[2 * 2**stage for stage in range(len(depths))],
         patch_embeds_hidden_size=hidden,

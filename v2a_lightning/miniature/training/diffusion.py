@@ -1,0 +1,101 @@
+"""AudioLDM's UNet on the miniature's latents, conditioned on CLAP's embedding of the sound itself."""
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch import Tensor
+
+from v2a_lightning.miniature.architectures import build_scheduler, build_unet
+from v2a_lightning.miniature.training.part import Part
+
+CONDITION_DROPOUT = 0.1
+CONDITION_NOISE = 0.25
+"""Length of the noise added to a unit-length embedding, at most: a mapper's embeddings are near the true ones, not on them."""
+SNR_CAP = 5.0
+
+
+def miniature_scheduler() -> DDIMScheduler:
+    """The published noise schedule, with velocity as the network's target, which a small network learns sooner."""
+    return build_scheduler(prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=0)
+
+
+class DiffusionTraining(Part):
+    """Velocity prediction with the min-SNR weighting of Hang et al. (2303.09556), section 3.4.
+
+    Args:
+        moments: (count, 16, T, bins) float16, mean and deviation of each clip's latents.
+        scaling_factor: the VAE's.
+        embeddings: (count, 512) CLAP embeddings of the same clips.
+        unconditional: (512,) what stands for no condition.
+    """
+
+    def __init__(
+        self,
+        moments: np.ndarray,
+        scaling_factor: float,
+        embeddings: Tensor,
+        unconditional: Tensor,
+        steps: int = 6000,
+        batch: int = 32,
+        seed: int = 3,
+    ) -> None:
+        super().__init__(steps, learning_rate=1e-3, seed=seed)
+        self.moments = moments
+        self.scaling_factor = scaling_factor
+        self.embeddings = embeddings
+        self.unconditional = unconditional
+        self.batch = batch
+        torch.manual_seed(seed)
+        self.unet: UNet2DConditionModel = build_unet()
+        # Elements of a unit-length embedding are about 1/sqrt(512): without this it is a whisper beside the time.
+        with torch.no_grad():
+            self.unet.class_embedding.weight *= embeddings.shape[1] ** 0.5  # type: ignore[union-attr, operator]
+        self.scheduler = miniature_scheduler()
+
+    def loss(self, random: np.random.Generator) -> Tensor:
+        chosen = random.integers(0, len(self.moments), self.batch)
+        mean, deviation = torch.from_numpy(self.moments[chosen].astype(np.float32)).chunk(2, dim=1)
+        latents = (mean + deviation * torch.randn_like(mean)) * self.scaling_factor
+        condition = self._condition(self.embeddings[torch.from_numpy(chosen)])
+        noise = torch.randn_like(latents)
+        times = torch.randint(0, int(self.scheduler.config.num_train_timesteps), (self.batch,))
+        noisy = self.scheduler.add_noise(latents, noise, times)  # type: ignore[arg-type]
+        target = self.scheduler.get_velocity(latents, noise, times)  # type: ignore[arg-type]
+        predicted = self.unet(noisy, times, encoder_hidden_states=None, class_labels=condition).sample
+        alpha = self.scheduler.alphas_cumprod[times]
+        ratio = alpha / (1 - alpha)
+        weight = ratio.clamp(max=SNR_CAP) / (ratio + 1)
+        # The weighted velocity loss is small near both ends; its mean weight is brought back to about one.
+        return (weight * F.mse_loss(predicted, target, reduction="none").mean(dim=(1, 2, 3))).mean() / 0.5
+
+    def _condition(self, embeddings: Tensor) -> Tensor:
+        amount = CONDITION_NOISE * torch.rand(len(embeddings), 1)
+        disturbed = embeddings + amount * F.normalize(torch.randn_like(embeddings), dim=-1)
+        dropped = torch.rand(len(embeddings), 1) < CONDITION_DROPOUT
+        return torch.where(dropped, self.unconditional, F.normalize(disturbed, dim=-1))
+
+
+def averaging() -> L.Callback:
+    """Lightning's own exponential moving average of the weights."""
+    return EMAWeightAveraging(decay=0.998)
+
+
+@torch.inference_mode()
+def sample_latents(
+    unet: Any, scheduler: DDIMScheduler, embeddings: Tensor, unconditional: Tensor, steps: int, guidance: float, seed: int
+) -> Tensor:
+    """(B, 8, 32, 8) scaled latents, for a look at a network in training."""
+    random = torch.Generator().manual_seed(seed)
+    scheduler.set_timesteps(steps)
+    latents = torch.randn((len(embeddings), 8, 32, 8), generator=random)
+    both = torch.cat([unconditional.expand_as(embeddings), embeddings])
+    for time in scheduler.timesteps:
+        out = unet(torch.cat([latents] * 2), time, encoder_hidden_states=None, class_labels=both).sample
+        low, high = out.chunk(2)
+        latents = scheduler.step(low + guidance * (high - low), time, latents).prev_sample  # type: ignore[arg-type, union-attr]
+    return latents

@@ -1,0 +1,75 @@
+"""How every part of the miniature is trained: a fixed number of steps, each a function of the seed and its number, so
+that a training that was killed goes on from its last checkpoint and ends at the same weights."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+CHECKPOINT_EVERY = 250
+
+
+class Part(L.LightningModule, ABC):
+    """One network in training. Subclasses draw their own batches: `loss(random)` is called with a generator that
+    depends on the seed and the step alone.
+
+    Args:
+        steps: optimiser steps in all.
+        learning_rate: peak of the one-cycle schedule.
+        seed: of batches, noise and initial weights.
+        weight_decay: AdamW's.
+    """
+
+    def __init__(self, steps: int, learning_rate: float, seed: int = 0, weight_decay: float = 1e-2) -> None:
+        super().__init__()
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.seed = seed
+        self.weight_decay = weight_decay
+
+    @abstractmethod
+    def loss(self, random: np.random.Generator) -> Tensor:
+        """The loss of one batch."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+        loss = self.loss(np.random.default_rng([self.seed, self.global_step]))
+        self.log("loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trainable, self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps + 1, pct_start=0.08)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        # The module draws its own batches; the loader only counts steps.
+        return DataLoader(torch.arange(self.steps), batch_size=1)  # type: ignore[arg-type]
+
+
+def train_part(part: Part, folder: Path, callbacks: list[L.Callback] | None = None, clip: float | None = 1.0) -> None:
+    """Train a part to its last step, going on from the checkpoint in `folder` if there is one."""
+    last = folder / "last.ckpt"
+    keep = ModelCheckpoint(dirpath=folder, every_n_train_steps=CHECKPOINT_EVERY, save_last=True, save_top_k=0)
+    trainer = L.Trainer(
+        max_steps=part.steps,
+        max_epochs=-1,
+        accelerator="auto",
+        devices=1,
+        logger=CSVLogger(folder, name="log", flush_logs_every_n_steps=50),
+        callbacks=[keep, *(callbacks or [])],
+        gradient_clip_val=clip if part.automatic_optimization else None,
+        log_every_n_steps=25,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(part, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    part.eval().requires_grad_(False)
