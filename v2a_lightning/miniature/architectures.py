@@ -45,7 +45,7 @@ def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> "Ro
         return RobertaTokenizer.from_pretrained(folder, model_max_length=CONTEXT_LENGTH)
 
 
-def clip_config(vocabulary_size: int, width: int = 24, layers: tuple[int, ...] = (1, 2, 2, 1)) -> dict[str, Any]:
+def clip_config(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> dict[str, Any]:
     """open_clip's config of a CLIP with a ModifiedResNet of `width` channels and a text tower of two layers."""
     text = {
         "context_length": CONTEXT_LENGTH,
@@ -62,7 +62,7 @@ def clip_config(vocabulary_size: int, width: int = 24, layers: tuple[int, ...] =
     return {"embed_dim": EMBEDDING_DIM, "vision_cfg": vision, "text_cfg": text}
 
 
-def build_clip(vocabulary_size: int, width: int = 24, layers: tuple[int, ...] = (1, 2, 2, 1)) -> "CLIP":
+def build_clip(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> "CLIP":
     """An open_clip CLIP: `encode_image` takes (B, 3, 96, 96) normalised by CLIP's mean and deviation, `encode_text`
     takes (B, 32) tokens; both give (B, 512)."""
     from open_clip import CLIP

@@ -2,7 +2,19 @@
 
 import math
 
-from v2a_lightning.miniature.pictures.canvas import BLACK, GOLD, STEEL, WATER, WHITE, WOOD, Pen, arc, dark, light, smooth
+from v2a_lightning.miniature.pictures.canvas import (
+    BLACK,
+    GOLD,
+    STEEL,
+    WATER,
+    WHITE,
+    WOOD,
+    Pen,
+    arc,
+    dark,
+    light,
+    smooth,
+)
 from v2a_lightning.miniature.pictures.pose import Pose
 
 GLASS = (190, 225, 245)

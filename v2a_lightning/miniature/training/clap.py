@@ -16,7 +16,6 @@ from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.training.sounds import Sounds
 from v2a_lightning.miniature.world import captions
 
-
 CLAP_MEL = MelSpec(sample_rate=48_000, n_fft=1024, hop=480, bins=64, low=50.0, high=14_000.0)
 CLAP_SAMPLES = 122_400
 
@@ -95,3 +94,14 @@ def recipe_features(waves: Tensor) -> Tensor:
     waves = 0.5 * waves / waves.abs().amax(-1, keepdim=True).clamp(min=1e-8)
     resampled = np.stack([soxr.resample(wave.numpy(), 16_000, 48_000) for wave in waves])
     return clap_log_mel(torch.from_numpy(resampled[:, :CLAP_SAMPLES]), CLAP_MEL)
+
+
+@torch.inference_mode()
+def embed_all(model: ClapModel, sounds: Sounds) -> Tensor:
+    """(count, 512) normalised audio embeddings of all clips."""
+    features = clap_features(sounds)
+    pieces = []
+    for begin in range(0, len(features), 64):
+        mel = torch.from_numpy(features[begin : begin + 64].astype(np.float32)).unsqueeze(1)
+        pieces.append(pooled(model.get_audio_features(input_features=mel)))
+    return torch.cat(pieces).clone()

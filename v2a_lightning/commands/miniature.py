@@ -1,0 +1,61 @@
+"""`miniature`: the small world and its small foundation models."""
+
+from pathlib import Path
+
+
+def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature"), workers: int | None = None) -> None:
+    """Render the miniature world: moving pictures and their sounds, in VGGSound's form.
+
+    A call that was stopped goes on where it stopped. Nothing is rendered twice.
+
+    Args:
+        clips: train and test clips; a tenth as many more are drawn in another style, for tests out of domain.
+        seed: of the world; the same one gives the same clips.
+        output: the folder to write.
+        workers: processes; by default one for each core.
+    """
+    from v2a_lightning.miniature.render import render_world
+
+    world = render_world(output, clips, seed, workers)
+    speed = f", {world.rate:.1f} a second" if world.rendered else ""
+    print(f"{world.output}: {world.clips} clips, {world.rendered} of them rendered now{speed}")
+
+
+def check(output: Path = Path("runs/miniature-check"), clips: int = 280, seed: int = 0) -> int:
+    """Measure the shipped miniature models on held-out clips; exits 1 when a figure is missed.
+
+    Args:
+        output: folder for what the measurement makes on its way.
+        clips: held-out clips to measure on.
+        seed: of generation.
+    """
+    from v2a_lightning.miniature.check import check as measure
+
+    return measure(output, clips=clips, seed=seed)
+
+
+def train(work: Path = Path("runs/miniature-training"), output: Path | None = None) -> None:
+    """Train the miniature's foundation models from scratch; hours on two cores. A killed training goes on.
+
+    Args:
+        work: folder for rendered sounds and checkpoints.
+        output: folder for the finished weights; by default those the package ships are replaced.
+    """
+    from v2a_lightning.miniature.training import train as train_all
+
+    train_all(work, output)
+
+
+def contact_sheet(output: Path = Path("experiments/figures/miniature_classes.png")) -> None:
+    """Draw all classes of the miniature world on one sheet.
+
+    Args:
+        output: the picture to write.
+    """
+    from v2a_lightning.miniature.contact_sheet import write_contact_sheet
+
+    write_contact_sheet(output)
+    print(output)
+
+
+miniature = {"render": render, "check": check, "train": train, "contact-sheet": contact_sheet}
