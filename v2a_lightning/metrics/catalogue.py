@@ -10,14 +10,14 @@ class Entry:
 
     Args:
         title: as a table heads it.
-        ear: which extractor it needs: "tagger", "vggish", "wav2clip" or "clap".
+        ear: which extractor it needs, by its part in the evaluation.
         better: which way is better.
         formula: what is computed, in words that name the choice among its variants.
         floor: a value it cannot fall below, if there is one.
     """
 
     title: str
-    ear: Literal["tagger", "vggish", "wav2clip", "clap"]
+    ear: Literal["tagger", "vggish", "wav2clip", "clap", "passt", "imagebind", "desync"]
     better: Literal["lower", "higher"]
     formula: str
     floor: float | None = None
@@ -47,4 +47,9 @@ CATALOGUE: dict[str, Entry] = {
     "recall": Entry("Recall", "tagger", "higher", "share of reference clips inside a generated one's 5-NN ball"),
     "density": Entry("Density", "tagger", "higher", "mean number of references' 5-NN balls round a generated clip / 5"),
     "coverage": Entry("Coverage", "tagger", "higher", "share of references whose 5-NN ball holds a generated clip"),
+    "fd_passt": Entry("FD PaSST", "passt", "lower", "Frechet distance of one embedding (768) per clip", 0.0),
+    "kl_passt": Entry("KL PaSST", "passt", "lower", "as KL, on PaSST's logits", 0.0),
+    "is_passt": Entry("IS PaSST", "passt", "higher", "as IS, on PaSST's logits", 1.0),
+    "imagebind": Entry("ImageBind", "imagebind", "higher", "100 x cosine of sound and film, mean over clips"),
+    "desync": Entry("DeSync", "desync", "lower", "mean absolute offset in seconds that Synchformer predicts", 0.0),
 }

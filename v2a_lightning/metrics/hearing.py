@@ -1,12 +1,14 @@
 """Ears: extractors with the recipe that prepares their waves, loaded on first use, their features kept by content."""
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.files import atomic_write
@@ -16,11 +18,18 @@ from v2a_lightning.metrics.sounds import Crop, Wave
 Features = dict[str, Tensor]
 
 
-class Ear(Protocol):
-    """Whatever turns a sound into named features."""
+class Described(Protocol):
+    """What a metric card says of whatever heard the sounds."""
 
-    name: str
-    label: str
+    @property
+    def name(self) -> str:
+        """Its kind and checkpoint."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """ "miniature" for the shipped small world's networks, else nothing."""
+        ...
 
     @property
     def sample_rate(self) -> int:
@@ -42,8 +51,20 @@ class Ear(Protocol):
         """Of its weights and settings."""
         ...
 
+
+class Ear(Described, Protocol):
+    """Whatever turns a sound into named features."""
+
     def hear(self, wave: Wave, rate: int) -> Features:
         """(N,) at `rate` to float32 features on the CPU."""
+        ...
+
+
+class Onlooker(Described, Protocol):
+    """Whatever compares a sound with the film it belongs to."""
+
+    def compare(self, wave: Wave, rate: int, media: Path) -> dict[str, float]:
+        """Scores of one clip by their names in the catalogue."""
         ...
 
 
@@ -155,25 +176,27 @@ class FeatureCache:
         """What `ear.hear` gives, read from the folder where it was heard before."""
         if self.folder is None:
             return ear.hear(wave, rate)
-        path = self._path(ear, wave, rate)
+        return self.recall(f"{ear.fingerprint}/{ear.crop}/{content_sha256(wave, rate)}", lambda: ear.hear(wave, rate))
+
+    def recall(self, key: str, make: Callable[[], Features]) -> Features:
+        """What `make` gives, read from the folder where it was made before under the same key."""
+        if self.folder is None:
+            return make()
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        path = self.folder / digest[:2] / f"{digest}.safetensors"
         features = _read(path)
         if features is None:
             self.misses += 1
-            features = ear.hear(wave, rate)
+            features = make()
             _write(path, features)
         else:
             self.hits += 1
         return features
 
-    def _path(self, ear: Ear, wave: Wave, rate: int) -> Path:
-        assert self.folder is not None
-        key = hashlib.sha256(f"{ear.fingerprint}/{ear.crop}/{content_sha256(wave, rate)}".encode()).hexdigest()
-        return self.folder / key[:2] / f"{key}.safetensors"
 
-
-def content_sha256(wave: Wave, rate: int) -> str:
-    """Stands for a sound's samples and rate."""
-    return hashlib.sha256(f"{rate}/".encode() + np.ascontiguousarray(wave, np.float32).tobytes()).hexdigest()
+def content_sha256(samples: NDArray[Any], rate: int = 0) -> str:
+    """Stands for the content of a sound (with its rate) or of a picture."""
+    return hashlib.sha256(f"{rate}/".encode() + np.ascontiguousarray(samples).tobytes()).hexdigest()
 
 
 def _read(path: Path) -> Features | None:

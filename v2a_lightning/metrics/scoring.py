@@ -22,6 +22,14 @@ from v2a_lightning.metrics.records import ClipRecord, stacked
 from v2a_lightning.metrics.similarity import PERCENT, cosines
 
 SPLITS = 10
+# Scores of a clip against its film or text, and what a clip must have come with; nothing is said of unasked extras.
+SIMILARITIES = {
+    "cs": "frames",
+    "cs_mean_frame": "frames",
+    "clap_text": "a text for a CLAP",
+    "imagebind": "",
+    "desync": "",
+}
 Counts = Callable[[int], Tensor]
 
 
@@ -80,6 +88,7 @@ def score_records(records: Sequence[ClipRecord], resamples: int = 0, seed: int =
         _distribution_scores(paired, counts),
         _neighbour_scores(paired, counts),
         _similarity_scores(sounding, counts),
+        _passt_scores(paired, counts),
     ]
     found = {name: score for part in parts for name, score in part.found.items()}
     missing = {name: reason for part in parts for name, reason in part.missing.items()}
@@ -154,14 +163,31 @@ def _neighbour_scores(records: list[ClipRecord], counts: Counts) -> Scores:
     return Scores({name: _mean(getattr(values, name), records, counts) for name in names})
 
 
+def _passt_scores(records: list[ClipRecord], counts: Counts) -> Scores:
+    if len(records) < 2 or not all("passt_logits" in record.generated for record in records):
+        return Scores()
+    made, own = stacked(records, "generated", "passt_embedding"), stacked(records, "reference", "passt_embedding")
+    logits = stacked(records, "generated", "passt_logits")
+    drawn = counts(len(records))
+    divergence = softmax_divergence(logits, stacked(records, "reference", "passt_logits"))
+    return Scores(
+        {
+            "fd_passt": _resampled(lambda rows: frechet_distance(made[rows], own[rows]), records, drawn),
+            "kl_passt": _mean(divergence, records, counts),
+            "is_passt": Score(float(inception_score(logits)), _ids(records), inception_score(logits, drawn)),
+        }
+    )
+
+
 def _similarity_scores(records: list[ClipRecord], counts: Counts) -> Scores:
-    found, missing = {}, {}
-    for name, needed in (("cs", "frames"), ("cs_mean_frame", "frames"), ("clap_text", "a text CLAP has read")):
+    found: dict[str, Score] = {}
+    missing: dict[str, str] = {}
+    for name, needed in SIMILARITIES.items():
         scored = [record for record in records if name in record.similarities]
         if scored:
             values = torch.tensor([record.similarities[name] for record in scored], dtype=torch.float64)
             found[name] = _mean(values, scored, counts)
-        else:
+        elif needed:
             missing[name] = f"no clip came with {needed}"
     return Scores(found, missing)
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from v2a_lightning.metrics.cards import MetricCard, clips_sha256
 from v2a_lightning.metrics.catalogue import CATALOGUE
-from v2a_lightning.metrics.hearing import ClapEar, Ear, ExtractorEar, FeatureCache, Features, content_sha256
+from v2a_lightning.metrics.extras import load_ears, load_onlookers
+from v2a_lightning.metrics.hearing import ClapEar, Described, Ear, ExtractorEar, FeatureCache, Features, content_sha256
 from v2a_lightning.metrics.records import ClipRecord, fault_lines, fault_share, gather_records
-from v2a_lightning.metrics.scoring import Scores, score_records
+from v2a_lightning.metrics.scoring import SIMILARITIES, Scores, score_records
 from v2a_lightning.metrics.similarity import PERCENT, clip_score, clip_score_of_mean_frame, cosines
 from v2a_lightning.metrics.sounds import CHANNELS, RESAMPLER, Crop, Wave, find_faults
 
@@ -34,6 +35,7 @@ class EvaluationSuite:
         cache: folder that keeps features by content for the next run; None keeps nothing.
         generation: how the sounds were made (seed, sampler, steps, guidance, checkpoint), for the cards.
         frames: which frames of the clips are looked at, for the cards.
+        extras: scores through packages of their own: "passt", "imagebind", "desync".
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class EvaluationSuite:
         cache: Path | None = None,
         generation: dict[str, Any] | None = None,
         frames: str = "",
+        extras: Sequence[str] = (),
     ) -> None:
         self.crop = Crop(seconds)
         self.ears: dict[str, Ear] = {
@@ -56,6 +59,8 @@ class EvaluationSuite:
         }
         if clap is not None:
             self.ears["clap"] = ClapEar(clap, device)
+        self.ears.update(load_ears(extras, device))
+        self.onlookers = load_onlookers(extras, device)
         self.cache = FeatureCache(cache)
         self.generation, self.frames = dict(generation or {}), frames
         self._records: dict[str, ClipRecord] = {}
@@ -72,6 +77,7 @@ class EvaluationSuite:
         frame_embeddings: Sequence[Tensor | None] | None = None,
         texts: Sequence[str | None] | None = None,
         reference_rate: int | None = None,
+        media: Sequence[Path | None] | None = None,
     ) -> None:
         """Hear some clips. A clip that comes again replaces what was heard of it before.
 
@@ -83,20 +89,20 @@ class EvaluationSuite:
             frame_embeddings: CLIP embeddings (T, D) of the clips' real frames, padding left out.
             texts: what the clips are labelled.
             reference_rate: of the references, if it is not `sample_rate`.
+            media: the clips' films or pictures; only the extras that look at them need their files.
 
         Raises:
             ValueError: when the sequences' lengths differ or a wave is not (N,).
         """
         count = len(clip_ids)
-        sides = (generated, references, frame_embeddings, texts)
+        sides = (generated, references, frame_embeddings, texts, media)
         columns = [[None] * count if side is None else list(side) for side in sides]
         if any(len(column) != count for column in columns):
             raise ValueError(f"{count} clip ids come with {[len(column) for column in columns]} sounds, frames, texts")
         self._gathered = self._scores = None
-        for clip_id, made, own, frames, text in zip(clip_ids, *columns, strict=True):
-            own_rate = reference_rate or sample_rate
-            reference = None if own is None else (_array(own), own_rate)
-            self._records[clip_id] = self._hear(clip_id, (_array(made), sample_rate), reference, frames, text)
+        for clip_id, made, own, *against in zip(clip_ids, *columns, strict=True):
+            reference = None if own is None else (_array(own), reference_rate or sample_rate)
+            self._records[clip_id] = self._hear(clip_id, (_array(made), sample_rate), reference, *against)
 
     def compute(self) -> dict[str, float]:
         """Every metric that the clips of all processes allow, by its name in the catalogue (fd, fad, kl, is, cs, ...).
@@ -134,10 +140,11 @@ class EvaluationSuite:
         Raises:
             ValueError: when the catalogue has no such metric, or its ear was not named.
         """
-        if metric not in CATALOGUE or CATALOGUE[metric].ear not in self.ears:
+        listeners: dict[str, Described] = {**self.ears, **self.onlookers}
+        if metric not in CATALOGUE or CATALOGUE[metric].ear not in listeners:
             raise ValueError(f"no metric {metric!r} in this evaluation")
         entry, records = CATALOGUE[metric], self.records()
-        ear = self.ears[entry.ear]
+        ear = listeners[entry.ear]
         clips = [record for record in records if _takes_part(record, metric)]
         return MetricCard(
             metric=metric,
@@ -174,13 +181,18 @@ class EvaluationSuite:
         reference: tuple[Wave, int] | None,
         frames: Tensor | None,
         text: str | None,
+        media: Path | None,
     ) -> ClipRecord:
         own_seconds = None if reference is None else len(reference[0]) / reference[1]
         faults = find_faults(*generated, self.crop.seconds or own_seconds)
         heard = {} if "not_finite" in faults else self._listen(*generated)
         own_faults = frozenset() if reference is None else find_faults(*reference, self.crop.seconds)
         own = {} if reference is None or "not_finite" in own_faults else self._listen_once(*reference)
-        return ClipRecord(clip_id, heard, own, self._similarities(heard, frames, text), faults, own_faults)
+        similarities = self._similarities(heard, frames, text)
+        if heard and media is not None:
+            for onlooker in self.onlookers.values():
+                similarities |= onlooker.compare(*generated, media)
+        return ClipRecord(clip_id, heard, own, similarities, faults, own_faults)
 
     def _listen(self, wave: Wave, rate: int) -> Features:
         heard: Features = {}
@@ -208,7 +220,7 @@ class EvaluationSuite:
 def _takes_part(record: ClipRecord, metric: str) -> bool:
     if metric in ("is", "is_splits"):
         return bool(record.generated)
-    if metric in ("cs", "cs_mean_frame", "clap_text"):
+    if metric in SIMILARITIES:
         return metric in record.similarities
     return record.paired
 

@@ -1,0 +1,94 @@
+"""Finding the sounds and pictures that belong together in folders: a file's name without its suffix is its clip id."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from v2a_lightning.errors import UsageError
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".au", ".caf", ".w64", ".wma"}
+)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Files by clip id.
+
+    Args:
+        generated: clips that are scored.
+        reference: their own sounds; empty without a reference folder.
+        media: their pictures or films, as far as there are any.
+        unpaired: folder's role ("generated", "reference", "media") -> clips that were left out, or are without.
+    """
+
+    generated: dict[str, Path]
+    reference: dict[str, Path]
+    media: dict[str, Path]
+    unpaired: dict[str, list[str]]
+
+    def lines(self) -> list[str]:
+        """One line for each role with unpaired files."""
+        words = {
+            "generated": "generated sounds have no reference and are left out",
+            "reference": "references have no generated sound and are left out",
+            "media": "scored clips have no picture and no CLIP-score",
+        }
+        found = [(role, clips) for role, clips in self.unpaired.items() if clips]
+        return [f"{len(clips)} {words[role]}: {_some(clips)}" for role, clips in found]
+
+
+def pair_folders(generated: Path, reference: Path | None, media: Path | None) -> Pairing:
+    """Pair the files of the folders by clip id.
+
+    Raises:
+        UsageError: when a folder is missing or empty, a clip id stands for two files, or nothing pairs.
+    """
+    from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+
+    sounds = AUDIO_SUFFIXES, VIDEO_SUFFIXES
+    made = find_clips(generated, "--generated", "sound", *sounds)
+    own = {} if reference is None else find_clips(reference, "--reference", "sound", *sounds)
+    seen = {} if media is None else find_clips(media, "--media", "picture", VIDEO_SUFFIXES, PICTURE_SUFFIXES)
+    scored = made if reference is None else {clip: made[clip] for clip in made if clip in own}
+    if not scored:
+        names = f"{next(iter(made))!r} there and {next(iter(own))!r} here, for instance"
+        raise UsageError(f"no file in {generated} has the name of a file in {reference} ({names}); nothing to compare")
+    unpaired = {
+        "generated": sorted(made.keys() - scored.keys()),
+        "reference": sorted(own.keys() - made.keys()),
+        "media": sorted(scored.keys() - seen.keys()) if media is not None else [],
+    }
+    return Pairing(scored, _only(own, scored), _only(seen, scored), unpaired)
+
+
+def find_clips(folder: Path, flag: str, what: str, *suffixes: frozenset[str]) -> dict[str, Path]:
+    """Clip id -> file of all files under a folder, sorted; of a clip's files the first suffix group's is taken.
+
+    Raises:
+        UsageError: when the folder is missing, holds no such file, or holds two of a kind for one clip.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{flag} {folder}: there is no such folder")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    found: dict[str, Path] = {}
+    for group in suffixes:
+        members: dict[str, Path] = {}
+        for path in files:
+            if path.suffix.lower() not in group:
+                continue
+            if path.stem in members:
+                raise UsageError(f"{flag} {folder}: {members[path.stem]} and {path} bear the same clip id; keep one")
+            members[path.stem] = path
+        found = members | found
+    if not found:
+        raise UsageError(f"{flag} {folder}: holds no {what} file")
+    return dict(sorted(found.items()))
+
+
+def _only(files: Mapping[str, Path], clips: Mapping[str, Path]) -> dict[str, Path]:
+    return {clip: files[clip] for clip in clips if clip in files}
+
+
+def _some(clips: list[str]) -> str:
+    return ", ".join(clips[:3]) + (", ..." if len(clips) > 3 else "")
