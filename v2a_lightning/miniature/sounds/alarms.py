@@ -23,7 +23,9 @@ def alarm_clock(scene: Scene, random: Random, length: int) -> Wave:
     def group(_: int) -> Wave:
         def beep(_: int) -> Wave:
             time = seconds(0.55 * beat)
-            return tone(pitch, time, [1, 0, 0.33 * scene.timbre, 0, 0.2 * scene.timbre]) * rise_and_fall(time, 0.003, 0.003)
+            return tone(pitch, time, [1, 0, 0.33 * scene.timbre, 0, 0.2 * scene.timbre]) * rise_and_fall(
+                time, 0.003, 0.003
+            )
 
         return place(round(4.2 * beat * SAMPLE_RATE), [index * beat for index in range(4)], beep)
 

@@ -1,5 +1,8 @@
 """Voices of the miniature's animals."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from v2a_lightning.miniature.sounds.kit import (
@@ -18,15 +21,21 @@ from v2a_lightning.miniature.sounds.kit import (
 from v2a_lightning.miniature.world import SAMPLE_RATE, Scene
 
 
-def _chorus(scene: Scene, random: Random, length: int, rate: float, voice, jitter: float = 0.08) -> Wave:  # type: ignore[no-untyped-def]
+def _chorus(
+    scene: Scene, random: Random, length: int, rate: float, voice: Callable[[float], Wave], jitter: float = 0.08
+) -> Wave:
     """As many independent voices as the scene shows, each at its own slightly different pitch."""
     wave = np.zeros(length)
     for number in range(scene.count):
         detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
         phase = scene.onset if number == 0 else float(random.random())
         times = onsets(rate * float(random.uniform(0.92, 1.08)), length / SAMPLE_RATE, phase, random, jitter)
-        wave += place(length, times, lambda _, detune=detune: voice(detune))
+        wave += place(length, times, partial(_sung, voice, detune))
     return wave
+
+
+def _sung(voice: Callable[[float], Wave], detune: float, _: int) -> Wave:
+    return voice(detune)
 
 
 def dog(scene: Scene, random: Random, length: int) -> Wave:

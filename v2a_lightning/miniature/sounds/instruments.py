@@ -83,7 +83,14 @@ def guitar(scene: Scene, random: Random, length: int) -> Wave:
 def bell(scene: Scene, random: Random, length: int) -> Wave:
     """Strokes of a bell: inharmonic partials, the hum below the strike note, each dying at its own pace."""
     pitch = between(1500, 380, scene.size)
-    partials = ((0.5, 0.35, 0.6), (1.0, 1.0, 0.45), (1.19, 0.6, 0.35), (1.5, 0.35, 0.25), (2.0, 0.5, 0.25), (2.74, 0.35, 0.12))
+    partials = (
+        (0.5, 0.35, 0.6),
+        (1.0, 1.0, 0.45),
+        (1.19, 0.6, 0.35),
+        (1.5, 0.35, 0.25),
+        (2.0, 0.5, 0.25),
+        (2.74, 0.35, 0.12),
+    )
 
     def stroke(_: int) -> Wave:
         time = seconds(1.6)
@@ -119,7 +126,7 @@ def trumpet(scene: Scene, random: Random, length: int) -> Wave:
         time = seconds(0.8 * gap)
         frequency = root * (1.0, 1.0, 1.25, 1.5)[number % 4] * (1 + 0.004 * np.sin(2 * np.pi * 6 * time))
         soft, bright = tone(frequency, time, saw(4, 1.0)), tone(frequency, time, saw(14, 0.35))
-        opening = np.clip(time / 0.09, 0, 1) * (0.45 + 0.55 * scene.timbre)
+        opening: Wave = np.clip(time / 0.09, 0, 1) * (0.45 + 0.55 * scene.timbre)
         blown = soft * (1 - opening) + bright * opening
         return (blown + 0.4 * resonate(blown, [(1400.0, 500.0)])) * rise_and_fall(time, 0.03, 0.04)
 

@@ -24,8 +24,10 @@ def hammer(scene: Scene, random: Random, length: int) -> Wave:
     def blow(_: int) -> Wave:
         time = seconds(0.22)
         ring = sum(
-            (np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life) for ratio, life in
-             ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014))),
+            (
+                np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
+                for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014))
+            ),
             np.zeros(len(time)),
         )
         thud = band_noise(len(time), 120, 600, random) * decay(time, 0.02)

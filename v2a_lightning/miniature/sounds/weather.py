@@ -47,7 +47,9 @@ def thunder(scene: Scene, random: Random, length: int) -> Wave:
 def wind(scene: Scene, random: Random, length: int) -> Wave:
     """Noise through a resonance that wanders: the howl around a corner."""
     blocks = 64
-    centre = wander(blocks, between(900, 380, scene.size), between(1500, 700, scene.size), 4 + round(6 * scene.speed), random)
+    centre = wander(
+        blocks, between(900, 380, scene.size), between(1500, 700, scene.size), 4 + round(6 * scene.speed), random
+    )
     strength = wander(length, 0.35, 1.0, 4 + round(5 * scene.speed), random)
     noise = random.standard_normal(length)
     out, state = np.zeros(length), np.zeros(2)

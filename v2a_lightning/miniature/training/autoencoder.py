@@ -1,11 +1,11 @@
 """AudioLDM's autoencoder of log-mels, trained on random crops."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from v2a_lightning.foundation.spectrograms import audioldm_log_mel
@@ -23,13 +23,15 @@ published noise schedule would leave too much of them visible at every step."""
 class AutoencoderTraining(Part):
     """L1 on the log-mel and on its slopes, and a small pull of the latents to a standard normal distribution."""
 
-    def __init__(self, sounds: Sounds, steps: int = 2000, batch: int = 16, kl_weight: float = 2e-3, seed: int = 0) -> None:
+    def __init__(
+        self, sounds: Sounds, steps: int = 2000, batch: int = 16, kl_weight: float = 2e-3, seed: int = 0
+    ) -> None:
         super().__init__(steps, learning_rate=2e-3, seed=seed)
         self.sounds = sounds
         self.batch = batch
         self.kl_weight = kl_weight
         torch.manual_seed(seed)
-        self.vae: AutoencoderKL = build_vae()
+        self.vae: Any = build_vae()
 
     def loss(self, random: np.random.Generator) -> Tensor:
         mel = random_crops(self.sounds, self.batch, CROP, random)[1].unsqueeze(1)
@@ -54,7 +56,7 @@ def random_crops(sounds: Sounds, batch: int, frames: int, random: np.random.Gene
 
 
 @torch.inference_mode()
-def encode_all(vae: AutoencoderKL, sounds: Sounds, path: Path) -> np.ndarray:
+def encode_all(vae: Any, sounds: Sounds, path: Path) -> np.ndarray:
     """(count, 16, T / 8, 8) float16: mean and standard deviation of every clip's latents, kept in a file."""
     from v2a_lightning.files import atomic_write
 
@@ -68,7 +70,7 @@ def encode_all(vae: AutoencoderKL, sounds: Sounds, path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
-def set_scaling_factor(vae: AutoencoderKL, moments: np.ndarray) -> float:
+def set_scaling_factor(vae: Any, moments: np.ndarray) -> float:
     """Write the factor that brings the latents to `LATENT_DEVIATION` into the VAE's config, and return it."""
     sample = np.asarray(moments[:2048, :8], dtype=np.float64)
     factor = float(LATENT_DEVIATION / sample.std())

@@ -1,12 +1,11 @@
 """AudioLDM's UNet on the miniature's latents, conditioned on CLAP's embedding of the sound itself."""
 
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, UNet2DConditionModel
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 
@@ -19,7 +18,7 @@ CONDITION_NOISE = 0.25
 SNR_CAP = 5.0
 
 
-def miniature_scheduler() -> DDIMScheduler:
+def miniature_scheduler() -> Any:
     """The published noise schedule, with velocity as the network's target, which a small network learns sooner."""
     return build_scheduler(prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=0)
 
@@ -51,10 +50,11 @@ class DiffusionTraining(Part):
         self.unconditional = unconditional
         self.batch = batch
         torch.manual_seed(seed)
-        self.unet: UNet2DConditionModel = build_unet()
+        # Any, since diffusers' classes are resolved lazily and a type checker sees nothing in them.
+        self.unet = cast(Any, build_unet())
         # Elements of a unit-length embedding are about 1/sqrt(512): without this it is a whisper beside the time.
         with torch.no_grad():
-            self.unet.class_embedding.weight *= embeddings.shape[1] ** 0.5  # type: ignore[union-attr, operator]
+            self.unet.class_embedding.weight *= embeddings.shape[1] ** 0.5
         self.scheduler = miniature_scheduler()
 
     def loss(self, random: np.random.Generator) -> Tensor:
@@ -64,8 +64,8 @@ class DiffusionTraining(Part):
         condition = self._condition(self.embeddings[torch.from_numpy(chosen)])
         noise = torch.randn_like(latents)
         times = torch.randint(0, int(self.scheduler.config.num_train_timesteps), (self.batch,))
-        noisy = self.scheduler.add_noise(latents, noise, times)  # type: ignore[arg-type]
-        target = self.scheduler.get_velocity(latents, noise, times)  # type: ignore[arg-type]
+        noisy = self.scheduler.add_noise(latents, noise, times)
+        target = self.scheduler.get_velocity(latents, noise, times)
         predicted = self.unet(noisy, times, encoder_hidden_states=None, class_labels=condition).sample
         alpha = self.scheduler.alphas_cumprod[times]
         ratio = alpha / (1 - alpha)
@@ -83,19 +83,3 @@ class DiffusionTraining(Part):
 def averaging() -> L.Callback:
     """Lightning's own exponential moving average of the weights."""
     return EMAWeightAveraging(decay=0.998)
-
-
-@torch.inference_mode()
-def sample_latents(
-    unet: Any, scheduler: DDIMScheduler, embeddings: Tensor, unconditional: Tensor, steps: int, guidance: float, seed: int
-) -> Tensor:
-    """(B, 8, 32, 8) scaled latents, for a look at a network in training."""
-    random = torch.Generator().manual_seed(seed)
-    scheduler.set_timesteps(steps)
-    latents = torch.randn((len(embeddings), 8, 32, 8), generator=random)
-    both = torch.cat([unconditional.expand_as(embeddings), embeddings])
-    for time in scheduler.timesteps:
-        out = unet(torch.cat([latents] * 2), time, encoder_hidden_states=None, class_labels=both).sample
-        low, high = out.chunk(2)
-        latents = scheduler.step(low + guidance * (high - low), time, latents).prev_sample  # type: ignore[arg-type, union-attr]
-    return latents

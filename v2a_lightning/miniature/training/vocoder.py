@@ -48,7 +48,9 @@ class VocoderTraining(Part):
     A part of the mels are slightly blurred, as a diffusion model's are.
     """
 
-    def __init__(self, sounds: Sounds, steps: int = 2600, batch: int = 8, adversarial_from: int = 1200, seed: int = 4) -> None:
+    def __init__(
+        self, sounds: Sounds, steps: int = 2600, batch: int = 8, adversarial_from: int = 1200, seed: int = 4
+    ) -> None:
         super().__init__(steps, learning_rate=8e-4, seed=seed)
         self.automatic_optimization = False
         self.sounds = sounds
@@ -62,7 +64,7 @@ class VocoderTraining(Part):
         raise RuntimeError("two optimisers take turns here; see training_step")
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:  # type: ignore[override]
-        generator, judge = self.optimizers()  # type: ignore[attr-defined, misc]
+        generator, judge = self.optimizers()  # type: ignore[attr-defined]
         # Each optimiser step counts as one of Lightning's: with two of them, half of the count is the step's number.
         step = self.global_step // 2
         torch.manual_seed(self.seed * 1_000_003 + step)
@@ -80,13 +82,15 @@ class VocoderTraining(Part):
         self._step(generator, loss)
         self.log("loss", loss.detach(), prog_bar=True)
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
-            schedule.step()  # type: ignore[call-arg]
+            schedule.step()
 
     def configure_optimizers(self) -> Any:
         groups: Iterable[tuple[nn.Module, float]] = ((self.vocoder, self.learning_rate), (self.discriminators, 2e-4))
         optimizers = [torch.optim.AdamW(module.parameters(), rate, betas=(0.8, 0.99)) for module, rate in groups]
         schedules = [
-            torch.optim.lr_scheduler.OneCycleLR(optimizer, optimizer.param_groups[0]["lr"], self.steps + 2, pct_start=0.05)
+            torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, optimizer.param_groups[0]["lr"], self.steps + 2, pct_start=0.05
+            )
             for optimizer in optimizers
         ]
         return optimizers, schedules
