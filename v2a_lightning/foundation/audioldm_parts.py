@@ -1,0 +1,122 @@
+"""Reading the parts of an AudioLDM folder in diffusers' layout, without its deprecated pipeline."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.foundation.clap import read_tokenizer
+
+Sampler = Literal["ddim", "ddpm", "dpm++"]
+UNCONDITIONAL_FILE = "unconditional.safetensors"
+PARTS = ("unet", "vae", "vocoder", "scheduler")
+TEXT_LENGTH = 512
+READING: dict[str, Any] = {"local_files_only": True, "low_cpu_mem_usage": False}
+
+
+def check_folder(path: Path) -> Path:
+    """The folder itself, once it is known to hold an AudioLDM.
+
+    Raises:
+        UsageError: when a part is missing.
+    """
+    missing = [name for name in PARTS if not (path / name).is_dir()]
+    if missing:
+        raise UsageError(
+            f"{path} is no AudioLDM folder in diffusers' layout: it has no {', '.join(missing)}; an original .ckpt is "
+            "converted with v2a_lightning.foundation.convert_audioldm"
+        )
+    return path
+
+
+def read_unet(path: Path, head_counts: Sequence[int] | None) -> nn.Module:
+    """The UNet, with the attention heads per level that its config, or `head_counts`, says.
+
+    Raises:
+        UsageError: when `head_counts` does not fit the UNet.
+    """
+    from diffusers import UNet2DConditionModel
+
+    config = json.loads((path / "unet" / "config.json").read_text())
+    heads = config.get("attention_head_dim", 8)
+    widths = config["block_out_channels"]
+    if head_counts is None:
+        if isinstance(heads, int):
+            _warn_of_heads(path, heads, widths)
+        chosen = heads
+    else:
+        if len(head_counts) != len(widths) or any(
+            width % count for width, count in zip(widths, head_counts, strict=True)
+        ):
+            raise UsageError(f"audioldm head_counts {list(head_counts)} do not divide the UNet's levels {widths}")
+        chosen = tuple(head_counts)
+    return UNet2DConditionModel.from_pretrained(path / "unet", attention_head_dim=chosen, **READING)
+
+
+def _warn_of_heads(path: Path, heads: int, widths: list[int]) -> None:
+    likely = [width // 32 for width in widths]
+    warnings.warn(
+        f"{path / 'unet'} says {heads} attention heads for every level, as the published AudioLDM folders do; the "
+        f"original AudioLDM-S was trained with 32 channels to a head. head_counts={likely} gives it those",
+        stacklevel=2,
+    )
+
+
+def read_vae(path: Path) -> nn.Module:
+    """The autoencoder of log-mels."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL.from_pretrained(path / "vae", **READING)
+
+
+def read_vocoder(path: Path) -> nn.Module:
+    """The HiFi-GAN that turns log-mels into waves."""
+    from transformers import SpeechT5HifiGan
+
+    return SpeechT5HifiGan.from_pretrained(path / "vocoder", local_files_only=True)
+
+
+def make_scheduler(path: Path, sampler: Sampler) -> Any:
+    """A sampler over the noise schedule that the folder's scheduler config describes."""
+    from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+
+    config = DDIMScheduler.load_config(path / "scheduler", local_files_only=True)
+    if sampler == "ddim":
+        return DDIMScheduler.from_config(config)
+    if sampler == "ddpm":
+        return DDPMScheduler.from_config(config)
+    return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++")
+
+
+def read_unconditional(path: Path) -> Tensor:
+    """The embedding (512,) that stands for no condition: a stored vector, or what the folder's text tower makes of "".
+
+    Raises:
+        UsageError: when the folder has neither.
+    """
+    file = path / UNCONDITIONAL_FILE
+    if file.is_file():
+        from safetensors.torch import load_file
+
+        return load_file(file)["embedding"].float()
+    if not (path / "text_encoder").is_dir() or not (path / "tokenizer").is_dir():
+        raise UsageError(f"{path} has neither {UNCONDITIONAL_FILE} nor text_encoder and tokenizer to make it from")
+    return _embedding_of_nothing(path)
+
+
+@torch.no_grad()
+def _embedding_of_nothing(path: Path) -> Tensor:
+    from transformers import ClapTextModelWithProjection
+
+    tower = ClapTextModelWithProjection.from_pretrained(path / "text_encoder", local_files_only=True).eval().float()
+    tokenizer = read_tokenizer(path / "tokenizer", tower.config.vocab_size)
+    # AudioLDM pads the empty text to the embedding's width; masked padding changes nothing but the last digits.
+    length = min(TEXT_LENGTH, tower.config.max_position_embeddings - 2)
+    tokens = tokenizer([""], padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    embedding = tower(tokens.input_ids, attention_mask=tokens.attention_mask).text_embeds[0]
+    return nn.functional.normalize(embedding, dim=0)
