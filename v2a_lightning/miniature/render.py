@@ -5,13 +5,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.sounds import synthesise
 from v2a_lightning.miniature.world import FRAMES_PER_SECOND, SAMPLE_RATE, ClipDescription, describe_clip
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 WORLD_VERSION = 1
 """Raised whenever the same description gives another picture or sound: folders of two versions must not be mixed."""
@@ -114,9 +118,20 @@ def render_arrays(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Clips as they are before any encoding.
 
+    Args:
+        seed: of the world.
+        split: which numbering; "train" of a seed are the clips `render_world` writes for that split.
+        indices: numbers of the clips, at least one.
+        workers: processes; with 1 everything is done in this one.
+
     Returns:
         Frames uint8 RGB (N, 20, 96, 96, 3) and stereo waves float32 (N, 2, samples) at `world.SAMPLE_RATE`.
+
+    Raises:
+        ValueError: when there is no index.
     """
+    if not len(indices):
+        raise ValueError("no clip to render: indices are empty")
     frames, waves = zip(*_map(partial(_arrays, seed, split), indices, workers), strict=True)
     return np.stack(frames), np.stack(waves)
 
@@ -137,7 +152,7 @@ def _render_clip(output: Path, clip: ClipDescription) -> int:
     return 1
 
 
-def _map(function, items: Sequence, workers: int) -> Iterator:  # type: ignore[no-untyped-def, type-arg]
+def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
     if workers <= 1:
         yield from map(function, items)
         return
@@ -165,15 +180,28 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
     """Mark the folder as this world's, or refuse it as another one's."""
     marker = output / "world.json"
     digest = hashlib.sha256(attributes.encode()).hexdigest()
-    mine = {"seed": seed, "clips": clips, "version": WORLD_VERSION, "attributes_sha256": digest}
-    if marker.exists():
-        theirs = json.loads(marker.read_text())
-        different = [f"{key} {theirs.get(key)} where {value} is asked for" for key, value in mine.items() if theirs.get(key) != value]
-        if different:
-            raise UsageError(f"--output {output} holds another world ({different[0]}); remove it or name another folder")
+    mine: dict[str, object] = {"seed": seed, "clips": clips, "version": WORLD_VERSION, "attributes_sha256": digest}
+    if not marker.exists():
+        with atomic_write(marker) as temporary:
+            temporary.write_text(json.dumps(mine, indent=2) + "\n")
         return
-    with atomic_write(marker) as temporary:
-        temporary.write_text(json.dumps(mine, indent=2) + "\n")
+    theirs = _read_marker(marker)
+    for key, value in mine.items():
+        if theirs.get(key) != value:
+            raise UsageError(
+                f"--output {output} holds another world ({key} {theirs.get(key)} where {value} is asked for); "
+                "remove it or name another folder"
+            )
+
+
+def _read_marker(marker: Path) -> dict[str, object]:
+    try:
+        content = json.loads(marker.read_text())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UsageError(f"{marker} is not what a rendered world is marked with; remove the folder or name another one")
+    return content
 
 
 def _write_side_files(output: Path, world: Sequence[ClipDescription], attributes: str, seed: int) -> None:

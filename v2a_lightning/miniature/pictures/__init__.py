@@ -8,7 +8,7 @@ from PIL import Image
 
 from v2a_lightning.miniature.pictures import alarms, animals, instruments, tools, vehicles, weather
 from v2a_lightning.miniature.pictures.backgrounds import BACKGROUNDS, MARGIN, distractor, occluder
-from v2a_lightning.miniature.pictures.canvas import CANVAS_SIZE, PAPER, Pen, developed
+from v2a_lightning.miniature.pictures.canvas import CANVAS_SIZE, PAPER, Pen, between, developed
 from v2a_lightning.miniature.pictures.pose import Pose
 from v2a_lightning.miniature.pictures.staging import (
     FRAMES,
@@ -114,8 +114,10 @@ def _objects(pen: Pen, scene: Scene, now: Moment) -> None:
 def _cover(pen: Pen, scene: Scene, now: Moment) -> None:
     """What stands in front sinks out of the picture as the object comes into view."""
     places = centres(scene, now)
-    half = 0.58 * extent(scene)
+    now_pose = pose(scene, now)
+    # As wide as it may be for any object, so that what is hidden cannot be told by its cover.
+    half = max(0.58 * extent(scene), between(0.22, 0.42, now_pose.jitter(7)))
     left, right = min(x for x, _ in places) - half, max(x for x, _ in places) + half
     top = min(y for _, y in places) - half
     sunk = now.reveal * (1.05 - top)
-    occluder(pen.outlined(2), (left, top + sunk, right, 1.02 + sunk), pose(scene, now))
+    occluder(pen.outlined(2), (left, top + sunk, right, 1.02 + sunk), now_pose)

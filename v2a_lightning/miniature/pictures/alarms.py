@@ -20,7 +20,10 @@ def siren(pen: Pen, pose: Pose) -> None:
         near, far = 0.34, 0.4 + 0.1 * pose.pulse
         pen.line([(near * dx, 0.08 + near * dy), (far * dx, 0.08 + far * dy)], (250, 170, 30), 0.04)
     pen.polygon([*arc(0, 0.02, 0.25, 180, 360, 12), (0.25, 0.26), (-0.25, 0.26)], pose.colour)
-    pen.polygon([*arc(0, 0.02, 0.17, 180, 270, 6), (-0.05, -0.1), (-0.12, 0.02), (-0.12, 0.2), (-0.17, 0.2)], light(pose.colour, 0.55))
+    pen.polygon(
+        [*arc(0, 0.02, 0.17, 180, 270, 6), (-0.05, -0.1), (-0.12, 0.02), (-0.12, 0.2), (-0.17, 0.2)],
+        light(pose.colour, 0.55),
+    )
     pen.ellipse(0.05 * math.cos(angle), 0.08, 0.05 + 0.07 * glow, 0.12, (255, 250, 200))
     pen.rectangle(-0.32, 0.25, 0.32, 0.36, BLACK)
     pen.rectangle(-0.38, 0.36, 0.38, 0.45, dark(STEEL, 0.4))

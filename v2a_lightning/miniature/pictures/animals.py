@@ -73,12 +73,16 @@ def frog(pen: Pen, pose: Pose) -> None:
 def cow(pen: Pen, pose: Pose) -> None:
     """White with patches of its colour, horns, an udder, and a head that rises to moo."""
     hide, patch = WHITE, dark(pose.colour, 0.15)
-    pen.line([(-0.42, -0.1), (-0.47 - 0.03 * pose.swing, 0.08), (-0.45 - 0.06 * pose.swing, 0.2)], dark(hide, 0.6), 0.03)
+    pen.line(
+        [(-0.42, -0.1), (-0.47 - 0.03 * pose.swing, 0.08), (-0.45 - 0.06 * pose.swing, 0.2)], dark(hide, 0.6), 0.03
+    )
     pen.circle(-0.45 - 0.06 * pose.swing, 0.22, 0.04, patch)
     for x in (-0.26, 0.12):
         pen.rectangle(x - 0.045, 0.1, x + 0.045, 0.42, dark(hide, 0.25))
     pen.ellipse(-0.22, 0.17, 0.09, 0.08, PINK)
-    pen.polygon(smooth([(-0.43, -0.15), (-0.1, -0.18), (0.2, -0.16), (0.24, 0.1), (-0.1, 0.16), (-0.42, 0.12)], 3), hide)
+    pen.polygon(
+        smooth([(-0.43, -0.15), (-0.1, -0.18), (0.2, -0.16), (0.24, 0.1), (-0.1, 0.16), (-0.42, 0.12)], 3), hide
+    )
     pen.outlined(0).ellipse(-0.27, -0.05, 0.11, 0.09, patch, 20)
     pen.outlined(0).ellipse(0.0, 0.02, 0.1, 0.11, patch, -20)
     pen.outlined(0).ellipse(0.13, -0.1, 0.07, 0.045, patch)
@@ -109,7 +113,9 @@ def cricket(pen: Pen, pose: Pose) -> None:
     for x in (-0.3, -0.2, -0.1, 0.0):
         pen.line([(x, 0.06 - 0.3 * (x + 0.3) * 0.3), (x + 0.03, 0.2)], dark(shell, 0.35), 0.022)
     wing = pen.at(0.18, -0.05, 1.0, 6 + 22 * pose.pulse)
-    wing.polygon(smooth([(0.02, -0.02), (-0.25, -0.04), (-0.56, 0.06), (-0.3, 0.1), (0.0, 0.07)], 3), light(shell, 0.55))
+    wing.polygon(
+        smooth([(0.02, -0.02), (-0.25, -0.04), (-0.56, 0.06), (-0.3, 0.1), (0.0, 0.07)], 3), light(shell, 0.55)
+    )
     pen.ellipse(0.2, 0.05, 0.08, 0.13, dark(shell, 0.25))
     pen.ellipse(0.33, 0.05, 0.12, 0.13, shell)
     pen.circle(0.37, 0.0, 0.045, BLACK)
@@ -124,7 +130,21 @@ def owl(pen: Pen, pose: Pose) -> None:
     pen.polygon([(-0.27, -0.24), (-0.31, -0.5), (-0.06, -0.36)], shaded)
     pen.polygon([(0.27, -0.24), (0.31, -0.5), (0.06, -0.36)], shaded)
     swell = 0.03 * pose.pulse
-    pen.polygon(smooth([(0, -0.42), (0.28, -0.3), (0.31 + swell, 0.08), (0.18, 0.38), (-0.18, 0.38), (-0.31 - swell, 0.08), (-0.28, -0.3)], 3), feathers)
+    pen.polygon(
+        smooth(
+            [
+                (0, -0.42),
+                (0.28, -0.3),
+                (0.31 + swell, 0.08),
+                (0.18, 0.38),
+                (-0.18, 0.38),
+                (-0.31 - swell, 0.08),
+                (-0.28, -0.3),
+            ],
+            3,
+        ),
+        feathers,
+    )
     pen.ellipse(0, 0.16, 0.17 + swell, 0.2, light(feathers, 0.65))
     for row, y in enumerate((0.06, 0.16, 0.26)):
         for x in (-0.08, 0.0, 0.08) if row % 2 == 0 else (-0.04, 0.04):

@@ -68,7 +68,8 @@ def night(pen: Pen, pose: Pose) -> None:
     x = 0.12 + 0.76 * round(pose.jitter(77))
     pen.circle(x, 0.14, 0.08, (244, 240, 206))
     pen.outlined(0).circle(x + 0.035, 0.12, 0.065, (44, 50, 92))
-    pen.polygon(smooth([(LEFT, 0.72), (0.2, 0.66), (0.6, 0.72), (0.9, 0.66), (RIGHT, 0.7)], 4, closed=False) + [(RIGHT, 1), (LEFT, 1)], (56, 74, 82))
+    ridge = smooth([(LEFT, 0.72), (0.2, 0.66), (0.6, 0.72), (0.9, 0.66), (RIGHT, 0.7)], 4, closed=False)
+    pen.polygon([*ridge, (RIGHT, 1), (LEFT, 1)], (56, 74, 82))
 
 
 def beach(pen: Pen, pose: Pose) -> None:
@@ -79,7 +80,9 @@ def beach(pen: Pen, pose: Pose) -> None:
     shore = smooth([(LEFT, 0.6), (0.2, 0.63), (0.5, 0.59), (0.8, 0.63), (RIGHT, 0.6)], 4, closed=False)
     pen.polygon([*shore, (RIGHT, 1), (LEFT, 1)], (240, 222, 172))
     for number in range(8):
-        pen.outlined(0).circle(LEFT + 1.3 * pose.jitter(number), 0.7 + 0.28 * pose.jitter(number + 10), 0.01, (214, 190, 140))
+        pen.outlined(0).circle(
+            LEFT + 1.3 * pose.jitter(number), 0.7 + 0.28 * pose.jitter(number + 10), 0.01, (214, 190, 140)
+        )
 
 
 def hills(pen: Pen, pose: Pose) -> None:
@@ -120,7 +123,7 @@ def distractor(pen: Pen, name: str, pose: Pose) -> None:
 
 
 def occluder(pen: Pen, area: Rectangle, pose: Pose) -> None:
-    """Draw something that covers the whole of `area` (left, top, right, bottom): boards, bricks, a curtain or a hedge."""
+    """Draw what hides the whole of `area` (left, top, right, bottom): boards, bricks, a curtain or a hedge."""
     (_boards, _bricks, _curtain, _hedge)[pose.seed % 4](pen, area, pose)
 
 

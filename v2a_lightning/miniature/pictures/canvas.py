@@ -99,7 +99,7 @@ class Pen:
         self.fills = True
 
     def at(self, x: float, y: float, scale: float = 1.0, angle: float = 0.0, mirror: bool = False) -> "Pen":
-        """A pen whose origin is at (x, y) of this one, turned clockwise by `angle` degrees, and mirrored left to right."""
+        """A pen with its origin at (x, y) of this one, turned clockwise by `angle` degrees, mirrored left to right."""
         pen = object.__new__(Pen)
         pen.image, pen.draw, pen.flat, pen.wobble = self.image, self.draw, self.flat, self.wobble
         pen.stroke, pen.fills = self.stroke, self.fills

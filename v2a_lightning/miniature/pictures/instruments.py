@@ -5,8 +5,33 @@ import math
 from v2a_lightning.miniature.pictures.canvas import BLACK, GOLD, STEEL, WHITE, WOOD, Pen, arc, dark, light, mix, smooth
 from v2a_lightning.miniature.pictures.pose import Pose
 
-GUITAR_BODY = smooth([(-0.14, 0), (-0.16, -0.13), (-0.27, -0.1), (-0.42, -0.18), (-0.5, 0), (-0.42, 0.18), (-0.27, 0.1), (-0.16, 0.13)], 4)
-BELL_SHAPE = smooth([(-0.08, -0.3), (0.08, -0.3), (0.17, -0.2), (0.2, 0.05), (0.33, 0.24), (0, 0.25), (-0.33, 0.24), (-0.2, 0.05), (-0.17, -0.2)], 3)
+GUITAR_BODY = smooth(
+    [
+        (-0.04, 0),
+        (-0.08, -0.16),
+        (-0.21, -0.12),
+        (-0.38, -0.23),
+        (-0.5, 0),
+        (-0.38, 0.23),
+        (-0.21, 0.12),
+        (-0.08, 0.16),
+    ],
+    4,
+)
+BELL_SHAPE = smooth(
+    [
+        (-0.08, -0.3),
+        (0.08, -0.3),
+        (0.17, -0.2),
+        (0.2, 0.05),
+        (0.33, 0.24),
+        (0, 0.25),
+        (-0.33, 0.24),
+        (-0.2, 0.05),
+        (-0.17, -0.2),
+    ],
+    3,
+)
 
 
 def _note(pen: Pen, x: float, y: float, size: float) -> None:
@@ -17,8 +42,20 @@ def _note(pen: Pen, x: float, y: float, size: float) -> None:
 def drum(pen: Pen, pose: Pose) -> None:
     """A snare with cords and two sticks that hit in turn."""
     shell = pose.colour
-    pen.polygon([(-0.36, -0.02), (0.36, -0.02), *arc(0, 0.3, 0.36, 0, 0, 1), *[(0.36 * math.cos(a), 0.3 + 0.12 * math.sin(a)) for a in (0.4, 0.8, 1.2, 1.57, 1.94, 2.34, 2.74)], (-0.36, 0.3)], shell)
-    cords = [(-0.36 + 0.12 * number, (0.06 if number % 2 == 0 else 0.33) + 0.09 * math.cos((number - 3) * 0.5)) for number in range(7)]
+    pen.polygon(
+        [
+            (-0.36, -0.02),
+            (0.36, -0.02),
+            *arc(0, 0.3, 0.36, 0, 0, 1),
+            *[(0.36 * math.cos(a), 0.3 + 0.12 * math.sin(a)) for a in (0.4, 0.8, 1.2, 1.57, 1.94, 2.34, 2.74)],
+            (-0.36, 0.3),
+        ],
+        shell,
+    )
+    cords = [
+        (-0.36 + 0.12 * number, (0.06 if number % 2 == 0 else 0.33) + 0.09 * math.cos((number - 3) * 0.5))
+        for number in range(7)
+    ]
     pen.line(cords, WHITE, 0.03)
     pen.ellipse(0, -0.02, 0.38, 0.14, GOLD)
     pen.ellipse(0, -0.04, 0.34, 0.11, WHITE)
@@ -35,12 +72,12 @@ def flute(pen: Pen, pose: Pose) -> None:
     for number in range(2):
         age = (pose.turns * 0.5 + number / 2) % 1.0
         _note(pen, -0.26 + 0.34 * number + 0.12 * age, -0.02 - 0.22 * age - 0.12 * number, 0.17)
-    tube = pen.at(0, 0.12, 1.0, -24)
-    tube.limb([(-0.5, 0), (0.5, 0)], metal, 0.1)
-    tube.rectangle(-0.53, -0.075, -0.45, 0.075, GOLD)
-    tube.rectangle(0.14, -0.07, 0.18, 0.07, GOLD)
-    tube.ellipse(-0.33, -0.02, 0.08, 0.055, light(metal, 0.6))
-    tube.ellipse(-0.33, -0.02, 0.035, 0.025, BLACK)
+    tube = pen.at(0, 0.14, 1.04, -20)
+    tube.limb([(-0.47, 0), (0.47, 0)], metal, 0.13)
+    tube.rectangle(-0.51, -0.095, -0.43, 0.095, GOLD)
+    tube.rectangle(0.13, -0.09, 0.18, 0.09, GOLD)
+    tube.ellipse(-0.32, -0.025, 0.085, 0.07, light(metal, 0.6))
+    tube.ellipse(-0.32, -0.03, 0.04, 0.03, BLACK)
     for number, x in enumerate((-0.14, -0.05, 0.04, 0.24, 0.33, 0.42)):
         pressed = (int(pose.turns * 2) + number) % 3 == 0
         tube.circle(x, 0.0 if pressed else -0.045, 0.04, BLACK if pressed else light(metal, 0.7))
@@ -50,20 +87,20 @@ def guitar(pen: Pen, pose: Pose) -> None:
     """Body, sound hole, neck with frets, head with pegs, strings that tremble, and a hand that strums."""
     body = pose.colour
     tilted = pen.at(0.02, 0.0, 1.12, -38)
-    tilted.polygon([(-0.2, -0.035), (0.36, -0.03), (0.36, 0.03), (-0.2, 0.035)], dark(WOOD, 0.35))
+    tilted.polygon([(-0.2, -0.042), (0.36, -0.038), (0.36, 0.038), (-0.2, 0.042)], dark(WOOD, 0.35))
     tilted.polygon([(0.35, -0.04), (0.5, -0.06), (0.5, 0.06), (0.35, 0.04)], dark(WOOD, 0.5))
     for x in (0.39, 0.46):
         for side in (-1, 1):
             tilted.outlined(0).circle(x, side * 0.075, 0.025, STEEL)
     tilted.polygon(GUITAR_BODY, body)
-    tilted.circle(-0.25, 0, 0.07, BLACK)
-    tilted.rectangle(-0.43, -0.06, -0.4, 0.06, dark(WOOD, 0.5))
-    for x in (-0.06, 0.04, 0.13, 0.21, 0.28):
+    tilted.circle(-0.2, 0, 0.075, BLACK)
+    tilted.rectangle(-0.4, -0.07, -0.36, 0.07, dark(WOOD, 0.5))
+    for x in (0.02, 0.1, 0.17, 0.23, 0.29):
         tilted.line([(x, -0.03), (x, 0.03)], STEEL, 0.014)
     for number, y in enumerate((-0.022, 0.0, 0.022)):
         bow = 0.02 * math.sin(2 * math.pi * (pose.turns * 3 + number / 3))
         tilted.line([(-0.41, y), (-0.2, y + bow), (0.4, y)], WHITE, 0.012)
-    tilted.limb([(-0.3, 0.24), (-0.31, 0.03 + 0.08 * pose.swing)], (242, 200, 165), 0.075)
+    tilted.limb([(-0.27, 0.22), (-0.28, 0.04 + 0.08 * pose.swing)], (242, 200, 165), 0.06)
 
 
 def bell(pen: Pen, pose: Pose) -> None:
@@ -116,7 +153,19 @@ def trumpet(pen: Pen, pose: Pose) -> None:
         horn.line([(x, top), (x, -0.06)], STEEL, 0.035)
         horn.rectangle(x - 0.04, -0.1, x + 0.04, 0.19, brass)
         horn.ellipse(x, top, 0.042, 0.025, WHITE)
-    horn.polygon([(0.1, -0.055), (0.22, -0.07), (0.3, -0.12), (0.36, -0.23), (0.36, 0.19), (0.3, 0.08), (0.22, 0.03), (0.1, 0.015)], brass)
+    horn.polygon(
+        [
+            (0.1, -0.055),
+            (0.22, -0.07),
+            (0.3, -0.12),
+            (0.36, -0.23),
+            (0.36, 0.19),
+            (0.3, 0.08),
+            (0.22, 0.03),
+            (0.1, 0.015),
+        ],
+        brass,
+    )
     horn.ellipse(0.36, -0.02, 0.055, 0.21, shaded)
     for number in range(2):
         reach = 0.1 + 0.07 * ((pose.turns + number / 2) % 1.0) + 0.05 * number

@@ -108,7 +108,9 @@ def pose(scene: Scene, now: Moment, number: int = 0) -> Pose:
     """How object `number` of the scene looks now."""
     rate = between(0.7, 3.0, scene.speed)
     begin = (scene.seed % 97) / 97 + 0.37 * number
-    return Pose(PALETTE[scene.colour], scene.size, scene.speed, begin + rate * now.seconds, scene.seed + number, scene.count)
+    return Pose(
+        PALETTE[scene.colour], scene.size, scene.speed, begin + rate * now.seconds, scene.seed + number, scene.count
+    )
 
 
 def speed_lines(pen: Pen, scene: Scene, now: Moment) -> None:

@@ -93,5 +93,3 @@ def clock(pen: Pen, pose: Pose) -> None:
     hour_hand = math.radians(360 * pose.jitter(2))
     pen.line([(0, -0.18), (0.13 * math.cos(minute), -0.18 + 0.13 * math.sin(minute))], BLACK, 0.028)
     pen.line([(0, -0.18), (0.08 * math.cos(hour_hand), -0.18 + 0.08 * math.sin(hour_hand))], BLACK, 0.042)
-
-
