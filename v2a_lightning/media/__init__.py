@@ -1,9 +1,9 @@
 """Decoding and writing pictures and sound: the only room that knows FFmpeg."""
 
 from v2a_lightning.media.audio import is_silent, read_audio, read_wave, resample
-from v2a_lightning.media.clip import ClipRequest, DecodedClip, decode_clip
+from v2a_lightning.media.clip import ClipRequest, DecodedClip, Inspection, decode_clip, inspect_clip
 from v2a_lightning.media.errors import MediaError, Reason
-from v2a_lightning.media.frames import is_still, read_frames
+from v2a_lightning.media.frames import fit_picture, is_still, read_frames
 from v2a_lightning.media.opening import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_picture
 from v2a_lightning.media.probe import MediaInfo, probe
 from v2a_lightning.media.workers import WorkerPool, prefetch
@@ -14,11 +14,14 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "ClipRequest",
     "DecodedClip",
+    "Inspection",
     "MediaError",
     "MediaInfo",
     "Reason",
     "WorkerPool",
     "decode_clip",
+    "fit_picture",
+    "inspect_clip",
     "is_picture",
     "is_silent",
     "is_still",

@@ -1,12 +1,15 @@
 """A clip as training needs it: its frames and its sound, or the one reason why not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from v2a_lightning.media.audio import MISSING_SHARE, Wave, is_silent, read_audio
-from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.frames import Backend, Frames, is_still, read_frames
+from v2a_lightning.media.errors import MediaError, Reason
+from v2a_lightning.media.frames import Backend, Frames, fit_picture, is_still, read_frames
 from v2a_lightning.media.opening import is_picture
+from v2a_lightning.media.probe import probe
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 
@@ -21,6 +24,7 @@ class ClipRequest:
         start: seconds from the clip's beginning.
         keep_still: take clips whose picture never changes.
         backend: the picture decoder.
+        picture_size: bring frames to this size with `fit_picture`; None leaves them as they are.
     """
 
     path: Path
@@ -29,6 +33,7 @@ class ClipRequest:
     start: float = 0.0
     keep_still: bool = True
     backend: Backend = "pyav"
+    picture_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,39 @@ def _audible(request: ClipRequest) -> Wave:
 def _visible(request: ClipRequest) -> Frames:
     assert request.frames is not None
     frames = read_frames(request.path, request.frames, start=request.start, backend=request.backend)
-    if is_picture(request.path):
+    if not is_picture(request.path):
+        if len(frames) < int(request.frames.count * (1 - MISSING_SHARE)):
+            raise MediaError(request.path, "short", f"{len(frames)} of {request.frames.count} frames")
+        if not request.keep_still and is_still(frames):
+            raise MediaError(request.path, "still", "the picture never changes")
+    if request.picture_size is None:
         return frames
-    if len(frames) < int(request.frames.count * (1 - MISSING_SHARE)):
-        raise MediaError(request.path, "short", f"{len(frames)} of {request.frames.count} frames")
-    if not request.keep_still and is_still(frames):
-        raise MediaError(request.path, "still", "the picture never changes")
-    return frames
+    return np.stack([fit_picture(frame, request.picture_size) for frame in frames])
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a file after looking at all of it.
+
+    Args:
+        duration: seconds, as its header says; 0 when there is no header.
+        reason: why it cannot be used, or `still`; None when nothing is wrong with it.
+        detail: what was found.
+    """
+
+    duration: float
+    reason: Reason | None = None
+    detail: str = ""
+
+
+def inspect_clip(request: ClipRequest) -> Inspection:
+    """Decode what is asked for only to see whether it can be used; never raises MediaError."""
+    try:
+        duration = probe(request.path).duration
+    except MediaError as error:
+        return Inspection(0.0, error.reason, error.detail)
+    try:
+        decode_clip(replace(request, keep_still=False))
+    except MediaError as error:
+        return Inspection(duration, error.reason, error.detail)
+    return Inspection(duration)

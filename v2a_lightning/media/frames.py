@@ -59,6 +59,23 @@ def is_still(frames: Frames) -> bool:
     return all(np.abs(frame - first).mean() <= STILL_LEVELS for frame in frames[1:])
 
 
+def fit_picture(pixels: Frames, size: int) -> Frames:
+    """Scale the short side of a picture (H, W, 3) to `size`, bicubic, and take the middle (size, size, 3).
+
+    Pixel for pixel what torchvision's Resize and CenterCrop make of a PIL image, without torch.
+    """
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    short = min(height, width)
+    scaled = (int(size * width / short), int(size * height / short))
+    image = Image.fromarray(pixels)
+    if scaled != (width, height):
+        image = image.resize(scaled, Image.Resampling.BICUBIC)
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
 def _read_picture(path: Path | str) -> Frames:
     from PIL import Image, ImageOps, UnidentifiedImageError
 

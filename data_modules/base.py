@@ -1,0 +1,226 @@
+"""What all data modules share: splits, rejected clips, batches, and where a clip came from."""
+
+import os
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset
+from data_modules.loaders import evaluation_loader, training_loader
+from data_modules.store import Reject
+from data_modules.table import Batch
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.media import read_audio
+from v2a_lightning.specs import AudioSpec
+
+Mode = Literal["cached", "on_the_fly"]
+
+
+class ClipDataModule(LightningDataModule):
+    """Clips in splits. A batch of any subclass, in any mode, is
+
+        {"clip_id": B ids, "label": B labels, "frames": (B, T, D) float32,
+         "frame_mask": (B, T) bool, True where there is a frame, "audio": (B, D) float32}
+
+    without "audio" where there is no sound. Training batches are shuffled by `seed` and epoch; evaluation shows every
+    clip once, however many processes share it.
+
+    Args:
+        audio: which sound of a clip is the true one; None for clips without sound.
+        batch_size: clips in a batch of one process.
+        seed: of the order of training.
+        validation_fraction: share of the training clips held out, by a hash of their ids; 0 for no validation.
+        validation_clips: hold out that many instead.
+        test_split: the split that is tested and predicted.
+        max_clips: at most so many clips of each split.
+    """
+
+    def __init__(
+        self,
+        audio: AudioSpec | None,
+        batch_size: int,
+        seed: int,
+        validation_fraction: float,
+        validation_clips: int | None,
+        test_split: str,
+        max_clips: int | None,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise UsageError(f"data.batch_size is at least 1, not {batch_size}")
+        if not 0 <= validation_fraction < 1:
+            raise UsageError(f"data.validation_fraction is at least 0 and below 1, not {validation_fraction}")
+        self.audio = audio
+        self.batch_size = batch_size
+        self.seed = seed
+        self.validation_fraction = validation_fraction
+        self.validation_clips = validation_clips
+        self.test_split = test_split
+        self.max_clips = max_clips
+        # With several machines the first one prepares; the store is on a disk they share, or behind a URL.
+        self.prepare_data_per_node = False
+        self._datasets: dict[str, Dataset[Batch]] = {}
+
+    @abstractmethod
+    def find_clips(self) -> list[Clip]:
+        """Every clip the data set names, with its file if there is one."""
+
+    @abstractmethod
+    def unusable(self) -> dict[str, Reject]:
+        """Clips that have a file which cannot be used."""
+
+    @abstractmethod
+    def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
+        """A dataset for each split's usable clips."""
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the clips have a true sound."""
+        return self.audio is not None
+
+    @property
+    def loading_processes(self) -> int:
+        """Processes that load batches; none are needed to gather from memory."""
+        return 0
+
+    @cached_property
+    def named_clips(self) -> list[Clip]:
+        """Every clip the data set names."""
+        return self.find_clips()
+
+    @property
+    def candidates(self) -> list[Clip]:
+        """The clips that have a file, each once, at most `max_clips` of a split."""
+        present = [clip for clip in self.named_clips if clip.path is not None and not clip.duplicate]
+        return subset(present, self.max_clips)
+
+    @property
+    def rejects(self) -> list[Reject]:
+        """The clips that are not used, each with its reason."""
+        absent = [clip for clip in self.named_clips if clip.path is None and not clip.duplicate]
+        repeated = [clip for clip in self.named_clips if clip.duplicate]
+        return [
+            *(Reject(clip.clip_id, "", "missing", "no file of this name") for clip in absent),
+            *(Reject(clip.clip_id, str(clip.path or ""), "duplicate", "named before") for clip in repeated),
+            *self._unusable.values(),
+        ]
+
+    @cached_property
+    def _unusable(self) -> dict[str, Reject]:
+        return self.unusable()
+
+    @cached_property
+    def usable_clips(self) -> list[Clip]:
+        """The clips that are used, the held out ones in the validation split."""
+        usable = [clip for clip in self.candidates if clip.clip_id not in self._unusable]
+        if not (self.validation_fraction or self.validation_clips):
+            return usable
+        return hold_out(usable, self.validation_fraction, self.validation_clips)
+
+    def clip_ids(self, split: str) -> list[str]:
+        """Ids of the usable clips of a split."""
+        return [clip.clip_id for clip in self.usable_clips if clip.split == split]
+
+    def ids_hash(self, split: str = TEST) -> str:
+        """Hash of the ids of a split's usable clips; results with the same one were measured on the same clips."""
+        return ids_hash(self.clip_ids(split))
+
+    def source(self, clip_id: str) -> Path:
+        """A clip's media file.
+
+        Raises:
+            UsageError: when there is none.
+        """
+        path = self._paths.get(clip_id)
+        if path is None:
+            raise UsageError(f"{clip_id}: there is no media file of this clip")
+        return path
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        return {clip.clip_id: clip.path for clip in self.named_clips if clip.path is not None}
+
+    def reference_wave(self, clip_id: str) -> NDArray[np.float32]:
+        """A clip's true sound, mono, at `audio.sample_rate`.
+
+        Raises:
+            MediaError: when it cannot be read.
+            UsageError: when these clips have no sound.
+        """
+        if self.audio is None:
+            raise UsageError(f"{type(self).__name__} has no true sound")
+        return read_audio(self.source(clip_id), self.audio)
+
+    def setup(self, stage: str) -> None:
+        """Make the datasets a stage needs.
+
+        Raises:
+            RunFailure: when no clip is left for one of them.
+        """
+        new = [split for split in self._splits(stage) if split not in self._datasets]
+        clips = {split: [clip for clip in self.usable_clips if clip.split == split] for split in new}
+        for split in new:
+            if not clips[split]:
+                raise RunFailure(self._nothing_left(split))
+        self._datasets.update(self.datasets(clips))
+        rank_zero_info(self._report(stage))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches."""
+        place = self._place()
+        return training_loader(self._datasets[TRAIN], self.batch_size, self.seed, *place, self.loading_processes)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Batches of the held out clips; nothing when none are."""
+        return self._evaluation(VALIDATION) if self._validates else []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the test split."""
+        return self._evaluation(self.test_split)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the test split."""
+        return self._evaluation(self.test_split)
+
+    def _evaluation(self, split: str) -> DataLoader[Batch]:
+        return evaluation_loader(self._datasets[split], self.batch_size, *self._place(), self.loading_processes)
+
+    def _place(self) -> tuple[int, int]:
+        """This process's rank, and how many processes there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    @property
+    def _validates(self) -> bool:
+        return bool(self.validation_fraction or self.validation_clips) or VALIDATION in self._datasets
+
+    def _splits(self, stage: str) -> list[str]:
+        if stage == "fit":
+            return [TRAIN, VALIDATION] if self._validates else [TRAIN]
+        return [VALIDATION] if stage == "validate" else [self.test_split]
+
+    def _nothing_left(self, split: str) -> str:
+        reasons = Counter(reject.reason for reject in self.rejects)
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none rejected"
+        named = Counter(clip.split for clip in self.named_clips)
+        splits = ", ".join(f"{count} {name}" for name, count in named.items())
+        return f"no clip left for {split}: the data names {len(self.named_clips)} clips ({splits}), of which {listed}"
+
+    def _report(self, stage: str) -> str:
+        used = ", ".join(f"{len(self.clip_ids(split))} {split}" for split in self._splits(stage))
+        reasons = Counter(reject.reason for reject in self.rejects)
+        rejected = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        return f"clips: {used}" + (f"; not used: {rejected}" if rejected else "")
+
+
+def default_workers() -> int:
+    """One decoding process for each processor this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,183 @@
+"""From media files to the embedding store: decoding in processes, encoding here, and both at the same time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
+
+from data_modules.clips import Clip
+from data_modules.encoders import Encoders
+from data_modules.progress import progress
+from data_modules.store import EmbeddingStore, Reject, StoreWriter, file_stamp
+from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
+from v2a_lightning.media.frames import Backend
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """How clips are decoded.
+
+    Args:
+        workers: processes.
+        timeout: seconds one clip may take before its process is killed and the clip rejected.
+        batch_size: clips that go through the encoders together.
+        keep_still: use clips whose picture never changes.
+        backend: the picture decoder.
+    """
+
+    workers: int = 2
+    timeout: float = 60.0
+    batch_size: int = 16
+    keep_still: bool = True
+    backend: Backend = "pyav"
+
+
+@dataclass
+class DecodedBatch:
+    """Some clips, decoded; those that could not be are in `rejects`. None stands for what the store has already."""
+
+    clips: list[Clip] = field(default_factory=list)
+    frames: list[NDArray[np.uint8] | None] = field(default_factory=list)
+    waves: list[NDArray[np.float32] | None] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.clips) + len(self.rejects)
+
+
+@dataclass
+class EmbeddedBatch:
+    """Rows for a store: (clip, (T, D)) and (clip, (D,)) as arrays."""
+
+    frames: list[tuple[Clip, NDArray[np.float32]]]
+    audio: list[tuple[Clip, NDArray[np.float32]]]
+    rejects: list[Reject]
+
+    def write(self, writer: StoreWriter) -> None:
+        """Add everything to a store."""
+        for clip, frames in self.frames:
+            writer.add_frames(clip.clip_id, clip.label, clip.split, str(clip.path), frames)
+        for clip, audio in self.audio:
+            writer.add_audio(clip.clip_id, audio)
+        for reject in self.rejects:
+            writer.add_reject(reject)
+
+
+class ClipStream(IterableDataset[DecodedBatch]):
+    """Decodes clips in processes, ahead of whoever iterates.
+
+    Args:
+        requests: clips and what is wanted of them.
+        decoding: how.
+    """
+
+    def __init__(self, requests: Sequence[tuple[Clip, ClipRequest]], decoding: DecodingSettings) -> None:
+        self.requests = list(requests)
+        self.decoding = decoding
+
+    @property
+    def clips(self) -> int:
+        """Number of clips in all batches."""
+        return len(self.requests)
+
+    def __iter__(self) -> Iterator[DecodedBatch]:
+        return prefetch(self._batches(), depth=2)
+
+    def _batches(self) -> Iterator[DecodedBatch]:
+        if not self.requests:
+            return
+        workers = min(self.decoding.workers, len(self.requests))
+        with WorkerPool(decode_clip, workers, self.decoding.timeout) as pool:
+            outcomes = pool.map(request for _, request in self.requests)
+            batch = DecodedBatch()
+            for (clip, _), outcome in zip(self.requests, outcomes, strict=True):
+                _take(batch, clip, outcome)
+                if len(batch) >= self.decoding.batch_size:
+                    yield batch
+                    batch = DecodedBatch()
+            if len(batch):
+                yield batch
+
+
+def _take(batch: DecodedBatch, clip: Clip, outcome: DecodedClip | MediaError) -> None:
+    if isinstance(outcome, MediaError):
+        stamp = file_stamp(outcome.path)
+        batch.rejects.append(Reject(clip.clip_id, str(outcome.path), outcome.reason, outcome.detail, stamp))
+    else:
+        batch.clips.append(clip)
+        batch.frames.append(outcome.frames)
+        batch.waves.append(outcome.wave)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What is to be embedded, by whom, and where it goes.
+
+    Args:
+        store: where to.
+        encoders: by whom.
+        clips: every clip that the store should hold and that has a file.
+        decoding: how they are decoded.
+    """
+
+    store: EmbeddingStore
+    encoders: Encoders
+    clips: Sequence[Clip]
+    decoding: DecodingSettings
+
+    def pending(self, rank: int = 0, ranks: int = 1) -> list[tuple[Clip, bool, bool]]:
+        """This process's clips that lack frames, sound or both: (clip, wants frames, wants audio).
+
+        Clips are dealt out before it is looked up what is done, since other processes may have begun to write.
+        """
+        spec = self.encoders.spec()
+        seen = self.store.clip_ids(spec.frames)
+        heard = seen if spec.audio is None else self.store.clip_ids(spec.audio)
+        rejected = {clip_id for clip_id, reject in self.store.rejects(spec).items() if reject.is_final}
+        mine = sorted(self.clips, key=lambda clip: clip.clip_id)[rank::ranks]
+        wants = [(clip, clip.clip_id not in seen, clip.clip_id not in heard) for clip in mine]
+        return [want for want in wants if (want[1] or want[2]) and want[0].clip_id not in rejected]
+
+    def stream(self, rank: int = 0, ranks: int = 1) -> "ClipStream":
+        """The decoded batches of what is pending for this process."""
+        pending = self.pending(rank, ranks)
+        # Nothing is loaded when there is nothing to do.
+        size = self.encoders.picture_size() if any(wants_frames for _, wants_frames, _ in pending) else None
+        requests = [(clip, self.request(clip, frames, audio, size)) for clip, frames, audio in pending]
+        return ClipStream(requests, self.decoding)
+
+    def embed(self, batch: DecodedBatch) -> EmbeddedBatch:
+        """Send a decoded batch through the encoders."""
+        seen = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
+        heard = [(clip, wave) for clip, wave in zip(batch.clips, batch.waves, strict=True) if wave is not None]
+        frames = self.encoders.embed_frames([frames for _, frames in seen])
+        audio = list(self.encoders.embed_waves([wave for _, wave in heard])) if heard else []
+        return EmbeddedBatch(
+            frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(seen, frames, strict=True)],
+            audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(heard, audio, strict=True)],
+            rejects=batch.rejects,
+        )
+
+    def run(self, title: str = "embedding clips") -> None:
+        """Do everything that is pending in this one process, with a progress bar."""
+        self.store.refuse_others(self.encoders.spec())
+        stream = self.stream()
+        if stream.clips:
+            with progress(title, stream.clips) as advance, self.store.writer(self.encoders.spec()) as writer:
+                for batch in stream:
+                    self.embed(batch).write(writer)
+                    advance(len(batch))
+
+    def request(self, clip: Clip, wants_frames: bool, wants_audio: bool, size: int | None) -> ClipRequest:
+        """What is wanted of a clip's file."""
+        assert clip.path is not None
+        return ClipRequest(
+            path=clip.path,
+            frames=self.encoders.frames if wants_frames else None,
+            audio=self.encoders.audio if wants_audio else None,
+            keep_still=self.decoding.keep_still,
+            backend=self.decoding.backend,
+            picture_size=size,
+        )

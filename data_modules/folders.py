@@ -1,0 +1,68 @@
+"""A folder on a disk or behind any fsspec URL, in which files appear whole or not at all."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where files are: a local path, or a URL such as `s3://bucket/folder`, for which fsspec needs its package.
+
+    Args:
+        url: path or URL.
+    """
+
+    url: str
+    _system: Any = field(init=False, repr=False, compare=False)
+    _root: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        from fsspec.core import url_to_fs
+
+        try:
+            system, root = url_to_fs(str(self.url))
+        except (ImportError, ValueError) as error:
+            raise UsageError(f"{self.url}: {error}") from error
+        object.__setattr__(self, "_system", system)
+        object.__setattr__(self, "_root", root.rstrip("/"))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a folder of this machine."""
+        from fsspec.implementations.local import LocalFileSystem
+
+        return isinstance(self._system, LocalFileSystem)
+
+    def names(self, folder: str = "", suffix: str = "") -> list[str]:
+        """Sorted names of what is in a subfolder, but hidden (unfinished) files; none when it is not there."""
+        path = f"{self._root}/{folder}".rstrip("/")
+        # Other processes write here too.
+        self._system.invalidate_cache()
+        try:
+            entries = self._system.ls(path, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        names = {entry.rstrip("/").rpartition("/")[2] for entry in entries if entry.rstrip("/") != path}
+        return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
+
+    def read(self, name: str) -> bytes:
+        """Content of a file."""
+        content: bytes = self._system.cat_file(f"{self._root}/{name}")
+        return content
+
+    def open(self, name: str) -> Any:
+        """A readable, seekable file: for taking some columns and not the whole."""
+        path = f"{self._root}/{name}"
+        return path if self.is_local else self._system.open(path, "rb")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file so that a reader sees all of it or nothing. Object stores show an object when it is complete."""
+        if self.is_local:
+            with atomic_write(Path(self._root, name)) as temporary:
+                temporary.write_bytes(content)
+        else:
+            self._system.pipe_file(f"{self._root}/{name}", content)

@@ -1,0 +1,78 @@
+"""Without a store: clips are decoded for every batch and go through the frozen encoders on the batch's device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from data_modules.clips import Clip
+from data_modules.encoders import Encoders
+from data_modules.table import Batch
+from v2a_lightning.errors import RunFailure
+from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip
+
+
+class DecodedDataset(Dataset[Batch]):
+    """Clips as raw frames and waves; `__getitems__` gives a whole batch.
+
+    Args:
+        clips: which clips.
+        requests: what is wanted of each.
+        timeout: seconds a clip may take.
+    """
+
+    def __init__(self, clips: Sequence[Clip], requests: Sequence[ClipRequest], timeout: float) -> None:
+        self.clips = list(clips)
+        self.requests = list(requests)
+        self.timeout = timeout
+        self._pool: WorkerPool[ClipRequest, DecodedClip] | None = None
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """A batch with `raw_frames`, a list of (T, H, W, 3), and `waves` (B, N); `failure` says what went wrong."""
+        if self._pool is None:
+            # One decoding process for each loading process: the former can be killed, the latter cannot.
+            self._pool = WorkerPool(decode_clip, 1, self.timeout)
+        outcomes = list(self._pool.map([self.requests[index] for index in indices]))
+        failures = [str(outcome) for outcome in outcomes if isinstance(outcome, MediaError)]
+        if failures:
+            return {"failure": failures[0]}
+        decoded = [outcome for outcome in outcomes if isinstance(outcome, DecodedClip)]
+        batch: Batch = {
+            "clip_id": [self.clips[index].clip_id for index in indices],
+            "label": [self.clips[index].label for index in indices],
+            "raw_frames": [torch.tensor(one.frames) for one in decoded],
+        }
+        waves = [torch.from_numpy(one.wave) for one in decoded if one.wave is not None]
+        return {**batch, "waves": torch.stack(waves)} if waves else batch
+
+
+def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
+    """Replace raw frames and waves by their embeddings: then the batch is as a store would give it.
+
+    Raises:
+        RunFailure: when a clip that was usable before the run is so no longer.
+    """
+    if "failure" in batch:
+        raise RunFailure(f"{batch['failure']}; it was usable when the data was inspected")
+    device = batch["raw_frames"][0].device
+    parts = encoders.to(device).embed_frames(batch["raw_frames"])
+    lengths = torch.tensor([len(part) for part in parts], device=device)
+    frames: Tensor = pad_sequence(parts, batch_first=True)
+    embedded: dict[str, Any] = {
+        "clip_id": batch["clip_id"],
+        "label": batch["label"],
+        "frames": frames.to(device),
+        "frame_mask": torch.arange(frames.shape[1], device=device) < lengths[:, None],
+    }
+    if "waves" in batch:
+        embedded["audio"] = encoders.embed_waves(list(batch["waves"])).to(device)
+    return embedded

@@ -1,0 +1,148 @@
+"""Embeddings in memory: a batch is a few gathers from large tensors, so that loading costs next to nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data_modules.clips import Clip
+from data_modules.shards import column_values, read_shards
+from data_modules.store import EmbeddingStore, StoreSpec, Tower
+
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EmbeddingTable:
+    """Clips and their embeddings, in the precision of the store.
+
+    Args:
+        clip_ids: N ids.
+        labels: N labels.
+        splits: N names of splits.
+        paths: N media files.
+        frames: (N, T, D); a clip with fewer than T frames is filled with zeros.
+        lengths: (N,) how many frames each clip has.
+        audio: (N, D), or None for clips without sound.
+    """
+
+    clip_ids: list[str]
+    labels: list[str]
+    splits: list[str]
+    paths: list[str]
+    frames: Tensor
+    lengths: Tensor
+    audio: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def rows(self, clips: Sequence[Clip]) -> list[int]:
+        """The rows of those of some clips that are here."""
+        rows = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
+        return [rows[clip.clip_id] for clip in clips if clip.clip_id in rows]
+
+    def described_by(self, clips: Sequence[Clip]) -> "EmbeddingTable":
+        """The same embeddings with the labels that `clips` have today."""
+        labels = {clip.clip_id: clip.label for clip in clips}
+        return replace(
+            self, labels=[labels.get(clip_id, label) for clip_id, label in zip(self.clip_ids, self.labels, strict=True)]
+        )
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """The batch every data module gives: clip_id, label, frames, frame_mask and, where there is sound, audio."""
+        index = torch.as_tensor(rows, dtype=torch.long)
+        frames = self.frames.index_select(0, index).float()
+        batch: Batch = {
+            "clip_id": [self.clip_ids[row] for row in rows],
+            "label": [self.labels[row] for row in rows],
+            "frames": frames,
+            "frame_mask": torch.arange(frames.shape[1]) < self.lengths.index_select(0, index)[:, None],
+        }
+        if self.audio is not None:
+            batch["audio"] = self.audio.index_select(0, index).float()
+        return batch
+
+
+class EmbeddingDataset(Dataset[Batch]):
+    """Some rows of a table. `__getitems__` gives a whole batch; the DataLoader's collate function has nothing to do."""
+
+    def __init__(self, table: EmbeddingTable, rows: Sequence[int]) -> None:
+        self.table = table
+        self.rows = list(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.table.batch([self.rows[index]])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        return self.table.batch([self.rows[index] for index in indices])
+
+
+def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] | None = None) -> EmbeddingTable:
+    """Read clips into memory.
+
+    Args:
+        store: where they are.
+        spec: which encoders' embeddings.
+        clip_ids: which clips, in which order; all, sorted by id, when None.
+
+    Returns:
+        The clips that every tower of the spec has, in the order asked for.
+    """
+    known = _known(store, spec)
+    wanted = sorted(known) if clip_ids is None else [clip_id for clip_id in dict.fromkeys(clip_ids) if clip_id in known]
+    rows = {clip_id: row for row, clip_id in enumerate(wanted)}
+    facts = [known[clip_id] for clip_id in wanted]
+    lengths = torch.tensor([fact["num_frames"] for fact in facts], dtype=torch.long)
+    longest = int(lengths.max()) if len(lengths) else 1
+    frames = _read(store, spec.frames, "frames", rows, longest)
+    return EmbeddingTable(
+        clip_ids=wanted,
+        labels=[fact["label"] for fact in facts],
+        splits=[fact["split"] for fact in facts],
+        paths=[fact["path"] for fact in facts],
+        frames=frames,
+        lengths=lengths,
+        audio=None if spec.audio is None else _read(store, spec.audio, "audio", rows, 1)[:, 0],
+    )
+
+
+def _known(store: EmbeddingStore, spec: StoreSpec) -> dict[str, dict[str, Any]]:
+    """Everything but the embeddings, of the clips that all towers have."""
+    columns = ["clip_id", "label", "split", "path", "num_frames"]
+    tables = read_shards(store.folder, spec.frames.subfolder, columns)
+    facts = {fact["clip_id"]: fact for table in tables for fact in table.to_pylist()}
+    audible = facts.keys() if spec.audio is None else store.clip_ids(spec.audio)
+    return {clip_id: fact for clip_id, fact in facts.items() if clip_id in audible}
+
+
+def _read(store: EmbeddingStore, tower: Tower, column: str, rows: dict[str, int], longest: int) -> Tensor:
+    """A tower's embeddings as (N, longest, D), zeros where a clip has fewer."""
+    result: Tensor | None = None
+    counted = ["num_frames"] if tower.kind == "frames" else []
+    for table in read_shards(store.folder, tower.subfolder, ["clip_id", column, *counted]):
+        counts = table["num_frames"].to_numpy() if counted else np.ones(len(table), dtype=np.int64)
+        values = torch.from_numpy(column_values(table[column]).copy()).view(int(counts.sum()), -1)
+        if result is None:
+            result = torch.zeros(len(rows), longest, values.shape[1], dtype=values.dtype)
+        targets = np.array([rows.get(clip_id, -1) for clip_id in table["clip_id"].to_pylist()], dtype=np.int64)
+        _place(result, values, targets, counts)
+    return torch.zeros(0, longest, 0) if result is None else result
+
+
+def _place(result: Tensor, values: Tensor, targets: NDArray[np.int64], counts: NDArray[Any]) -> None:
+    """Copy a shard's embeddings (sum of counts, D) to the rows (-1: to none) their clips have in the result."""
+    clips = np.repeat(targets, counts)
+    positions = np.arange(len(clips)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = torch.from_numpy((clips >= 0) & (positions < result.shape[1]))
+    # Flat row numbers let one index_copy_ serve clips of any number of frames.
+    flat = torch.from_numpy(clips * result.shape[1] + positions)
+    result.view(-1, result.shape[2]).index_copy_(0, flat[kept], values[kept].to(result.dtype))
