@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from v2a_lightning.foundation import AudioLDM, ClapEncoder, ClipEncoder
-from v2a_lightning.foundation.spectrograms import audioldm_log_mel
 from v2a_lightning.miniature.events import EVENT_NAMES, EVENTS
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.sounds import synthesise
@@ -90,7 +89,7 @@ def size_heard_as_pitch(clips: Sequence[ClipDescription], waves: Tensor) -> floa
 
     Both are ranked within their event first: a bird is higher than a cow at any size.
     """
-    pitch = mel_centroid(waves)
+    pitch = heard_pitch(waves)
     small, high = [], []
     for name in {clip.event for clip in clips if clip.scenes[0].kind.pitched}:
         rows = [row for row, clip in enumerate(clips) if clip.event == name]
@@ -99,10 +98,13 @@ def size_heard_as_pitch(clips: Sequence[ClipDescription], waves: Tensor) -> floa
     return float(spearmanr(np.concatenate(small), np.concatenate(high)).statistic)
 
 
-def mel_centroid(waves: Tensor) -> np.ndarray:
-    """(N,) where the power of each wave (N, samples) lies, in mel bins."""
-    power = audioldm_log_mel(waves).exp().square().mean(1)
-    return ((power * torch.arange(power.shape[1])).sum(1) / power.sum(1)).numpy()
+def heard_pitch(waves: Tensor) -> np.ndarray:
+    """(N,) where the power of each wave (N, samples) lies between 50 Hz and 8 kHz: mean octave above 50 Hz."""
+    spectrum = torch.stft(waves, 1024, 256, window=torch.hann_window(1024), return_complex=True)
+    frequency = torch.linspace(0, SAMPLE_RATE / 2, 513)
+    band = frequency >= 50
+    power = spectrum.abs().square().mean(-1)[:, band]
+    return ((power * (frequency[band] / 50).log2()).sum(1) / power.sum(1)).numpy()
 
 
 def redrawn(clip: ClipDescription, random: np.random.Generator) -> ClipDescription:

@@ -27,6 +27,9 @@ class Part(L.LightningModule, ABC):
         weight_decay: AdamW's.
     """
 
+    optimizers_per_step = 1
+    """How many optimisers step in one training step: Lightning counts each of them."""
+
     def __init__(self, steps: int, learning_rate: float, seed: int = 0, weight_decay: float = 1e-2) -> None:
         super().__init__()
         self.steps = steps
@@ -55,12 +58,28 @@ class Part(L.LightningModule, ABC):
         return DataLoader(torch.arange(self.steps), batch_size=1)  # type: ignore[arg-type]
 
 
-def train_part(part: Part, folder: Path, callbacks: list[L.Callback] | None = None, clip: float | None = 1.0) -> None:
-    """Train a part to its last step, going on from the checkpoint in `folder` if there is one."""
+def train_part(
+    part: Part,
+    folder: Path,
+    callbacks: list[L.Callback] | None = None,
+    clip: float = 1.0,
+    checkpoint_every: int = CHECKPOINT_EVERY,
+) -> None:
+    """Train a part to its last step, going on from the checkpoint in `folder` if there is one.
+
+    Args:
+        part: what is trained; frozen afterwards.
+        folder: of `last.ckpt` and the log.
+        callbacks: Lightning's, beside the one that writes checkpoints.
+        clip: largest norm of the gradient, for parts that leave optimisation to Lightning.
+        checkpoint_every: steps between checkpoints.
+    """
     last = folder / "last.ckpt"
-    keep = ModelCheckpoint(dirpath=folder, every_n_train_steps=CHECKPOINT_EVERY, save_last=True, save_top_k=0)
+    keep = ModelCheckpoint(
+        dirpath=folder, every_n_train_steps=checkpoint_every * part.optimizers_per_step, save_last=True, save_top_k=0
+    )
     trainer = L.Trainer(
-        max_steps=part.steps,
+        max_steps=part.steps * part.optimizers_per_step,
         max_epochs=-1,
         accelerator="auto",
         devices=1,

@@ -48,6 +48,8 @@ class VocoderTraining(Part):
     A part of the mels are slightly blurred, as a diffusion model's are.
     """
 
+    optimizers_per_step = 2
+
     def __init__(
         self, sounds: Sounds, steps: int = 2600, batch: int = 8, adversarial_from: int = 1200, seed: int = 4
     ) -> None:
@@ -65,8 +67,7 @@ class VocoderTraining(Part):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:  # type: ignore[override]
         generator, judge = self.optimizers()  # type: ignore[attr-defined]
-        # Each optimiser step counts as one of Lightning's: with two of them, half of the count is the step's number.
-        step = self.global_step // 2
+        step = self.global_step // self.optimizers_per_step
         torch.manual_seed(self.seed * 1_000_003 + step)
         random = np.random.default_rng([self.seed, step])
         truth, mel = random_crops(self.sounds, self.batch, FRAMES, random)

@@ -1,0 +1,85 @@
+"""Training the miniature's parts: killed and resumed equals uninterrupted; what is saved is what is loaded."""
+
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from v2a_lightning.miniature.training.evaluators import TaggerTraining, event_shares
+from v2a_lightning.miniature.training.part import Part, train_part
+from v2a_lightning.miniature.training.parts import halve
+from v2a_lightning.miniature.training.sounds import Sounds
+from v2a_lightning.miniature.training.vocoder import VocoderTraining
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Sounds:
+    return Sounds(tmp_path_factory.mktemp("cache"), "train", 28)
+
+
+class KilledError(RuntimeError):
+    """Stands for a kill."""
+
+
+class Kill(L.Callback):
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.steps = 0
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.steps += 1
+        if self.steps == self.after:
+            raise KilledError
+
+
+def tagger(sounds: Sounds) -> TaggerTraining:
+    return TaggerTraining(sounds, steps=5, batch=4)
+
+
+def vocoder(sounds: Sounds) -> VocoderTraining:
+    return VocoderTraining(sounds, steps=4, batch=2, adversarial_from=1)
+
+
+@pytest.mark.parametrize("make", [tagger, vocoder])
+def test_killed_and_resumed_equals_uninterrupted(make: object, sounds: Sounds, tmp_path: Path) -> None:
+    assert callable(make)
+    whole: Part = make(sounds)
+    train_part(whole, tmp_path / "whole", checkpoint_every=1)
+    killed: Part = make(sounds)
+    with pytest.raises(KilledError):
+        train_part(killed, tmp_path / "killed", callbacks=[Kill(after=3)], checkpoint_every=1)
+    resumed: Part = make(sounds)
+    train_part(resumed, tmp_path / "killed", checkpoint_every=1)
+    expected, got = whole.state_dict(), resumed.state_dict()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+    start = make(sounds).state_dict()
+    assert any(not torch.equal(start[name], got[name]) for name in start)
+
+
+def test_waves_are_made_once_and_are_those_of_the_world(sounds: Sounds) -> None:
+    from v2a_lightning.miniature.sounds import synthesise
+
+    assert sounds.waves.shape == (28, 40_960)
+    expected = torch.from_numpy(synthesise(sounds.clips[5]).mean(0))
+    assert torch.allclose(sounds.batch(np.array([5]))[0], expected, atol=1e-4)
+    assert len(list(sounds.folder.glob("waves-*.npy"))) == 1
+
+
+def test_a_clip_of_two_scenes_has_two_events(sounds: Sounds) -> None:
+    shares = event_shares(sounds)
+    assert torch.allclose(shares.sum(1), torch.ones(28))
+    for row, clip in enumerate(sounds.clips):
+        assert int((shares[row] > 0).sum()) == len({scene.event for scene in clip.scenes})
+
+
+def test_halved_weights_keep_statistics_at_full_precision(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file({"weight": torch.full((3, 2), 1 / 3), "running_var": torch.full((3,), 1e6)}, file)
+    halve(file)
+    tensors = load_file(file)
+    assert tensors["weight"].dtype == torch.float16
+    assert tensors["running_var"].dtype == torch.float32
+    assert tensors["running_var"][0] == 1e6
