@@ -233,11 +233,24 @@ def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, 
         save_clip(build_clip(len(tokenizer)), tokenizer, folder / "clip")
         save_clap(build_clap(len(tokenizer)), tokenizer, folder / "clap")
         unconditional = torch.nn.functional.normalize(torch.randn(EMBEDDING_DIM), dim=0)
-        parts = build_unet(), build_vae(), build_vocoder(), build_scheduler()
-        save_audioldm(*parts, unconditional, folder / "audioldm")
+        unet, vocoder = build_unet(), build_vocoder()
+        _make_audible(unet, vocoder)
+        save_audioldm(unet, build_vae(), vocoder, build_scheduler(), unconditional, folder / "audioldm")
     for kind in ("clip", "clap", "audioldm"):
         _write_json(folder / kind / "card.json", {"name": f"miniature-{kind}-random", "seed": seed, "trained": False})
     return folder
+
+
+@torch.no_grad()
+def _make_audible(unet: Any, vocoder: "SpeechT5HifiGan") -> None:
+    """Random weights as they come give waves near zero that hardly hear their condition; these are loud and do."""
+    unet.class_embedding.weight.mul_(20)
+    layers: list[Any] = [vocoder.conv_pre, *vocoder.upsampler, vocoder.conv_post]
+    for layer in layers:
+        weight = layer.weight
+        transposed = isinstance(layer, torch.nn.ConvTranspose1d)
+        inputs = weight.shape[0] * weight.shape[2] / layer.stride[0] if transposed else weight[0].numel()
+        weight.normal_(std=inputs**-0.5)
 
 
 def _save_tokenizer(tokenizer: "RobertaTokenizer", folder: Path | str) -> None:

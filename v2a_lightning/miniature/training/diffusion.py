@@ -39,7 +39,7 @@ class DiffusionTraining(Part):
         scaling_factor: float,
         embeddings: Tensor,
         unconditional: Tensor,
-        steps: int = 6000,
+        steps: int = 4000,
         batch: int = 32,
         seed: int = 3,
     ) -> None:

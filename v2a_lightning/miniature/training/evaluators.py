@@ -18,7 +18,7 @@ CLASSES = len(EVENT_NAMES)
 class TaggerTraining(Part):
     """Cnn14 on the events of a clip; a clip with two scenes bears both, in proportion to their length."""
 
-    def __init__(self, sounds: Sounds, steps: int = 900, batch: int = 32, seed: int = 6) -> None:
+    def __init__(self, sounds: Sounds, steps: int = 700, batch: int = 32, seed: int = 6) -> None:
         super().__init__(steps, learning_rate=1e-3, seed=seed)
         self.sounds = sounds
         self.batch = batch
@@ -35,7 +35,7 @@ class TaggerTraining(Part):
 class VGGishTraining(Part):
     """VGGish on the events of 0.96 s pieces, through a linear head that is thrown away."""
 
-    def __init__(self, sounds: Sounds, steps: int = 1000, batch: int = 32, seed: int = 7) -> None:
+    def __init__(self, sounds: Sounds, steps: int = 800, batch: int = 32, seed: int = 7) -> None:
         super().__init__(steps, learning_rate=1e-3, seed=seed)
         self.sounds = sounds
         self.batch = batch
@@ -58,7 +58,7 @@ class Wav2CLIPTraining(Part):
         pictures: (count, 512) CLIP embedding of each clip, the average over its frames.
     """
 
-    def __init__(self, sounds: Sounds, pictures: Tensor, steps: int = 900, batch: int = 48, seed: int = 8) -> None:
+    def __init__(self, sounds: Sounds, pictures: Tensor, steps: int = 800, batch: int = 48, seed: int = 8) -> None:
         super().__init__(steps, learning_rate=1e-3, seed=seed)
         self.sounds = sounds
         self.pictures = pictures
