@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from v2a_lightning.experiments.readme import write_section
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM, ClapEncoder, ClipEncoder
 from v2a_lightning.miniature import figures
@@ -43,7 +44,7 @@ def check(output: Path, mapper: Path, per_event: int = 7, seed: int = 0, update_
         mapper: checkpoint of a mapper trained by experiments/quickstart.yaml, whose world is none of these clips'.
         per_event: held-out clips of each event.
         seed: of generation.
-        update_cards: write the figures into the cards of the shipped weights.
+        update_cards: write the figures into the cards of the shipped weights and into README.md.
 
     Returns:
         0 when every figure reaches its goal, 1 when one misses it.
@@ -54,6 +55,7 @@ def check(output: Path, mapper: Path, per_event: int = 7, seed: int = 0, update_
         path.write_text(json.dumps({"clips": 28 * per_event, "seed": seed, "figures": rows}, indent=2) + "\n")
     if update_cards:
         _update_cards(measured)
+        write_section("miniature", markdown(measured, 28 * per_event), Path("README.md"))
     _print(measured)
     return 0 if all(figure.reached for figure in measured) else 1
 
@@ -133,6 +135,15 @@ def _print(measured: list[Figure]) -> None:
         goal = f"{figure.direction} {figure.goal:g}"
         table.add_row(figure.name, f"{figure.value:.3f}", goal, "reached" if figure.reached else "MISSED")
     Console().print(table)
+
+
+def markdown(measured: list[Figure], clips: int) -> str:
+    """The table as README.md shows it."""
+    rows = [f"| figure, on {clips} held-out clips of the miniature | value | goal | |", "|---|---|---|---|"]
+    for figure in measured:
+        word = "reached" if figure.reached else "**missed**"
+        rows.append(f"| {figure.name} | {figure.value:.3f} | {figure.direction} {figure.goal:g} | {word} |")
+    return "\n".join(rows)
 
 
 def _update_cards(measured: list[Figure]) -> None:
