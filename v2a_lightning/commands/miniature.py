@@ -21,17 +21,35 @@ def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature
     print(f"{world.output}: {world.clips} clips, {world.rendered} of them rendered now{speed}")
 
 
-def check(output: Path = Path("runs/miniature-check"), clips: int = 280, seed: int = 0) -> int:
-    """Measure the shipped miniature models on held-out clips; exits 1 when a figure is missed.
+def check(
+    mapper: Path | None = None,
+    output: Path = Path("runs/miniature-check"),
+    per_event: int = 7,
+    seed: int = 0,
+    update_cards: bool = False,
+) -> int:
+    """Measure the shipped miniature models on held-out clips; exits 1 when a figure misses its goal.
 
     Args:
-        output: folder for what the measurement makes on its way.
-        clips: held-out clips to measure on.
+        mapper: checkpoint of a mapper that experiments/quickstart.yaml trained; the newest `best` one under
+            runs/quickstart when not given, and where there is none it is trained first.
+        output: folder for check.json.
+        per_event: held-out clips of each of the 28 events.
         seed: of generation.
+        update_cards: write the figures into the cards of the shipped weights and into README.md.
     """
     from v2a_lightning.miniature.check import check as measure
+    from v2a_lightning.runs import RunSettings, find_checkpoint
 
-    return measure(output, clips=clips, seed=seed)
+    settings = RunSettings(experiment="quickstart")
+    mapper = mapper or find_checkpoint(settings, "best")
+    if mapper is None:
+        from v2a_lightning.lightning_cli import run
+
+        run("fit", ["--config", "experiments/quickstart.yaml"])
+        mapper = find_checkpoint(settings, "best")
+        assert mapper is not None
+    return measure(output, mapper, per_event, seed, update_cards)
 
 
 def train(work: Path = Path("runs/miniature-training"), output: Path | None = None) -> None:
