@@ -18,6 +18,7 @@ from v2a_lightning.miniature.pictures.staging import (
     extent,
     facing,
     moment,
+    places,
     pose,
     speed_lines,
 )
@@ -59,11 +60,11 @@ PAINTERS: dict[str, Painter] = {
 
 def paint(clip: ClipDescription) -> NDArray[np.uint8]:
     """The pictures of a clip: uint8 RGB (20, 96, 96, 3), the same for the same description."""
-    places = [_place(scene, clip.style) for scene in clip.scenes]
+    grounds = [_ground(scene, clip.style) for scene in clip.scenes]
     frames = []
     for frame in range(FRAMES):
         now = moment(clip, frame)
-        frames.append(_picture(clip.scenes[now.number], places[now.number], now, clip.style))
+        frames.append(_picture(clip.scenes[now.number], grounds[now.number], now, clip.style))
     return np.stack(frames)
 
 
@@ -79,7 +80,7 @@ def frames_in_view(clip: ClipDescription, scene: int | None = None) -> list[int]
     return [frame for frame, _ in sorted(shown, key=lambda pair: -pair[1])]
 
 
-def _place(scene: Scene, style: Style) -> Image.Image:
+def _ground(scene: Scene, style: Style) -> Image.Image:
     """The background with its distractor, wider than the picture by `MARGIN` on both sides."""
     size = (round(CANVAS_SIZE * (1 + 2 * MARGIN)), CANVAS_SIZE)
     image = Image.new("RGB", size) if style == "flat" else Image.new("L", size, PAPER)
@@ -90,10 +91,10 @@ def _place(scene: Scene, style: Style) -> Image.Image:
     return image
 
 
-def _picture(scene: Scene, place: Image.Image, now: Moment, style: Style) -> NDArray[np.uint8]:
+def _picture(scene: Scene, ground: Image.Image, now: Moment, style: Style) -> NDArray[np.uint8]:
     # What is far away moves half as fast as what is near.
     left = round(CANVAS_SIZE * (MARGIN - 0.5 * camera(scene, now.part)))
-    image = place.crop((left, 0, left + CANVAS_SIZE, CANVAS_SIZE))
+    image = ground.crop((left, 0, left + CANVAS_SIZE, CANVAS_SIZE))
     pen = Pen(image, style, wobble=2.1 * (scene.seed % 7) + 1.3 * int(now.seconds * 4))
     if now.in_view:
         _objects(pen, scene, now)
@@ -113,11 +114,11 @@ def _objects(pen: Pen, scene: Scene, now: Moment) -> None:
 
 def _cover(pen: Pen, scene: Scene, now: Moment) -> None:
     """What stands in front sinks out of the picture as the object comes into view."""
-    places = centres(scene, now)
+    hidden = places(scene, now)
     now_pose = pose(scene, now)
     # As wide as it may be for any object, so that what is hidden cannot be told by its cover.
     half = max(0.58 * extent(scene), between(0.22, 0.42, now_pose.jitter(7)))
-    left, right = min(x for x, _ in places) - half, max(x for x, _ in places) + half
-    top = min(y for _, y in places) - half
+    left, right = min(x for x, _ in hidden) - half, max(x for x, _ in hidden) + half
+    top = min(y for _, y in hidden) - half
     sunk = now.reveal * (1.05 - top)
     occluder(pen.outlined(2), (left, top + sunk, right, 1.02 + sunk), now_pose)

@@ -63,11 +63,11 @@ class Moment:
 
 def moment(clip: ClipDescription, frame: int) -> Moment:
     """The scene and the time in it that a frame of the clip shows."""
-    time = (frame + 0.5) / FRAMES
+    time = (frame + 0.5) / FRAMES_PER_SECOND / DURATION
     number = 0 if time < clip.boundary or len(clip.scenes) == 1 else 1
     begin, end = (0.0, clip.boundary) if number == 0 else (clip.boundary, 1.0)
     part = (time - begin) / (end - begin)
-    scene, frames = clip.scenes[number], (end - begin) * FRAMES
+    scene, frames = clip.scenes[number], (end - begin) * DURATION * FRAMES_PER_SECOND
     since = math.inf if scene.visible_from <= 0 else part - scene.visible_from
     until = math.inf if scene.visible_to >= 1 else scene.visible_to - part
     return Moment(number, part, (time - begin) * DURATION, min(since, until) * frames)
@@ -90,18 +90,24 @@ def camera(scene: Scene, part: float) -> float:
     return scene.drift * (part - 0.5)
 
 
-def centres(scene: Scene, now: Moment) -> list[tuple[float, float]]:
-    """Where the objects of a scene stand in the picture (0 to 1), those behind first."""
+def places(scene: Scene, now: Moment) -> list[tuple[float, float]]:
+    """Where the objects of a scene belong in the picture (0 to 1), those behind first; they move about that."""
     # Objects stand apart by their own width, as far as the picture has room.
     spread = min(extent(scene), 0.5)
-    shift = camera(scene, now.part)
+    middle = scene.x + camera(scene, now.part)
+    around = PLACES[1 if scene.event == "rain" else scene.count]
+    return [(middle + dx * spread, scene.y + dy * spread) for dx, dy in around]
+
+
+def centres(scene: Scene, now: Moment) -> list[tuple[float, float]]:
+    """Where the objects of a scene are now, those behind first."""
+    shift = 0.0
     if scene.entrance == "slide":
         # It comes from the side it looks away from, and goes back there.
         shift -= facing(scene) * (1 - now.reveal) * (extent(scene) + 0.25)
     if scene.kind.family == "vehicle":
         shift += facing(scene) * between(0.02, 0.1, scene.speed) * (now.part - 0.5)
-    places = PLACES[1 if scene.event == "rain" else scene.count]
-    return [(scene.x + shift + dx * spread, scene.y + dy * spread) for dx, dy in places]
+    return [(x + shift, y) for x, y in places(scene, now)]
 
 
 def pose(scene: Scene, now: Moment, number: int = 0) -> Pose:
@@ -116,12 +122,12 @@ def pose(scene: Scene, now: Moment, number: int = 0) -> Pose:
 def speed_lines(pen: Pen, scene: Scene, now: Moment) -> None:
     """Lines in the air behind the object: the faster, the more and the longer. None when it is slowest."""
     amount = 5 * scene.speed
-    places = centres(scene, now)
+    current = centres(scene, now)
     half = extent(scene) * (0.46 if scene.event != "waves" else 0.2)
     side = -facing(scene)
-    edge = max(side * x for x, _ in places) + half
+    edge = max(side * x for x, _ in current) + half
     begin = side * min(edge, (1.0 if side > 0 else 0.0) - 0.1)
-    middle = sum(y for _, y in places) / len(places)
+    middle = sum(y for _, y in current) / len(current)
     for number in range(math.ceil(amount)):
         weight = min(1.0, amount - number)
         y = middle + 0.055 * ((number + 1) // 2) * (-1 if number % 2 else 1)
