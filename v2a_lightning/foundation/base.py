@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from typing_extensions import Self
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation.registry import resolve
 
@@ -83,10 +83,19 @@ class FrozenModel(ABC):
         return self
 
     def load(self) -> Self:
-        """Read the weights unless that was done before. Leaves PyTorch's random streams as they were."""
+        """Read the weights unless that was done before. Leaves PyTorch's random streams as they were.
+
+        Raises:
+            UsageError: when the checkpoint is not of this kind.
+            RunFailure: when its files cannot be read.
+        """
         if not self._parts:
-            with quiet_libraries(), torch.random.fork_rng():
-                parts = self._load()
+            try:
+                with quiet_libraries(), torch.random.fork_rng():
+                    parts = self._load()
+            except OSError as error:
+                raise RunFailure(f"{self.name} cannot be read: {str(error).splitlines()[0]}") from error
+            with quiet_libraries():  # again: a library sets its own level when it is first imported
                 self._parts = {name: self._place(name, part) for name, part in parts.items()}
         return self
 

@@ -130,7 +130,7 @@ class ClapEncoder(FrozenModel):
             from v2a_lightning.foundation.laion import LaionClap
 
             return {"model": LaionClap(path), "listening": Listening()}
-        return {"model": TransformersClap(path), "listening": listening_of(path)}
+        return {"listening": listening_of(path), "model": TransformersClap(path)}
 
     def _read_tokenizer(self, vocabulary_size: int) -> Any:
         folder = self.tokenizer or (str(self.path) if self.path.is_dir() else None)
