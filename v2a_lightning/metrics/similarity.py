@@ -100,7 +100,6 @@ class ClapScore(MeanScore):
 
 def _checked(audio: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
     if audio.ndim != 1 or frames.ndim != 2 or not len(frames) or frames.shape[1] != len(audio):
-        raise ValueError(
-            f"a clip has audio (D,) and frames (T > 0, D), not {tuple(audio.shape)}, {tuple(frames.shape)}"
-        )
+        shapes = f"{tuple(audio.shape)} and {tuple(frames.shape)}"
+        raise ValueError(f"a clip has audio (D,) and frames (T > 0, D), not {shapes}")
     return audio.detach().double().cpu(), frames.detach().double().cpu()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.foundation.registry import resolve
 from v2a_lightning.metrics.extractors.cnn14 import Cnn14, Cnn14Config, TaggerOutput
 from v2a_lightning.metrics.extractors.extractor import Extractor, frozen
 from v2a_lightning.metrics.extractors.vggish import VGGish, VGGishConfig
@@ -11,23 +12,21 @@ from v2a_lightning.metrics.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
 
 EXTRACTORS: dict[str, type[Extractor[Any]]] = {"cnn14": Cnn14, "vggish": VGGish, "wav2clip": Wav2CLIP}
 
-MINIATURE_WEIGHTS = Path(__file__).parents[2] / "miniature" / "weights"
-
 
 def load_extractor(kind: str, checkpoint: str | Path = "miniature") -> Extractor[Any]:
     """A frozen extractor.
 
     Args:
         kind: "cnn14", "vggish" or "wav2clip".
-        checkpoint: "miniature", a folder with config.json and model.safetensors, or the published file.
+        checkpoint: "miniature", a folder with config.json and model.safetensors, the published file, or whatever else
+            `v2a_lightning.foundation.registry.resolve` finds one of these by.
 
     Raises:
         UsageError: when the kind is unknown or the checkpoint missing or another network's.
     """
     if kind not in EXTRACTORS:
         raise UsageError(f"unknown extractor {kind!r}; known are {', '.join(EXTRACTORS)}")
-    path = MINIATURE_WEIGHTS / kind if str(checkpoint) == "miniature" else Path(checkpoint)
-    return frozen(EXTRACTORS[kind].from_pretrained(path))
+    return frozen(EXTRACTORS[kind].from_pretrained(resolve(str(checkpoint), kind)))
 
 
 __all__ = [
