@@ -20,6 +20,7 @@ from v2a_lightning.mapper.base import Aggregator, Network, Objective
 from v2a_lightning.mapper.closed_form import ClosedForm
 from v2a_lightning.mapper.gathering import gather_clips
 from v2a_lightning.mapper.learning_rate import WarmupCosine
+from v2a_lightning.mapper.optimizer import adamw
 from v2a_lightning.mapper.pretrained import load_pretrained, refuse_other_mapper, save_pretrained
 from v2a_lightning.metrics.embeddings import EmbeddingMetrics
 from v2a_lightning.randomness import Generators, clip_seed, generators
@@ -43,7 +44,7 @@ class V2AMapper(LightningModule):
         network: what predicts.
         objective: noise, loss and sampling.
         aggregator: one condition from a clip's frames.
-        optimizer: built from the trainable parameters; those with one dimension get no weight decay.
+        optimizer: made of the trainable parameters; those with fewer than two dimensions get no weight decay.
         lr_scheduler: stepped after every optimiser step. A ReduceLROnPlateau is stepped each epoch on val/loss.
         inference_aggregator: replaces the aggregator outside training.
         sampling_steps: how many times the network is asked for one embedding.
@@ -56,9 +57,7 @@ class V2AMapper(LightningModule):
         network: Network,
         objective: Objective,
         aggregator: Aggregator,
-        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(
-            p, lr=1.1e-4, betas=(0.9, 0.99), eps=1e-6, weight_decay=6.02e-2
-        ),
+        optimizer: OptimizerCallable = adamw,
         lr_scheduler: LRSchedulerCallable | None = None,
         inference_aggregator: Aggregator | None = None,
         sampling_steps: int = 50,

@@ -129,9 +129,7 @@ class Diffusion(Objective):
         from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
         if not 1 <= steps <= self.timesteps:
-            raise UsageError(
-                f"sampling_steps is {steps}, and this mapper has {self.timesteps} timesteps: give 1 to that"
-            )
+            raise UsageError(f"sampling_steps is {steps}: give 1 to {self.timesteps}, the timesteps trained on")
         common: dict[str, Any] = {
             "num_train_timesteps": self.timesteps,
             "trained_betas": self.schedule.betas.numpy(),

@@ -27,8 +27,6 @@ class MLPMapper(Network):
         self.from_time = nn.Linear(dim, hidden, bias=False)
         self.from_target = nn.Linear(dim, hidden, bias=False)
         self.head = Head(dim, hidden, depth, dropout)
-        nn.init.zeros_(self.head.out.weight)
-        nn.init.zeros_(self.head.out.bias)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`."""
@@ -76,6 +74,9 @@ class Head(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(depth - 1))
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.out = nn.Linear(hidden, dim)
+        # The first answer is about zero, the mean of targets, so that the loss starts at one.
+        nn.init.normal_(self.out.weight, std=0.01 * hidden**-0.5)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, hidden) to (B, dim)."""

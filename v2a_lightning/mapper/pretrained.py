@@ -1,6 +1,7 @@
 """Mappers as folders: weights, the words to make them again, and a card; and what to say when weights do not fit."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +108,13 @@ def refuse_other_mapper(mapper: "V2AMapper", weights: dict[str, Tensor], config:
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    # Callbacks may keep more than tensors in a checkpoint; what is needed here is plain, and is checked below.
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"{path} is no checkpoint, or holds more than plain values and tensors, which may run code when read: "
+            "if you trust it, use V2AMapper.load_from_checkpoint(..., weights_only=False)"
+        ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise UsageError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
     config = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}

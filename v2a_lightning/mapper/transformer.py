@@ -131,8 +131,8 @@ class Trunk(nn.Module):
             # What each block adds shrinks with the number of blocks, so that depth does not set the scale.
             for linear in (block.attention_out, block.feed_forward_out):
                 nn.init.normal_(linear.weight, std=(2 * depth * linear.in_features) ** -0.5)
-        # The first answer is zero: the mean of a normalised target, and the loss starts at one.
-        nn.init.zeros_(self.projection.weight)
+        # The first answer is about zero, the mean of targets, so that the loss starts at one.
+        nn.init.normal_(self.projection.weight, std=0.01 * self.projection.in_features**-0.5)
 
     def read(self, context: Tensor) -> list[Tensor]:
         """Keys and values of context tokens (B, C, dim) for each block: `depth` tensors (B, C, 2 * dim_head)."""

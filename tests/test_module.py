@@ -1,0 +1,298 @@
+"""V2AMapper in the Trainer: what it learns, logs, draws, saves and refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+
+from tests.mapper.small import DIM, Pairs, PairsModule, batch_of, small_transformer, unit_vectors
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.mapper import (
+    AttentionPooling,
+    AverageFrames,
+    Diffusion,
+    Identity,
+    MiddleFrame,
+    MLPRegressor,
+    NearestNeighbour,
+    OrthogonalProcrustes,
+    RandomFrame,
+    Regression,
+    RidgeRegression,
+    WarmupCosine,
+)
+from v2a_lightning.module import V2AMapper
+from v2a_lightning.randomness import clip_seed, generators
+
+METRICS = {"val/loss", "val/embedding_fd", "val/cosine", "val/cosine_unrelated", "val/recall@1"}
+
+
+def small_mapper(**changes: Any) -> V2AMapper:
+    torch.manual_seed(0)
+    parts: dict[str, Any] = {
+        "network": small_transformer(),
+        "objective": Diffusion(),
+        "aggregator": AverageFrames(),
+        "sampling_steps": 4,
+        "seed": 5,
+    }
+    return V2AMapper(**{**parts, **changes})
+
+
+def trainer(folder: Path, **changes: Any) -> Trainer:
+    quiet: dict[str, Any] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "default_root_dir": folder,
+        "max_epochs": 1,
+        "log_every_n_steps": 1,
+    }
+    return Trainer(**{**quiet, **changes})
+
+
+def number(metrics: dict[str, torch.Tensor], name: str) -> float:
+    return float(metrics[name])
+
+
+def test_eight_pairs_are_learnt_by_heart(tmp_path: Path) -> None:
+    mapper = small_mapper(optimizer=lambda p: torch.optim.AdamW(p, lr=2e-3), sampling_steps=10)
+    data = PairsModule(training=8, batch_size=8)
+    data.validation_pairs = data.training_pairs
+    fit = trainer(tmp_path, max_epochs=150, limit_val_batches=0)
+    fit.fit(mapper, datamodule=data)
+    assert number(fit.callback_metrics, "train/loss") < 0.2
+    (scores,) = trainer(tmp_path).validate(mapper, datamodule=data, verbose=False)
+    assert scores["val/cosine"] > 0.9
+    assert scores["val/recall@1"] == 1.0
+    assert scores["val/cosine"] > scores["val/cosine_unrelated"] + 0.3
+
+
+def test_metrics_are_logged_and_can_be_monitored(tmp_path: Path) -> None:
+    best = ModelCheckpoint(tmp_path, monitor="val/embedding_fd", filename="best")
+    run = trainer(tmp_path, callbacks=[best], enable_checkpointing=True)
+    run.fit(small_mapper(), datamodule=PairsModule())
+    assert set(run.callback_metrics) >= METRICS
+    assert set(run.callback_metrics) >= {"train/loss", "train/loss_step", "train/gradient_norm"}
+    assert number(run.callback_metrics, "train/gradient_norm") > 0
+    assert (tmp_path / "best.ckpt").exists()
+    assert float(best.best_model_score) == number(run.callback_metrics, "val/embedding_fd")
+
+
+def test_scores_of_known_embeddings_by_hand(tmp_path: Path) -> None:
+    data = PairsModule(validation=7)
+    mapper = small_mapper(network=Identity(), objective=Regression())
+    (scores,) = trainer(tmp_path).validate(mapper, datamodule=data, verbose=False)
+    batch = batch_of(data.validation_pairs, range(7))
+    found = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
+    cosine = found @ batch["audio"].T
+    assert scores["val/cosine"] == pytest.approx(float(cosine.diagonal().mean()), abs=1e-6)
+    unrelated = (cosine.sum() - cosine.diagonal().sum()) / (7 * 6)
+    assert scores["val/cosine_unrelated"] == pytest.approx(float(unrelated), abs=1e-6)
+    assert scores["val/recall@1"] == pytest.approx(float((cosine.argmax(1) == torch.arange(7)).float().mean()))
+    assert scores["val/loss"] == pytest.approx(float((found - batch["audio"]).square().sum(1).mean()), rel=1e-4)
+
+
+def test_validation_repeats_itself_and_leaves_the_random_stream_alone(tmp_path: Path) -> None:
+    mapper, data = small_mapper(aggregator=RandomFrame()), PairsModule()
+    first = trainer(tmp_path).validate(mapper, datamodule=data, verbose=False)
+    second = trainer(tmp_path).validate(mapper, datamodule=data, verbose=False)
+    assert first == second
+    batch = batch_of(data.validation_pairs, range(4))
+    before = torch.get_rng_state()
+    mapper.validation_step(batch, 0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_step_draws_from_seed_and_step_alone(tmp_path: Path) -> None:
+    batch = batch_of(Pairs(4), range(4))
+    mapper = small_mapper(network=small_transformer(dropout=0.5), aggregator=RandomFrame())
+    torch.nn.init.normal_(mapper.network.trunk.projection.weight, std=0.05)
+    mapper.log = lambda *args, **options: None  # type: ignore[method-assign]
+    losses = []
+    for stream in (1, 2):
+        torch.manual_seed(stream)
+        before = torch.get_rng_state()
+        losses.append(mapper.training_step(batch, 0))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert losses[0] == losses[1]
+    assert mapper.training_step(batch, 1) != losses[0]
+    mapper.seed = 6
+    assert mapper.training_step(batch, 0) != losses[0]
+
+
+def test_embeddings_are_kept_for_callbacks_and_are_the_clips_own() -> None:
+    mapper, pairs = small_mapper().eval(), Pairs(5)
+    together = mapper.validation_step(batch_of(pairs, range(5)), 0)
+    assert together["clip_id"] == [f"clip0_{index:06d}" for index in range(5)]
+    alone = mapper.predict_step(batch_of(pairs, [3]), 0)
+    torch.testing.assert_close(alone["embedding"], together["embedding"][3:4], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together["embedding"].norm(dim=-1), torch.ones(5))
+    own = generators([clip_seed(5, "clip0_000003")])
+    by_hand = mapper.sample(batch_of(pairs, [3])["frames"][:, :2], generator=own)
+    torch.testing.assert_close(by_hand, alone["embedding"], rtol=1e-4, atol=1e-5)
+
+
+def test_steps_and_guidance_can_be_given_for_one_call() -> None:
+    mapper = small_mapper().eval()
+    torch.nn.init.normal_(mapper.network.trunk.projection.weight, std=0.05)
+    frames = unit_vectors(2).view(2, 1, DIM)
+
+    def draw(**options: Any) -> torch.Tensor:
+        return mapper.sample(frames, generator=generators([1, 2]), **options)
+
+    assert torch.equal(draw(), draw(steps=4, guidance=1.0))
+    assert not torch.allclose(draw(), draw(steps=5))
+    assert not torch.allclose(draw(), draw(guidance=3.0))
+
+
+def test_clips_without_sound_are_mapped_and_not_scored(tmp_path: Path) -> None:
+    data = PairsModule()
+    silent = [data.validation_pairs[index] for index in range(7)]
+    for clip in silent:
+        del clip["audio"]
+    data.validation_pairs = silent  # type: ignore[assignment]
+    run = trainer(tmp_path)
+    assert run.test(small_mapper(), datamodule=data, verbose=False) == [{}]
+    outputs = run.predict(small_mapper(), datamodule=data)
+    assert sum(len(output["clip_id"]) for output in outputs) == 7
+    assert outputs[0]["embedding"].shape == (2, DIM)
+
+
+def test_test_scores_have_their_own_names(tmp_path: Path) -> None:
+    (scores,) = trainer(tmp_path).test(small_mapper(), datamodule=PairsModule(), verbose=False)
+    assert set(scores) >= {name.replace("val/", "test/") for name in METRICS}
+
+
+def test_one_clip_is_too_few_to_score(tmp_path: Path) -> None:
+    with pytest.raises(RunFailure, match="embedding metrics need two clips and there is one"):
+        trainer(tmp_path).validate(small_mapper(), datamodule=PairsModule(validation=1), verbose=False)
+
+
+def test_weight_decay_spares_vectors_and_schedule_learns_the_runs_length(tmp_path: Path) -> None:
+    mapper = small_mapper(
+        optimizer=lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.1),
+        lr_scheduler=lambda o: WarmupCosine(o, warmup_steps=2),
+    )
+    run = trainer(tmp_path, max_epochs=2, limit_val_batches=0)
+    run.fit(mapper, datamodule=PairsModule())
+    matrices, vectors = run.optimizers[0].param_groups
+    assert matrices["weight_decay"] == 0.1
+    assert vectors["weight_decay"] == 0.0
+    assert {parameter.ndim for parameter in vectors["params"]} == {1}
+    assert any(parameter is mapper.objective.conditions.null for parameter in vectors["params"])
+    assert run.lr_scheduler_configs[0].scheduler.total_steps == 12
+    assert matrices["lr"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_averaged_weights_are_validated_and_saved(tmp_path: Path) -> None:
+    # An average that forgets nothing keeps the first step's weights.
+    average = EMAWeightAveraging(decay=1.0)
+    mapper = small_mapper(optimizer=lambda p: torch.optim.AdamW(p, lr=1e-2))
+    run = trainer(tmp_path, max_epochs=2, callbacks=[average])
+    run.fit(mapper, datamodule=PairsModule())
+    run.save_checkpoint(tmp_path / "mapper.ckpt")
+    logged = number(run.callback_metrics, "val/loss")
+    again = V2AMapper.from_pretrained(tmp_path / "mapper.ckpt")
+    (scores,) = trainer(tmp_path).validate(again, datamodule=PairsModule(), verbose=False)
+    assert scores["val/loss"] == pytest.approx(logged, rel=1e-5)
+    (plain,) = trainer(tmp_path).validate(small_mapper(), datamodule=PairsModule(), verbose=False)
+    assert scores["val/loss"] != pytest.approx(plain["val/loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("make", [RidgeRegression, OrthogonalProcrustes, NearestNeighbour, Identity])
+def test_closed_forms_run_like_any_mapper(tmp_path: Path, make: Any) -> None:
+    data = PairsModule(training=24)
+    mapper = small_mapper(network=make(), objective=Regression())
+    run = trainer(tmp_path, callbacks=[EMAWeightAveraging(decay=0.5)])
+    run.fit(mapper, datamodule=data)
+    logged = number(run.callback_metrics, "val/cosine")
+    batch = batch_of(data.training_pairs, range(24))
+    conditions = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
+    by_hand = make()
+    if make is not Identity:
+        by_hand.solve(conditions, batch["audio"])
+    expected = Regression().sample(by_hand, conditions, 1, 1.0, torch.Generator())
+    found = mapper.sample(batch["frames"], batch["frame_mask"], generator=torch.Generator())
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    run.save_checkpoint(tmp_path / "mapper.ckpt")
+    again = V2AMapper.from_pretrained(tmp_path / "mapper.ckpt")
+    (scores,) = trainer(tmp_path).validate(again, datamodule=data, verbose=False)
+    assert scores["val/cosine"] == pytest.approx(logged, abs=1e-5)
+
+
+def test_a_closed_form_wants_the_whole_training_set(tmp_path: Path) -> None:
+    mapper = small_mapper(network=RidgeRegression(), objective=Regression())
+    with pytest.raises(UsageError, match="give the Trainer a datamodule"):
+        trainer(tmp_path).fit(mapper, PairsModule().train_dataloader())
+
+
+def test_saved_mappers_come_back(tmp_path: Path) -> None:
+    mapper = small_mapper(aggregator=AttentionPooling(heads=4), inference_aggregator=MiddleFrame(), guidance=2.0)
+    torch.nn.init.normal_(mapper.network.trunk.projection.weight, std=0.05)
+    run = trainer(tmp_path)
+    run.strategy.connect(mapper)
+    run.save_checkpoint(tmp_path / "mapper.ckpt")
+    mapper.save_pretrained(tmp_path / "mapper")
+    assert {path.name for path in (tmp_path / "mapper").iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    assert "`TransformerMapper(dim=512, depth=2," in (tmp_path / "mapper" / "README.md").read_text()
+    frames = unit_vectors(6).view(2, 3, DIM)
+    expected = mapper.eval().sample(frames, generator=generators([1, 2]))
+    for again in (
+        V2AMapper.from_pretrained(tmp_path / "mapper"),
+        V2AMapper.from_pretrained(tmp_path / "mapper.ckpt"),
+        V2AMapper.load_from_checkpoint(tmp_path / "mapper.ckpt", weights_only=True).eval(),
+    ):
+        assert torch.equal(again.sample(frames, generator=generators([1, 2])), expected)
+        assert again.describe() == mapper.describe()
+
+
+def test_a_checkpoint_of_another_shape_is_refused_in_one_line(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    run.strategy.connect(small_mapper())
+    run.save_checkpoint(tmp_path / "mapper.ckpt")
+    deeper = small_mapper(network=small_transformer(depth=3))
+    with pytest.raises(
+        UsageError, match=r"network TransformerMapper\(.*depth=2.*\), and here it is .*depth=3"
+    ) as error:
+        trainer(tmp_path).fit(deeper, datamodule=PairsModule(), ckpt_path=tmp_path / "mapper.ckpt")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="holds a mapper with network"):
+        trainer(tmp_path).test(small_mapper(network=MLPRegressor()), PairsModule(), tmp_path / "mapper.ckpt")
+
+
+@pytest.mark.parametrize("kind", ["missing", "garbage", "foreign", "empty folder"])
+def test_what_is_no_mapper_is_refused_by_name(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    path = tmp_path / "thing"
+    if kind == "garbage":
+        path.write_bytes(b"not a checkpoint")
+    elif kind == "foreign":
+        torch.save({"state_dict": {}}, path)
+    elif kind == "empty folder":
+        path.mkdir()
+    with pytest.raises(UsageError, match="thing") as error:
+        V2AMapper.from_pretrained(path)
+    assert "\n" not in str(error.value)
+
+
+def test_frames_of_another_width_are_refused() -> None:
+    with pytest.raises(UsageError, match="frame embeddings have width 768 and the network 512"):
+        small_mapper().sample(F.normalize(torch.randn(1, 2, 768), dim=-1), generator=generators([1]))
+
+
+def test_an_untrained_inference_aggregator_is_refused() -> None:
+    with pytest.raises(UsageError, match="AttentionPooling has weights"):
+        small_mapper(inference_aggregator=AttentionPooling())
+
+
+def test_the_seed_is_lightnings_unless_given() -> None:
+    seed_everything(321, verbose=False)
+    assert small_mapper(seed=None).seed == 321
+    assert small_mapper(seed=7).seed == 7
