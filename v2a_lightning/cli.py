@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from v2a_lightning.errors import UsageError, V2AError
 
@@ -117,9 +117,10 @@ def _run_subcommand(table: Mapping[str, Any], arguments: Sequence[str], program:
     if arguments and arguments[0] not in ("-h", "--help"):
         raise UsageError(f"{program} has no '{arguments[0]}'; it has {', '.join(table)}")
     print(f"usage: {program} SUBCOMMAND [OPTIONS]\n")
+    width = max(map(len, table)) + 2
     for name, command in table.items():
         summary = "" if isinstance(command, Mapping) else (inspect.getdoc(command) or "").partition("\n")[0]
-        print(f"  {name:<12}{summary}")
+        print(f"  {name:<{width}}{summary}")
     return 0 if arguments else UsageError.exit_code
 
 
@@ -130,10 +131,31 @@ def _call(function: Callable[..., Any], arguments: Sequence[str], program: str) 
     unnamed = _add_unnamed(parser, function)
     parser.add_function_arguments(function, as_group=False, skip=set(unnamed), sub_configs=True)
     try:
-        values = parser.instantiate(parser.parse_args(list(arguments))).as_dict()
+        values = parser.instantiate(parser.parse_args(_lists_spelled_out(function, arguments))).as_dict()
     except ArgumentError as error:
         raise UsageError(f"{one_line(error)}; `{program} --help` lists the options") from error
     return function(*[values.pop(name) for name in unnamed], **values)
+
+
+def _lists_spelled_out(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
+    """`--system A B` and `--system A --system B` as jsonargparse spells a list's items: `--system+=A --system+=B`."""
+    hints = get_type_hints(function)
+    lists = {
+        f"--{name}" for name, hint in hints.items() if list in (get_origin(hint), *map(get_origin, get_args(hint)))
+    }
+    spelled: list[str] = []
+    current = ""
+    for argument, following in zip(arguments, [*arguments, "--"][1:], strict=True):
+        flag, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            current = flag if flag in lists else ""
+        if not current or (argument.startswith("--") and value.startswith("[")):
+            spelled.append(argument)
+        elif not argument.startswith("--"):
+            spelled.append(f"{current}={argument}" if argument.startswith("[") else f"{current}+={argument}")
+        elif equals or following.startswith("--"):
+            spelled.append(f"{current}+={value}" if equals else current)
+    return spelled
 
 
 def _add_unnamed(parser: Any, function: Callable[..., Any]) -> list[str]:
