@@ -1,0 +1,66 @@
+"""The paper's claims, asked of results that agree, disagree, and do not decide."""
+
+from v2a_lightning.experiments.orderings import CLAIMS, orderings_table, paper_orderings
+from v2a_lightning.experiments.records import Record
+
+SEEDS = range(5)
+NOISE = (0.0, 0.3, -0.2, 0.1, -0.1)
+
+
+def records(row: str, **metrics: float) -> list[Record]:
+    return [
+        Record(
+            f"{row}-{seed}",
+            row,
+            seed,
+            "",
+            {name: value + NOISE[seed] * (seed % 2 + 1) for name, value in metrics.items()},
+        )
+        for seed in SEEDS
+    ]
+
+
+def verdicts(diffusion: dict[str, float], regression: dict[str, float]) -> dict[tuple[str, str], str]:
+    results = {
+        "ablation-mapper": [
+            *records("diffusion transformer", **diffusion),
+            *records("regression transformer", **regression),
+        ]
+    }
+    return {(one.claim.metric, one.claim.first): one.verdict for one in paper_orderings(results)}
+
+
+def test_what_the_paper_found_agrees() -> None:
+    found = verdicts({"fd": 10.0, "cs": 7.0}, {"fd": 20.0, "cs": 8.0})
+    assert found == {("fd", "diffusion transformer"): "agrees", ("cs", "regression transformer"): "agrees"}
+
+
+def test_the_opposite_disagrees_and_is_told() -> None:
+    found = verdicts({"fd": 20.0, "cs": 8.0}, {"fd": 10.0, "cs": 7.0})
+    assert found == {("fd", "diffusion transformer"): "disagrees", ("cs", "regression transformer"): "disagrees"}
+
+
+def test_no_difference_decides_nothing_about_better_and_agrees_with_not_worse() -> None:
+    found = verdicts({"fd": 10.0, "cs": 7.0}, {"fd": 10.0, "cs": 7.0})
+    assert found == {("fd", "diffusion transformer"): "not decided", ("cs", "regression transformer"): "agrees"}
+
+
+def test_one_seed_decides_nothing() -> None:
+    results = {
+        "ablation-aggregation": [Record("a", "average", 0, "", {"fd": 1.0}), Record("r", "random", 0, "", {"fd": 9.0})]
+    }
+    (found,) = paper_orderings(results)
+    assert found.verdict == "not decided"
+
+
+def test_all_three_orderings_are_claimed_and_shown() -> None:
+    assert len({claim.text for claim in CLAIMS}) == 3
+    results = {
+        "ablation-aggregation": [
+            *records("average", fd=1.0, cs=9.0), *records("random", fd=5.0, cs=5.0), *records("middle", fd=1.0, cs=9.0)
+        ]
+    }  # fmt: skip
+    table = orderings_table(paper_orderings(results)).markdown()
+    assert "| the average is the best aggregation | average | random | FD ↓ |" in table
+    assert table.count("agrees") == 2
+    assert table.count("not decided") == 2

@@ -1,0 +1,161 @@
+"""One study from beginning to end: prepare, run what is missing, make tables and figures, write them down."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from v2a_lightning.experiments.figures import draw_study
+from v2a_lightning.experiments.plan import Options, Run, plan
+from v2a_lightning.experiments.readme import keep_figure, write_section
+from v2a_lightning.experiments.records import Record
+from v2a_lightning.experiments.runner import run_all
+from v2a_lightning.experiments.study import Study, hook
+from v2a_lightning.experiments.summary import about, difference_table, study_table
+from v2a_lightning.experiments.tables import Table
+from v2a_lightning.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of a study.
+
+    Args:
+        path: a PNG in the study's folder.
+        caption: what it shows.
+    """
+
+    path: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page to open in a browser."""
+
+    path: Path
+    caption: str
+
+
+Finding = Table | Figure | Page
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an analysis is given: the study, its commands, and how each came out."""
+
+    study: Study
+    options: Options
+    runs: Sequence[Run]
+    records: Sequence[Record]
+    folder: Path
+
+    def trainings(self, variant: str | None = None) -> list[Run]:
+        """The trainings that were done (of one variant), by seed."""
+        done = {record.run for record in self.records if not record.failed}
+        return [
+            run
+            for run in self.runs
+            if run.needs is None and run.name in done and variant in (None, run.variant) and run.checkpoint.is_file()
+        ]
+
+    @property
+    def about(self) -> str:
+        """Which world the numbers are of, and how many seeds."""
+        return about(self.records)
+
+    def failures(self) -> list[str]:
+        """A line for each training that failed."""
+        variants = {run.name: f"{run.variant or 'training'}, seed {run.seed}" for run in self.runs if run.needs is None}
+        return [
+            f"{variants[record.run]}: failed: {record.reason}"
+            for record in self.records
+            if record.failed and record.run in variants
+        ]
+
+    def evaluations(self, variant: str, evaluation: str) -> list[Record]:
+        """The records of an evaluation of a variant, by seed."""
+        names = {run.name for run in self.runs if (run.variant, run.evaluation) == (variant, evaluation)}
+        return [record for record in self.records if record.run in names]
+
+
+def conduct(study: Study, options: Options, workers: int, say: Callable[[str], None] = print) -> list[Finding]:
+    """Do whatever of the study is not done, write its tables and figures, and give them back.
+
+    Args:
+        study: which.
+        options: how many seeds, at what size, on what base.
+        workers: processes; 0 gives each run one of its own.
+        say: told of every run that ends.
+    """
+    folder = options.folder(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    study = prepared(study, options)
+    runs = plan(study, options)
+    _write(folder / "commands.txt", "".join(f"{run.command}\n" for run in runs))
+    records = run_all(runs, workers, _teller(runs, say))
+    findings = [*_own_findings(study, records, folder), *_analysis(Context(study, options, runs, records, folder))]
+    for finding in findings:
+        if isinstance(finding, Table):
+            for suffix, text in (("md", finding.markdown()), ("csv", finding.csv()), ("tex", finding.latex())):
+                _write(folder / f"{finding.name}.{suffix}", text)
+    return findings
+
+
+def prepared(study: Study, options: Options) -> Study:
+    """The study once it is known what of it there is data for, such as another drawing style."""
+    return hook(study.prepare)(study, options) if study.prepare else study
+
+
+def write_findings(study: Study, findings: Sequence[Finding], options: Options) -> None:
+    """Write a study's findings into experiments/README.md and its figures beside it."""
+    command = [f"make {study.target}", *([f"SEEDS={options.seeds}"] if options.seeds != 5 else [])]
+    parts = [study.question, f"`{shlex.join(command) if len(command) == 1 else ' '.join(command)}`"]
+    for finding in findings:
+        if isinstance(finding, Table):
+            parts.append(finding.markdown())
+        elif isinstance(finding, Figure):
+            kept = keep_figure(finding.path, f"{study.target}-{finding.path.name}")
+            parts.append(f"![{finding.caption}]({kept})")
+        else:
+            parts.append(f"{finding.caption}: `{finding.path}`")
+    if study.notes:
+        parts.append(study.notes.strip())
+    write_section(study.target, "\n\n".join(part.strip() for part in parts))
+
+
+def _own_findings(study: Study, records: Sequence[Record], folder: Path) -> list[Finding]:
+    if not study.metrics:
+        return []
+    findings: list[Finding] = [study_table(study, records)]
+    differences = difference_table(study, records)
+    if differences is not None:
+        findings.append(differences)
+    if draw_study(study, records, folder / "figure.png"):
+        findings.append(Figure(folder / "figure.png", study.title))
+    return findings
+
+
+def _analysis(context: Context) -> list[Finding]:
+    return hook(context.study.analyse)(context) if context.study.analyse else []
+
+
+def _teller(runs: Sequence[Run], say: Callable[[str], None]) -> Callable[[Run, Record], None]:
+    from v2a_lightning.experiments.records import read_record
+
+    ended = sum(record is not None and not record.failed for record in map(read_record, runs))
+    if ended:
+        say(f"{ended} of {len(runs)} runs are done already")
+
+    def tell(run: Run, record: Record) -> None:
+        nonlocal ended
+        ended += 1
+        outcome = f"FAILED: {record.reason}" if record.failed else f"{record.seconds:.0f} s"
+        say(f"[{ended}/{len(runs)}] {run.name}: {outcome}")
+
+    return tell
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,117 @@
+"""A study's figure: values with their intervals, side by side or along an axis."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from v2a_lightning.experiments.measures import measure
+from v2a_lightning.experiments.records import Record, by_row
+from v2a_lightning.experiments.statistics import Summary
+from v2a_lightning.experiments.study import Study, row_name, rows_of
+from v2a_lightning.experiments.summary import about, summary_of
+from v2a_lightning.files import atomic_write
+from v2a_lightning.reports.domain_gap import COLOURS
+
+PANEL_INCHES = 3.3
+COLUMNS = 4
+
+
+def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
+    """Draw the study's figure into a PNG; false when there is nothing to draw."""
+    rows = by_row(records)
+    metrics = [
+        metric for metric in study.metrics if any(summary_of(members, metric) is not None for members in rows.values())
+    ]
+    if not metrics:
+        return False
+    height = 2.8 if study.figure == "curves" else 0.9 + 0.26 * len(rows)
+    figure, panels = new_figure(len(metrics), height)
+    for panel, metric in zip(panels, metrics, strict=True):
+        summaries = {name: one for name, members in rows.items() if (one := summary_of(members, metric)) is not None}
+        if study.figure == "curves":
+            _curves(panel, study, summaries)
+        else:
+            draw_intervals(panel, list(rows), summaries)
+        panel.set_title(measure(metric).heading, loc="left", fontsize=10)
+    _share_labels(panels, study)
+    figure.suptitle(f"{study.title} ({about(records)})", x=0.01, ha="left", fontsize=11)
+    save_figure(figure, path)
+    return True
+
+
+def new_figure(panels: int, height: float) -> tuple[Any, list[Any]]:
+    """A figure of so many panels, at most COLUMNS beside one another, each `height` inches high."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(panels, COLUMNS)
+    rows = math.ceil(panels / columns)
+    size = (max(5.4, PANEL_INCHES * columns), 0.4 + height * rows)
+    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for spare in axes[panels:]:
+        spare.set_visible(False)
+    for panel in axes[:panels]:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize=8)
+        panel.grid(alpha=0.25, linewidth=0.6)
+    return figure, axes[:panels]
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a PNG."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def draw_intervals(panel: Any, names: Sequence[str], summaries: Mapping[str, Summary]) -> None:
+    """A line for each name from top to bottom: the mean, its 95 % interval, and every seed as a faint point."""
+    for place, name in enumerate(names):
+        summary = summaries.get(name)
+        if summary is None:
+            continue
+        y = len(names) - 1 - place
+        panel.scatter(summary.values, [y] * summary.count, s=9, color=COLOURS[0], alpha=0.35, linewidths=0)
+        if summary.count > 1:
+            panel.plot([summary.low, summary.high], [y, y], color=COLOURS[0], linewidth=1.6)
+        panel.plot([summary.mean], [y], "o", color=COLOURS[0], markersize=5)
+    panel.set_yticks(range(len(names)), list(reversed(names)), fontsize=8)
+    panel.set_ylim(-0.6, len(names) - 0.4)
+
+
+def draw_curve(panel: Any, points: Sequence[tuple[float, Summary]], label: str, index: int) -> None:
+    """Means over an axis with a band of their 95 % intervals."""
+    points = sorted(points, key=lambda point: point[0])
+    xs = [x for x, _ in points]
+    colour = COLOURS[index % len(COLOURS)]
+    panel.plot(xs, [one.mean for _, one in points], "o-", color=colour, markersize=3.5, linewidth=1.4, label=label)
+    if all(one.count > 1 for _, one in points):
+        low, high = [one.low for _, one in points], [one.high for _, one in points]
+        panel.fill_between(xs, low, high, color=colour, alpha=0.16, linewidth=0)
+
+
+def _curves(panel: Any, study: Study, summaries: Mapping[str, Summary]) -> None:
+    lines: dict[str, list[tuple[float, Summary]]] = {}
+    for variant, evaluation in rows_of(study):
+        name = row_name(variant, evaluation, study)
+        place = (evaluation or variant).x
+        if name in summaries and place is not None:
+            series = (evaluation or variant).series or (variant.name if evaluation else "")
+            lines.setdefault(series, []).append((float(place), summaries[name]))
+    for index, (series, points) in enumerate(lines.items()):
+        draw_curve(panel, points, series, index)
+    if len(lines) > 1:
+        panel.legend(frameon=False, fontsize=7)
+    if study.x_log:
+        panel.set_xscale("log")
+    panel.set_xlabel(study.x_label, fontsize=8)
+
+
+def _share_labels(panels: Sequence[Any], study: Study) -> None:
+    """Of panels beside one another only the first names the rows."""
+    if study.figure != "curves":
+        for index, panel in enumerate(panels):
+            if index % COLUMNS:
+                panel.set_yticklabels([])

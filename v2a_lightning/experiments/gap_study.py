@@ -1,0 +1,125 @@
+"""Where mapped embeddings lie between CLIP's and CLAP's, before training and after it: figures and a picture."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from v2a_lightning.experiments.conduct import Context, Figure, Finding
+from v2a_lightning.experiments.figures import new_figure, save_figure
+from v2a_lightning.experiments.keeping import kept
+from v2a_lightning.experiments.measures import measure
+from v2a_lightning.experiments.opening import Opened, open_run
+from v2a_lightning.experiments.plan import Run
+from v2a_lightning.experiments.statistics import summarise
+from v2a_lightning.experiments.tables import Table
+from v2a_lightning.mapper import AverageFrames
+from v2a_lightning.reports.domain_gap import COLOURS, FOLDS, Embeddings, measure_gap, principal_axes, project
+
+GAPS = ("centroid", "separability", "frechet")
+CLIP, UNTRAINED, TRAINED, OTHERS = "CLIP", "mapped, before training", "mapped, after training", "CLAP of other clips"
+SHOWN = 400
+
+
+def analyse(context: Context) -> list[Finding]:
+    """The gap of each set of embeddings to CLAP's, and both pictures of the first training."""
+    found: dict[tuple[str, str], list[Mapping[str, float]]] = {}
+    for run in context.trainings():
+        for name, gap in kept(run.folder / "gap.json", lambda run=run: _gaps(run)).items():
+            # CLIP's and other clips' gaps are the same for every variant.
+            found.setdefault((run.variant if "mapped" in name else "", name), []).append(gap)
+    seeds = {key: gaps if key[0] else gaps[: context.options.seeds] for key, gaps in found.items()}
+    table = Table(
+        name="table",
+        caption=f"Gap between each set of embeddings and CLAP's of the same clips ({context.about}). Separability is "
+        "how often a linear classifier tells the two sets apart on held-out clips: 0.5 is chance.",
+        columns=["Embeddings", *(measure(f"gap_{gap}").heading for gap in GAPS)],
+        rows=[
+            [f"{variant}: {name}" if variant else name, *(summarise([one[gap] for one in gaps]) for gap in GAPS)]
+            for (variant, name), gaps in seeds.items()
+        ],
+        notes=context.failures(),
+    )
+    trainings = context.trainings()
+    return [table, _draw(context, trainings[0])] if trainings else [table]
+
+
+def _gaps(run: Run) -> dict[str, dict[str, float]]:
+    sets = _sets(run)
+    heard = sets.pop("CLAP")
+    if len(heard) < FOLDS:
+        return {}
+    return {name: asdict(measure_gap(one, heard)) for name, one in sets.items() if one.shape[1] == heard.shape[1]}
+
+
+def _sets(run: Run) -> dict[str, Embeddings]:
+    """(N, D) of the validation clips by where they are from, and CLAP's of as many test clips."""
+    before, after = open_run(run, trained=False), open_run(run)
+    parts: dict[str, list[Tensor]] = {CLIP: [], UNTRAINED: [], TRAINED: [], "CLAP": []}
+    for batch in after.batches():
+        parts[CLIP].append(_seen(batch))
+        parts[UNTRAINED].append(after.sample(batch, before.mapper))
+        parts[TRAINED].append(after.sample(batch))
+        parts["CLAP"].append(batch["audio"])
+    sets = {name: torch.cat(one).numpy() for name, one in parts.items()}
+    others = _others(after)[: len(sets["CLAP"])]
+    return {**sets, OTHERS: others} if len(others) >= FOLDS else sets
+
+
+def _others(opened: Opened) -> Embeddings:
+    return np.asarray(torch.cat([batch["audio"] for batch in opened.batches("test")]))
+
+
+def _seen(batch: Mapping[str, Any]) -> Tensor:
+    return AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
+
+
+def _draw(context: Context, run: Run) -> Figure:
+    """Left of each pair: CLIP and CLAP, before the mapper; right: mapped and CLAP, after it. Axes are shared."""
+    sets = {name: one[:SHOWN] for name, one in _sets(run).items() if name in (CLIP, TRAINED, "CLAP")}
+    projections = {"PCA": _principal(sets), "t-SNE": _neighbours(sets)}
+    if find_spec("umap") is not None:
+        projections["UMAP"] = _manifold(sets)
+    figure, panels = new_figure(2 * len(projections), 2.9)
+    colours = {CLIP: COLOURS[0], "CLAP": COLOURS[1], TRAINED: COLOURS[2]}
+    for index, (kind, points) in enumerate(projections.items()):
+        for side, shown in enumerate(((CLIP, "CLAP"), (TRAINED, "CLAP"))):
+            panel = panels[2 * index + side]
+            for name in shown:
+                panel.scatter(*points[name].T, s=8, alpha=0.6, linewidths=0, color=colours[name], label=name)
+            panel.set_title(f"{kind}: {'after' if side else 'before'} mapping", loc="left", fontsize=10)
+            panel.legend(frameon=False, fontsize=7)
+            panel.set_xticks([])
+            panel.set_yticks([])
+    path = context.folder / "figure.png"
+    save_figure(figure, path)
+    return Figure(path, f"CLIP, CLAP and mapped embeddings of validation clips, seed {run.seed} ({context.about})")
+
+
+def _principal(sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
+    mean, axes = principal_axes([sets[CLIP], sets["CLAP"]])
+    return {name: project(one, mean, axes) for name, one in sets.items()}
+
+
+def _neighbours(sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
+    from sklearn.manifold import TSNE
+
+    count = sum(map(len, sets.values()))
+    return _together(sets, TSNE(2, perplexity=min(30.0, (count - 1) / 3), random_state=0, init="pca"))
+
+
+def _manifold(sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
+    import umap
+
+    return _together(sets, umap.UMAP(random_state=0))
+
+
+def _together(sets: Mapping[str, Embeddings], method: Any) -> dict[str, Embeddings]:
+    """One projection of all sets, so that the same place means the same in both pictures."""
+    points = method.fit_transform(np.concatenate(list(sets.values())))
+    ends = np.cumsum([len(one) for one in sets.values()])[:-1]
+    return dict(zip(sets, np.split(points, ends), strict=True))

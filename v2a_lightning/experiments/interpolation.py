@@ -1,0 +1,210 @@
+"""Ten points on the way from one picture to another, or towards a word, made into sound."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from v2a_lightning.experiments.conduct import Context, Figure, Finding, Page
+from v2a_lightning.experiments.figures import draw_curve, new_figure, save_figure
+from v2a_lightning.experiments.keeping import kept
+from v2a_lightning.experiments.opening import Opened, open_run
+from v2a_lightning.experiments.pages import Item, Section, players, write_page
+from v2a_lightning.experiments.statistics import summarise
+from v2a_lightning.experiments.tables import Table
+from v2a_lightning.media import MediaError, read_frames, write_wave
+from v2a_lightning.randomness import clip_seed, generators
+from v2a_lightning.reports.pictures import strip_uris
+from v2a_lightning.specs import FrameSpec
+
+POINTS = 10
+PAIRS = 6
+BEFORE, AFTER, WORDS = "between CLIP embeddings", "between mapped embeddings", "from a picture to a text"
+WAYS = {
+    BEFORE: "slerp of the two pictures' CLIP embeddings; each point is mapped",
+    AFTER: "both pictures are mapped; slerp of their CLAP embeddings",
+    WORDS: "slerp of the picture's CLIP embedding and that of a text by CLIP's text tower; each point is mapped",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two clips of different classes; of each the frame in the middle is the picture."""
+
+    clip_ids: tuple[str, str]
+    labels: tuple[str, str]
+    pictures: Tensor
+
+
+def slerp(first: Tensor, second: Tensor, points: int) -> Tensor:
+    """`points` unit vectors evenly spaced on the great circle from one to the other, both included: (points, D).
+
+    Formula: Shoemake 1985.
+
+    Raises:
+        ValueError: when the two point in opposite directions, between which there is no one way.
+    """
+    first, second = F.normalize(first, dim=0), F.normalize(second, dim=0)
+    angle = torch.arccos((first @ second).clamp(-1, 1))
+    if torch.pi - angle < 1e-4:
+        raise ValueError("there is no one way between opposite directions")
+    share = torch.linspace(0, 1, points)[:, None]
+    if angle < 1e-4:
+        return F.normalize(torch.lerp(first.expand(points, -1), second.expand(points, -1), share), dim=1)
+    return (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * second) / torch.sin(angle)
+
+
+def analyse(context: Context) -> list[Finding]:
+    """Wavs and a page of the first training; how sounds leave the start's and near the end's, over pairs."""
+    trainings = context.trainings()
+    if not trainings:
+        return [Table("table", context.study.title, ["Way"], [], context.failures())]
+    run, pairs = trainings[0], 2 if context.options.size == "tiny" else PAIRS
+    result = kept(run.folder / "interpolation.json", lambda: _make(open_run(run), context, pairs))
+    page = Page(context.folder / "interpolation.html", "Pictures, words and sounds on the way")
+    return [_table(context, result), _draw(context, result), page]
+
+
+def _make(opened: Opened, context: Context, count: int) -> dict[str, list[list[list[float]]]]:
+    """Cosines with the first and the last sound, by way, pair and point; wavs and the page are written beside."""
+    found: dict[str, list[list[list[float]]]] = {way: [] for way in WAYS}
+    sections: dict[str, list[Item]] = {way: [] for way in WAYS}
+    for number, pair in enumerate(choose_pairs(list(opened.batches()), count)):
+        for way, embeddings in _embeddings(opened, pair).items():
+            waves = _sounds(opened, pair, embeddings)
+            _write(context.folder / "wavs", f"{number}-{way.replace(' ', '-')}", waves, opened.audioldm.sample_rate)
+            found[way].append(_along(opened, waves))
+            sections[way].append(_item(opened, pair, way, waves))
+    write_page(
+        context.folder / "interpolation.html",
+        context.study.title,
+        context.study.question,
+        "miniature" if context.about.startswith("miniature") else "",
+        [Section(way[0].upper() + way[1:], items, WAYS[way]) for way, items in sections.items()],
+    )
+    return found
+
+
+def choose_pairs(batches: Sequence[Mapping[str, Any]], count: int) -> list[Pair]:
+    """`count` pairs of clips of different classes, always the same ones; fewer when there are no more classes."""
+    first: dict[str, tuple[str, Tensor]] = {}
+    for batch in batches:
+        for row, clip_id in enumerate(batch["clip_id"]):
+            frames = batch["frames"][row][batch["frame_mask"][row]]
+            first.setdefault(batch["label"][row], (clip_id, frames[len(frames) // 2]))
+    labels = sorted(first)
+    half = len(labels) // 2
+    return [
+        Pair((first[one][0], first[other][0]), (one, other), torch.stack([first[one][1], first[other][1]]).float())
+        for one, other in list(zip(labels, labels[half:], strict=False))[: min(count, half)]
+    ]
+
+
+def _embeddings(opened: Opened, pair: Pair) -> dict[str, Tensor]:
+    """CLAP embeddings (POINTS, D) by way. All points of a way share their noise, so that only the place changes."""
+    text = opened.clip.encode_text([f"a {pair.labels[1]}"])[0].cpu()
+    start, end = pair.pictures
+    mapped = _mapped(opened, pair, pair.pictures)
+    return {
+        BEFORE: _mapped(opened, pair, slerp(start, end, POINTS)),
+        AFTER: slerp(mapped[0], mapped[1], POINTS),
+        WORDS: _mapped(opened, pair, slerp(start, text, POINTS)),
+    }
+
+
+def _mapped(opened: Opened, pair: Pair, seen: Tensor) -> Tensor:
+    own = generators([clip_seed(opened.mapper.seed, pair.clip_ids[0])] * len(seen))
+    return opened.mapper.sample(seen[:, None], generator=own)
+
+
+def _sounds(opened: Opened, pair: Pair, embeddings: Tensor) -> Tensor:
+    seeds = [clip_seed(opened.mapper.seed, pair.clip_ids[0])] * len(embeddings)
+    return opened.audioldm.generate(embeddings, seconds=opened.seconds, seeds=seeds)
+
+
+def _write(folder: Path, name: str, waves: Tensor, sample_rate: int) -> None:
+    for point, wave in enumerate(waves):
+        write_wave(folder / f"{name}-{point:02d}.wav", wave.numpy(), sample_rate)
+
+
+def _along(opened: Opened, waves: Tensor) -> list[list[float]]:
+    """For each point the cosine of its sound's CLAP embedding with the first's and with the last's."""
+    heard = opened.data.encoders.clap.encode_audio(waves, opened.audioldm.sample_rate).cpu()
+    return (heard @ heard[[0, -1]].T).tolist()
+
+
+def _item(opened: Opened, pair: Pair, way: str, waves: Tensor) -> Item:
+    frames: list[str] = []
+    shown = pair.clip_ids[: 1 if way == WORDS else 2]
+    for clip_id in shown:
+        frames += _picture(opened, clip_id)
+    end = f"the words “a {pair.labels[1]}”" if way == WORDS else pair.labels[1]
+    titles = {f"{point + 1} of {POINTS}": wave.numpy() for point, wave in enumerate(waves)}
+    sounds = players(titles, opened.audioldm.sample_rate)
+    return Item(f"{pair.labels[0]} → {end}", sounds, frames, " ".join(shown))
+
+
+def _picture(opened: Opened, clip_id: str) -> list[str]:
+    """The frame in the middle, as a URI; nothing when the file has gone."""
+    try:
+        frames = read_frames(opened.data.source(clip_id), FrameSpec(4 / opened.seconds, opened.seconds))
+    except MediaError:
+        return []
+    return strip_uris(frames[len(frames) // 2][None], 1)
+
+
+def _table(context: Context, result: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> Table:
+    middle = POINTS // 2
+    headings = [f"to the {end}, point {point}" for point in (1, middle, POINTS) for end in ("first", "last")]
+    pairs = max((len(one) for one in result.values()), default=0)
+    return Table(
+        name="table",
+        caption=f"Cosine of a point's sound with the first point's and the last's, in CLAP's space "
+        f"({context.about}; mean ± standard deviation [95 % interval] over {pairs} pairs).",
+        columns=["Way", *headings, "largest step"],
+        rows=[
+            [
+                way,
+                *(
+                    summarise([one[point][end] for one in found])
+                    for point in (0, middle - 1, POINTS - 1)
+                    for end in (0, 1)
+                ),
+                summarise([_largest_step(one) for one in found]),
+            ]
+            for way, found in result.items()
+            if found
+        ],
+        notes=[
+            "largest step: the part of the whole change from first to last sound that happens between two neighbours; "
+            f"{1 / (POINTS - 1):.2f} when even.",
+            *context.failures(),
+        ],
+    )
+
+
+def _largest_step(points: Sequence[Sequence[float]]) -> float:
+    """Of the loss of similarity with the first sound, the largest part between two neighbouring points."""
+    steps = [max(0.0, one[0] - other[0]) for one, other in itertools.pairwise(points)]
+    return max(steps) / max(sum(steps), 1e-9)
+
+
+def _draw(context: Context, result: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> Figure:
+    figure, panels = new_figure(len(result), 2.8)
+    for panel, (way, found) in zip(panels, result.items(), strict=True):
+        for end, label in enumerate(("first", "last")):
+            points = [(1.0 + point, summarise([one[point][end] for one in found])) for point in range(POINTS) if found]
+            if points:
+                draw_curve(panel, points, f"to the {label} sound", end)
+        panel.set_title(way, loc="left", fontsize=10)
+        panel.set_xlabel("point", fontsize=8)
+        panel.set_ylabel("cosine of sounds", fontsize=8)
+        panel.legend(frameon=False, fontsize=7)
+    path = context.folder / "figure.png"
+    save_figure(figure, path)
+    return Figure(path, f"{context.study.title} ({context.about})")

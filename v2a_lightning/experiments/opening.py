@@ -1,0 +1,85 @@
+"""A finished training opened again: its data, its mapper with the trained weights, its models, without a Trainer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from v2a_lightning.errors import RunFailure
+from v2a_lightning.experiments.plan import Run
+from v2a_lightning.foundation import AudioLDM, ClipEncoder
+from v2a_lightning.metrics.suite import EvaluationSuite
+from v2a_lightning.module import V2AMapper
+from v2a_lightning.randomness import clip_seed, generators
+
+
+@dataclass
+class Opened:
+    """What a training was made of.
+
+    Args:
+        mapper: with the weights of its last checkpoint, the averaged ones where there are any.
+        data: its data module, set up.
+        evaluation: its callback for sound.
+    """
+
+    mapper: V2AMapper
+    data: Any
+    evaluation: Any
+
+    @property
+    def audioldm(self) -> AudioLDM:
+        """What makes sound."""
+        return self.evaluation.audioldm
+
+    @property
+    def suite(self) -> EvaluationSuite:
+        """What scores it."""
+        return self.evaluation.suite
+
+    @property
+    def clip(self) -> ClipEncoder:
+        """What sees."""
+        return self.data.encoders.clip
+
+    @property
+    def seconds(self) -> float:
+        """Length of a sound."""
+        return float(self.evaluation.seconds)
+
+    def batches(self, split: str = "validate") -> Iterator[dict[str, Any]]:
+        """Batches of the validation ("validate") or test ("test") clips."""
+        self.data.setup(split)
+        yield from self.data.val_dataloader() if split == "validate" else self.data.test_dataloader()
+
+    def sample(self, batch: dict[str, Any], mapper: V2AMapper | None = None, **options: Any) -> Tensor:
+        """(B, 512) an embedding for each clip of a batch, drawn as validation draws it."""
+        mapper = mapper or self.mapper
+        own = generators([clip_seed(mapper.seed, clip_id) for clip_id in batch["clip_id"]])
+        return mapper.sample(batch["frames"], batch["frame_mask"], generator=own, **options)
+
+
+def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> Opened:
+    """Open a training.
+
+    Args:
+        run: the training.
+        further: options over its own, such as another data set.
+        trained: whether the mapper gets the trained weights; else it is as it began.
+
+    Raises:
+        RunFailure: when it has left no checkpoint.
+    """
+    from v2a_lightning.lightning_cli import MapperCLI
+
+    if trained and not run.checkpoint.is_file():
+        raise RunFailure(f"{run.folder} has no checkpoint, so nothing can be asked of this training")
+    kept = [one for one in run.arguments[1:] if not one.startswith(("--run.", "--ckpt_path"))]
+    cli = MapperCLI("validate", [*kept, *further, "--trainer.fast_dev_run=true"])
+    cli.datamodule.prepare_data()
+    if trained:
+        checkpoint = torch.load(run.checkpoint, map_location="cpu", weights_only=False)
+        cli.model.load_state_dict(checkpoint["state_dict"])
+    return Opened(cli.model.eval(), cli.datamodule, cli.config_init["evaluation"])

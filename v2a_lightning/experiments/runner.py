@@ -1,0 +1,154 @@
+"""Runs a study's commands: those that are missing, several at a time, each kept whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from queue import SimpleQueue
+
+from v2a_lightning.errors import RunFailure
+from v2a_lightning.experiments.plan import Run
+from v2a_lightning.experiments.records import RECORD_FILE, Record, label_of, read_record, scores_of, write_record
+from v2a_lightning.experiments.worker import FreshProcess, Launcher, Outcome, ReusedProcess, environment
+
+Progress = Callable[[Run, Record], None]
+STAGES = {"fit": "val", "validate": "val", "test": "test"}
+PREPARING = ("--trainer.fast_dev_run=true", "--evaluation=null", "--averaging=null")
+
+
+def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Record]:
+    """Run what has not been run and give every run's record, in the order of `runs`.
+
+    A run that failed before is tried again. One that was interrupted goes on where its last checkpoint is.
+
+    Args:
+        runs: trainings before what needs them.
+        workers: processes that share the work; 0 gives each run a process of its own, one after the other.
+        progress: told of every run that ends.
+    """
+    pending = [run for run in runs if _is_pending(run)]
+    if pending:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        launchers = _launchers(workers, cores)
+        try:
+            problems = _prepare(pending, FreshProcess(environment(cores)))
+            _run_jobs(_jobs(pending), launchers, problems, progress)
+        finally:
+            for launcher in launchers:
+                launcher.close()
+    return [record for run in runs if (record := read_record(run)) is not None]
+
+
+def _is_pending(run: Run) -> bool:
+    record = read_record(run)
+    return record is None or record.failed
+
+
+def _launchers(workers: int, cores: int) -> list[Launcher]:
+    if workers == 0:
+        return [FreshProcess(dict(os.environ))]
+    return [ReusedProcess(environment(max(1, cores // workers))) for _ in range(workers)]
+
+
+def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...], str]:
+    """Let one process render and embed the data, since several would do so into one folder; and what went wrong.
+
+    A run of one step does it. It also finds a mistake in a config before an hour has passed.
+    """
+    problems: dict[tuple[str, ...], str] = {}
+    for run in pending:
+        key = run.data_key
+        if key in problems:
+            continue
+        arguments = [one for one in run.arguments if not one.startswith(("--run.", "--ckpt_path"))]
+        outcome = launcher.run([*arguments, *PREPARING], run.folder.parent / f"preparing-{run.name}.log")
+        problems[key] = outcome.reason
+    return problems
+
+
+def _jobs(pending: Sequence[Run]) -> list[list[Run]]:
+    """Runs that have to follow one another: a training and what needs it."""
+    jobs: dict[str, list[Run]] = {}
+    for run in pending:
+        jobs.setdefault((run.needs or run).name, []).append(run)
+    return list(jobs.values())
+
+
+def _run_jobs(
+    jobs: Sequence[Sequence[Run]],
+    launchers: Sequence[Launcher],
+    problems: dict[tuple[str, ...], str],
+    progress: Progress,
+) -> None:
+    free: SimpleQueue[Launcher] = SimpleQueue()
+    for launcher in launchers:
+        free.put(launcher)
+
+    def work(job: Sequence[Run]) -> None:
+        launcher = free.get()
+        try:
+            for run in job:
+                record = _run_one(run, launcher, problems.get(run.data_key, ""))
+                write_record(run, record)
+                progress(run, record)
+        finally:
+            free.put(launcher)
+
+    with ThreadPoolExecutor(len(launchers)) as pool:
+        futures = [pool.submit(work, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            for launcher in launchers:
+                launcher.close()
+            raise
+
+
+def _run_one(run: Run, launcher: Launcher, problem: str) -> Record:
+    if problem:
+        return _failure(run, problem)
+    if run.needs is not None and not run.needs.checkpoint.is_file():
+        training = read_record(run.needs)
+        return _failure(run, f"its training failed: {training.reason if training else 'no checkpoint'}")
+    outcome = _launch(run, launcher)
+    if outcome.code:
+        return _failure(run, outcome.reason, outcome.seconds)
+    try:
+        scores = scores_of(run.folder, STAGES[run.arguments[0]])
+    except RunFailure as error:
+        return _failure(run, str(error), outcome.seconds)
+    label = label_of(run.folder)
+    return Record(run.name, run.row, run.seed, run.command, scores, "", outcome.seconds, label)
+
+
+def _launch(run: Run, launcher: Launcher) -> Outcome:
+    """Run it; a training that had been stopped after its last step has no scores, and begins anew."""
+    (run.folder / RECORD_FILE).unlink(missing_ok=True)
+    interrupted = run.folder.is_dir()
+    if run.needs is not None and interrupted:
+        shutil.rmtree(run.folder)
+    outcome = launcher.run(run.arguments, _log(run))
+    if interrupted and run.needs is None and (outcome.code or not _has_scores(run)):
+        shutil.rmtree(run.folder, ignore_errors=True)
+        outcome = launcher.run(run.arguments, _log(run))
+    return outcome
+
+
+def _has_scores(run: Run) -> bool:
+    try:
+        return bool(scores_of(run.folder, STAGES[run.arguments[0]]))
+    except RunFailure:
+        return False
+
+
+def _log(run: Run) -> Path:
+    """Beside the folder: the run itself says whether its folder is taken."""
+    return run.folder.parent / f"{run.name}.log"
+
+
+def _failure(run: Run, reason: str, seconds: float = 0.0) -> Record:
+    return Record(run.name, run.row, run.seed, run.command, {}, reason, seconds)

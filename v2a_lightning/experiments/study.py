@@ -1,0 +1,188 @@
+"""What a study is: a YAML that names a base config, its variants, and what is reported of them.
+
+title: ...                      the table's caption
+question: ...                   what is asked, in a sentence
+base: [file, ...]               configs of `fit`; --base replaces them
+configs: [file, ...]            configs over the base, for every variant
+set: {key: value}               options of `fit`, for every variant
+variants: {name: {...}}         configs, set, and small: options for the sizes tiny and small alone
+axes: {name: {choice: {...}}}   instead of variants: every combination of choices
+own: name                       what the training's own validation is called; null leaves it out of the tables
+evaluations: {name: {...}}      further `validate` or `test` commands on each trained mapper: command, configs, set,
+                                only: [variant, ...], x: its place on the figure's axis, series: its line there
+metrics: [name, ...]            columns
+baseline: name                  the row that others are compared with, seed by seed
+figure: intervals | curves      and x_label, x_log
+prepare, analyse: module:function   what a study does before and after its runs
+"""
+
+import importlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from v2a_lightning.errors import UsageError
+
+STUDIES = Path("experiments/ablations")
+SETTING_KEYS = frozenset(("configs", "set", "small", "command", "only", "x", "series"))
+OPTIONAL_KEYS = ("own", "baseline", "figure", "x_label", "x_log", "prepare", "analyse", "notes")
+NEEDED_KEYS = frozenset(("title", "question", "base", "metrics"))
+KEYS = NEEDED_KEYS | {"configs", "set", "variants", "axes", "evaluations", *OPTIONAL_KEYS}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A variant, or an evaluation: what it adds to a command.
+
+    Args:
+        name: as tables show it.
+        configs: further config files.
+        options: `--key=value` of the command.
+        small: options for the sizes tiny and small alone, such as the size of a network.
+        command: of an evaluation: "validate" or "test".
+        only: of an evaluation: the variants it is for; empty for all.
+        x: place on a figure's axis.
+        series: which line of a figure it belongs to.
+    """
+
+    name: str
+    configs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    small: Mapping[str, Any] = field(default_factory=dict)
+    command: str = "fit"
+    only: tuple[str, ...] = ()
+    x: float | None = None
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its YAML describes it; see this module's head."""
+
+    target: str
+    title: str
+    question: str
+    base: tuple[str, ...]
+    variants: tuple[Setting, ...]
+    evaluations: tuple[Setting, ...]
+    metrics: tuple[str, ...]
+    own: str | None = ""
+    common: Setting = Setting("")
+    baseline: str = ""
+    figure: str = "intervals"
+    x_label: str = ""
+    x_log: bool = False
+    prepare: str = ""
+    analyse: str = ""
+    notes: str = ""
+
+
+def read_study(target: str, folder: Path = STUDIES) -> Study:
+    """Read `<folder>/<target>.yaml`.
+
+    Raises:
+        UsageError: when there is no such study, or its YAML is not of the form.
+    """
+    path = folder / f"{target}.yaml"
+    if not path.is_file():
+        raise UsageError(f"there is no study {target!r}; the studies are {', '.join(study_names(folder))}")
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or (wrong := sorted(content.keys() - KEYS)):
+        raise UsageError(f"{path}: {'not a mapping' if not isinstance(content, dict) else f'no key {wrong[0]!r} here'}")
+    if missing := sorted(NEEDED_KEYS - content.keys()):
+        raise UsageError(f"{path}: the key {missing[0]!r} is missing")
+    study = _study(target, content, str(path))
+    rows = {row_name(variant, evaluation, study) for variant, evaluation in rows_of(study)}
+    if study.baseline and study.baseline not in rows:
+        raise UsageError(f"{path}: baseline {study.baseline!r} is none of the rows {sorted(rows)}")
+    return study
+
+
+def study_names(folder: Path = STUDIES) -> list[str]:
+    """Every study there is.
+
+    Raises:
+        UsageError: when the folder is not there, as outside the project's folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}: studies are run in the project's folder")
+    texts = {path.stem: path.read_text() for path in sorted(folder.glob("*.yaml"))}
+    # Beside the studies stand the configs they start from.
+    return [name for name, text in texts.items() if text.partition("\nquestion:")[1]]
+
+
+def rows_of(study: Study) -> Iterator[tuple[Setting, Setting | None]]:
+    """The rows of the study's table: a variant with its training's own validation (None) or with an evaluation."""
+    for variant in study.variants:
+        if study.own is not None:
+            yield variant, None
+        for evaluation in study.evaluations:
+            if not evaluation.only or variant.name in evaluation.only:
+                yield variant, evaluation
+
+
+def row_name(variant: Setting, evaluation: Setting | None, study: Study) -> str:
+    """How a table calls a row."""
+    name = study.own or "" if evaluation is None else evaluation.name
+    if len(study.variants) == 1 and name:
+        return name
+    return f"{variant.name}, {name}" if name else variant.name
+
+
+def hook(name: str) -> Callable[..., Any]:
+    """The function that `module:function` stands for."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _study(target: str, content: dict[str, Any], path: str) -> Study:
+    common = {"configs": content.get("configs", []), "set": content.get("set", {})}
+    if content.get("axes"):
+        variants = list(_combinations(content["axes"], path))
+    else:
+        variants = [_setting(name, one, path) for name, one in (content.get("variants") or {"": {}}).items()]
+    evaluations = [_setting(name, one, path, "validate") for name, one in (content.get("evaluations") or {}).items()]
+    return Study(
+        target=target,
+        title=content["title"],
+        question=content["question"],
+        base=tuple(content["base"]),
+        variants=tuple(variants),
+        evaluations=tuple(evaluations),
+        metrics=tuple(content["metrics"]),
+        common=_setting("", common, path),
+        **{key: content[key] for key in OPTIONAL_KEYS if key in content},
+    )
+
+
+def _setting(name: Any, content: Mapping[str, Any] | None, path: str, command: str = "fit") -> Setting:
+    content = content or {}
+    if wrong := sorted(content.keys() - SETTING_KEYS):
+        raise UsageError(f"{path}: {name}: no key {wrong[0]!r} here; there are {', '.join(sorted(SETTING_KEYS))}")
+    return Setting(
+        name=str(name),
+        configs=tuple(content.get("configs", ())),
+        options=dict(content.get("set") or {}),
+        small=dict(content.get("small") or {}),
+        command=content.get("command", command),
+        only=tuple(content.get("only", ())),
+        x=content.get("x"),
+        series=content.get("series", ""),
+    )
+
+
+def _combinations(axes: Mapping[str, Mapping[str, Any]], path: str) -> Iterator[Setting]:
+    choices = [[_setting(name, one, path) for name, one in axis.items()] for axis in axes.values()]
+    for picked in itertools.product(*choices):
+        yield Setting(
+            name=", ".join(one.name for one in picked),
+            configs=tuple(config for one in picked for config in one.configs),
+            options={key: value for one in picked for key, value in one.options.items()},
+            small={key: value for one in picked for key, value in one.small.items()},
+            x=next((one.x for one in picked if one.x is not None), None),
+            series=", ".join(one.name for one in picked if one.x is None),
+        )
