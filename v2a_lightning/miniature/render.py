@@ -96,9 +96,9 @@ def render_world(
     begin = time.monotonic()
     world = plan_world(clips, seed)
     attributes = "".join(json.dumps(clip.as_dict()) + "\n" for clip in world)
-    _claim(output, clips, seed, attributes)
-    pending = [clip for clip in world if not clip_path(output, clip).exists()]
     try:
+        _claim(output, clips, seed, attributes)
+        pending = [clip for clip in world if not clip_path(output, clip).exists()]
         rendered = sum(_progress(_render_all(output, pending, workers), len(pending), progress))
         _write_side_files(output, world, attributes, seed)
     except BrokenProcessPool as error:
@@ -205,12 +205,13 @@ def _read_marker(marker: Path) -> dict[str, object]:
 
 
 def _write_side_files(output: Path, world: Sequence[ClipDescription], attributes: str, seed: int) -> None:
-    _write_csv(output / "vggsound.csv", [clip for clip in world if clip.split != "ood"])
     _write_csv(output / "ood.csv", [clip for clip in world if clip.split == "ood"])
     with atomic_write(output / "attributes.jsonl") as temporary:
         temporary.write_text(attributes)
     for number in range(STILL_IMAGES):
         _write_still(output / "imagehear", seed, number)
+    # Last, since a folder with its csv is taken for a whole world.
+    _write_csv(output / "vggsound.csv", [clip for clip in world if clip.split != "ood"])
 
 
 def _write_csv(path: Path, clips: Sequence[ClipDescription]) -> None:
