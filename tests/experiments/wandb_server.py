@@ -14,6 +14,13 @@ from typing import Any
 ENTITY, PROJECT = "tester", "v2a-lightning"
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up is no event."""
+
+
 class SweepServer:
     """Serves one sweep.
 
@@ -28,8 +35,7 @@ class SweepServer:
         self.runs: dict[str, dict[str, Any]] = {}
         self.unknown: list[str] = []
         self._given = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._lock = threading.Lock()
 
     @property
@@ -67,6 +73,8 @@ class SweepServer:
             return {"viewer": _viewer(), "serverInfo": _server_info()}
         if "serverInfo" in query:
             return {"serverInfo": _server_info()}
+        if "organization" in query:
+            return {"entity": {"organization": None}}
         if "RunStopped" in name or "stopped" in query:
             return {"project": {"run": {"stopped": False}}}
         if "ResumeStatus" in name or "bucket(" in query:

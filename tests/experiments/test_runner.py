@@ -1,0 +1,129 @@
+"""Runs are done once, whole or not at all, the same in a shared process as at the command line."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from v2a_lightning.cli import main
+from v2a_lightning.experiments.conduct import conduct
+from v2a_lightning.experiments.plan import Options, Run, plan
+from v2a_lightning.experiments.records import RECORD_FILE, Record, read_record, scores_of
+from v2a_lightning.experiments.runner import run_all
+from v2a_lightning.experiments.study import Study, read_study
+from v2a_lightning.experiments.tables import Table
+from v2a_lightning.experiments.worker import ReusedProcess, environment, reason_of
+
+
+@pytest.fixture
+def study(in_project: Path, tmp_path: Path) -> Study:
+    """Two trainings, one of which cannot be built, and an evaluation of each; embeddings only."""
+    content = {
+        "title": "Two aggregators", "question": "?", "base": ["base.yaml"], "metrics": ["cosine", "embedding_fd"],
+        "set": {"evaluation": None}, "baseline": "average",
+        "variants": {
+            "average": {},
+            "broken": {"set": {"model.init_args.aggregator": "v2a_lightning.mapper.NoSuchAggregator"}},
+        },
+        "evaluations": {"middle at inference": {
+            "set": {"model.init_args.inference_aggregator": "v2a_lightning.mapper.MiddleFrame"},
+        }},
+    }  # fmt: skip
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(content))
+    return read_study("two", tmp_path)
+
+
+def run_study(runs: list[Run]) -> tuple[dict[str, Record], list[str]]:
+    """Records by row, and the names of the runs that were run."""
+    told: list[str] = []
+    records = run_all(runs, 1, lambda run, record: told.append(run.name))
+    return {record.row: record for record in records}, told
+
+
+def test_runs_once_names_failures_and_equals_the_command_line(study: Study, tiny: Options, tmp_path: Path) -> None:
+    runs = plan(study, tiny)
+    records, told = run_study(runs)
+
+    assert told == [run.name for run in runs]
+    assert set(records) == {
+        "average", "average, middle at inference", "broken", "broken, middle at inference"
+    }  # fmt: skip
+    assert -1 <= records["average"].metrics["cosine"] <= 1
+    assert records["average, middle at inference"].metrics["cosine"] != records["average"].metrics["cosine"]
+    assert "NoSuchAggregator" in records["broken"].reason
+    assert records["broken, middle at inference"].reason.startswith("its training failed: ")
+
+    # Only what failed is tried again.
+    _, again = run_study(runs)
+    assert again == [run.name for run in runs if run.variant == "broken"]
+
+    # The very same command, typed, gives the very same numbers.
+    typed = [one for one in runs[0].arguments if not one.startswith("--run.")]
+    assert main([*typed, f"--run.root={tmp_path}", "--run.experiment=typed", "--run.name=run"]) == 0
+    assert scores_of(tmp_path / "typed" / "run", "val") == records["average"].metrics
+
+
+def test_an_interrupted_run_leaves_no_row_and_is_finished_later(study: Study, tiny: Options) -> None:
+    only = replace(study, variants=study.variants[:1], evaluations=())
+    (run,) = plan(only, tiny)
+    records, _ = run_study([run])
+
+    # As a run that was killed after its checkpoint, before its scores were written down.
+    (run.folder / RECORD_FILE).unlink()
+    (run.folder / "metrics.csv").unlink()
+    assert read_record(run) is None
+    again, told = run_study([run])
+    assert told == [run.name]
+    assert again["average"].metrics == records["average"].metrics
+
+
+def test_tables_and_figure_are_written(study: Study, tiny: Options) -> None:
+    findings = conduct(study, tiny, workers=1, say=lambda line: None)
+    folder = tiny.folder(study)
+    tables = {finding.name: finding for finding in findings if isinstance(finding, Table)}
+    assert [row[0] for row in tables["table"].rows] == [
+        "average", "average, middle at inference", "broken", "broken, middle at inference"
+    ]  # fmt: skip
+    assert tables["table"].rows[2][1] == "failed"
+    assert any("NoSuchAggregator" in note for note in tables["table"].notes)
+    for name in ("table.md", "table.csv", "table.tex", "differences.md", "commands.txt", "figure.png"):
+        assert (folder / name).stat().st_size > 0, name
+    assert len((folder / "commands.txt").read_text().splitlines()) == 4
+
+
+def test_a_killed_process_fails_its_run_and_the_next_gets_a_new_one(tmp_path: Path) -> None:
+    launcher = ReusedProcess(environment(1))
+
+    def kill_soon() -> None:
+        while launcher._process is None:
+            time.sleep(0.01)
+        launcher._process.kill()
+
+    threading.Thread(target=kill_soon).start()
+    outcome = launcher.run(["fit", "--help"], tmp_path / "killed.log")
+    assert outcome.code == -9
+    assert outcome.reason == "ended by signal 9"
+    assert launcher.run(["--version"], tmp_path / "next.log").code == 0
+    wrong = launcher.run(["evaluat"], tmp_path / "wrong.log")
+    assert (wrong.code, wrong.reason[:28]) == (2, "there is no command 'evaluat")
+    launcher.close()
+
+
+def test_the_reason_of_a_failure_is_what_the_command_said(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Seed set to 0\nerror: csv x: there is no such file\n")
+    assert reason_of(2, log) == "csv x: there is no such file"
+    log.write_text("Killed\n")
+    assert reason_of(-9, log) == "ended by signal 9; its last line: Killed"
+    assert reason_of(0, log) == ""
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    run = Run("average", "average", "", 0, ("fit",), tmp_path)
+    record = Record("run", "average", 0, "python -m v2a_lightning fit", {"cosine": 0.5}, "", 1.5, "miniature")
+    (tmp_path / RECORD_FILE).write_text(json.dumps(record.__dict__))
+    assert read_record(run) == record
