@@ -200,7 +200,7 @@ class AudioEvaluation(Callback):
                 [clip.frames for clip in sounds.clips],
             )
         values = self.suite.compute()
-        for name, reason in self.suite.missing().items():
+        for name, reason in self.suite.scores().missing.items():
             # Without a true sound most cannot be had, which is no news.
             if name in MONITORED and self._has_audio(trainer):
                 rank_zero_warn(f"{name} cannot be computed: {reason}")

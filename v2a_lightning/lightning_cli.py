@@ -1,6 +1,8 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI with one folder per run and one line per mistake."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,6 +24,8 @@ from v2a_lightning.files import atomic_write
 from v2a_lightning.loggers import loggers_for
 from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
 
+CALLBACK_KEYS = ("evaluation", "averaging")
+
 
 def run(command: str, arguments: Sequence[str]) -> int:
     """Run one of Lightning's commands by config.
@@ -29,6 +33,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         UsageError: when the config is wrong.
     """
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_without_tips)
+    # Lightning's own use of torch; nothing to act on.
+    warnings.filterwarnings("ignore", message=".*isinstance\\(treespec")
     try:
         cli = MapperCLI(command, arguments)
     except (ArgumentError, OmegaConfBaseException) as error:
@@ -71,6 +78,9 @@ class MapperCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run's own keys."""
         parser.add_class_arguments(RunSettings, "run")
+        # Callbacks with a key of their own, since the elements of a list have no names on the command line.
+        for key in CALLBACK_KEYS:
+            parser.add_lightning_class_args(Callback, key, subclass_mode=True, required=False)
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
@@ -103,10 +113,10 @@ class MapperCLI(LightningCLI):
         settings: RunSettings = self.config_init["run"]
         self.checkpoint = self._checkpoint(settings)
         trainer_config = dict(self.config_init["trainer"])
-        callbacks: list[Callback] = []
+        callbacks = [self.config_init[key] for key in CALLBACK_KEYS if self.config_init[key] is not None]
         if not trainer_config["fast_dev_run"]:
             folder = self._folder(settings)
-            callbacks = [SaveConfig(self._config_text(), folder)]
+            callbacks.append(SaveConfig(self._config_text(), folder))
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
         return self._instantiate_trainer(trainer_config, callbacks)
 
@@ -183,8 +193,13 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
         raise UsageError(f"{path}: {error}") from error
 
 
+def _without_tips(record: logging.LogRecord) -> bool:
+    """Lightning recommends further products among its messages; a run's own messages are easier to see without."""
+    return "Tip:" not in record.getMessage()
+
+
 def _finish_wandb() -> None:
     """End the run, so that a second one in the same process is not written into it."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish(exit_code=int(sys.exc_info()[0] is not None), quiet=True)
+        wandb.finish(exit_code=int(sys.exc_info()[0] is not None))

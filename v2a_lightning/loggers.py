@@ -105,7 +105,9 @@ def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
 
     # A crash report is a network call too, and an offline run makes none.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    os.environ.setdefault("WANDB_QUIET", "true")
+    if offline:
+        # Nothing it could say offline is news: the run's files are in the run's folder.
+        os.environ.setdefault("WANDB_SILENT", "true")
     # A sweep's agent names the run itself; else the folder's name, so that a resumed run goes on under its name.
     identity = None if os.environ.get("WANDB_RUN_ID") else f"{settings.experiment}-{folder.name}".replace("/", "-")
     return WandbLogger(

@@ -184,12 +184,11 @@ class V2APipeline:
 def _parts_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's config says of the models round the mapper."""
     data = config["data"]["init_args"]
-    callbacks = config["trainer"]["callbacks"] or []
-    sounding = [one["init_args"]["audioldm"] for one in callbacks if "audioldm" in one.get("init_args", {})]
+    evaluation = (config.get("evaluation") or {}).get("init_args", {})
     missing = [name for name in ("clip", "frames") if name not in data]
     if missing:
         raise UsageError(f"the checkpoint's config does not say which {missing[0]} its data was made with")
-    return {"clip": data["clip"], "frames": data["frames"], "audioldm": sounding[0] if sounding else None}
+    return {"clip": data["clip"], "frames": data["frames"], "audioldm": evaluation.get("audioldm")}
 
 
 def _make(described: Mapping[str, Any]) -> Any:

@@ -1,0 +1,98 @@
+"""What tests of several rooms share: small models with random weights, and a few real clips."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+# Before anything imports a library that would look at them: no test may touch the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["WANDB_MODE"] = "offline"
+
+import pytest
+import torch
+import yaml
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every foundation model and extractor at the miniature's size or below, with random weights: `<kind>/`."""
+    from v2a_lightning.metrics.extractors.cnn14 import Cnn14, Cnn14Config
+    from v2a_lightning.metrics.extractors.vggish import VGGish, VGGishConfig
+    from v2a_lightning.metrics.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
+    from v2a_lightning.miniature.architectures import write_random
+
+    folder = write_random(tmp_path_factory.mktemp("weights"))
+    make_audible(folder / "audioldm" / "vocoder" / "model.safetensors")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        Cnn14(Cnn14Config(width=2, classes=28)).save_pretrained(folder / "cnn14")
+        VGGish(VGGishConfig(width=4, hidden=32)).save_pretrained(folder / "vggish")
+        Wav2CLIP(Wav2CLIPConfig(width=4)).save_pretrained(folder / "wav2clip")
+    return folder
+
+
+def make_audible(vocoder: Path) -> None:
+    """An untrained vocoder whispers at -130 dB. Louder, one can hear that its noise depends on the mel."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(vocoder)
+    for name, tensor in tensors.items():
+        if name.startswith("upsampler") and tensor.ndim == 3:
+            tensor *= 20
+    save_file(tensors, vocoder, metadata={"format": "pt"})
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered world of 28 clips: 24 to train on and 4 to test."""
+    from v2a_lightning.miniature.render import render_world
+
+    folder = tmp_path_factory.mktemp("world")
+    render_world(folder, 28, workers=1, progress=False)
+    return folder
+
+
+@pytest.fixture
+def tiny_config(random_weights: Path, tiny_world: Path, tmp_path: Path) -> dict[str, Any]:
+    """experiments/quickstart.yaml with random weights and at a size at which an epoch takes seconds."""
+    config = yaml.safe_load((EXPERIMENTS / "quickstart.yaml").read_text())
+    return make_tiny(config, random_weights, tiny_world, tmp_path)
+
+
+def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) -> dict[str, Any]:
+    """Any experiment's config on the tiny world: two epochs, two steps of AudioLDM, seven clips of validation."""
+    config["run"]["root"] = str(output / "runs")
+    data, evaluation = config["data"], config["evaluation"]["init_args"]
+    data["class_path"] = "data_modules.VGGSoundDataModule"
+    data["init_args"] |= {
+        "csv": str(world / "vggsound.csv"), "media": str(world / "clips"), "store": str(world / "store"),
+        "frames": {"frames_per_second": 2, "duration": 2.56}, "audio": {"sample_rate": 16000, "duration": 2.56},
+        "clip": _model("ClipEncoder", weights / "clip"), "clap": _model("ClapEncoder", weights / "clap"),
+        "batch_size": 4, "validation_clips": 7, "validation_fraction": 0.0, "num_workers": 1,
+    }  # fmt: skip
+    data["init_args"].pop("clips", None)
+    model = config["model"]["init_args"]
+    if "Transformer" in model["network"]["class_path"]:
+        model["network"]["init_args"] = {"depth": 1, "heads": 2, "dim_head": 32, "ff_mult": 1}
+    model["sampling_steps"] = 2
+    evaluation |= {
+        "audioldm": _model("AudioLDM", weights / "audioldm", steps=1, guidance=1.0, batch_size=4),
+        "suite": {
+            "class_path": "v2a_lightning.metrics.EvaluationSuite",
+            "init_args": {kind: str(weights / name) for kind, name in EXTRACTORS.items()},
+        },
+        "clips": 5, "test_clips": 3, "every_n_epochs": 1, "seconds": 2.56,
+    }  # fmt: skip
+    config["trainer"] |= {"max_epochs": 2, "accelerator": "cpu", "devices": 1, "enable_progress_bar": False}
+    config["trainer"] |= {"log_every_n_steps": 1, "precision": "32-true"}
+    return config
+
+
+EXTRACTORS = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
+
+
+def _model(name: str, checkpoint: Path, **arguments: Any) -> dict[str, Any]:
+    path = f"v2a_lightning.foundation.{name}"
+    return {"class_path": path, "init_args": {"checkpoint": str(checkpoint), **arguments}}
