@@ -183,7 +183,7 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
         return run(folders, extractors)
     if case == "short seconds":
         return run(folders, extractors, "--seconds", "0.2")
-    return run(folders, extractors, "--resample", "3")
+    return run(folders, extractors, "--loudness", "3")
 
 
 BAD_INPUT = {
@@ -199,7 +199,7 @@ BAD_INPUT = {
     "bad csv": (2, "labels.csv, line 1: not YouTube id, start second, label, split"),
     "bad generation.json": (2, "generation.json: not JSON"),
     "short seconds": (2, "--seconds is 1 or more, not 0.2"),
-    "unknown option": (2, "resample"),
+    "unknown option": (2, "loudness"),
 }
 
 

@@ -35,7 +35,7 @@ def test_everything_is_measured(suite: EvaluationSuite) -> None:
     values = suite.compute()
     optional = {"clap_audio", "clap_text", "fd_passt", "kl_passt", "is_passt", "imagebind", "desync"}
     assert set(values) == set(CATALOGUE) - optional
-    assert set(suite.missing()) == {"clap_audio", "clap_text"}
+    assert set(suite.scores().missing) == {"clap_audio", "clap_text"}
     assert all(np.isfinite(list(values.values())))
     assert values["fd"] > 0 < values["fad"]
     assert values["kl"] > 0
@@ -102,16 +102,16 @@ def test_without_references_only_what_needs_none(extractors: dict[str, str]) -> 
     suite = EvaluationSuite(**extractors)
     suite.update(CLIPS[:4], GENERATED[:4], RATE, None, FRAMES[:4])
     assert set(suite.compute()) == {"is", "cs", "cs_mean_frame"}
-    assert suite.missing()["fd"] == "needs at least 2 pairs; there are 0"
-    assert suite.missing()["is_splits"] == "needs at least 10 sounds; there are 4"
+    assert suite.scores().missing["fd"] == "needs at least 2 pairs; there are 0"
+    assert suite.scores().missing["is_splits"] == "needs at least 10 sounds; there are 4"
 
 
 def test_one_clip_has_no_distribution(extractors: dict[str, str]) -> None:
     suite = EvaluationSuite(**extractors)
     suite.update(CLIPS[:1], GENERATED[:1], RATE, REFERENCES[:1])
     assert set(suite.compute()) == {"kl", "kl_sigmoid"}
-    assert suite.missing()["fad"] == "needs at least 2 pairs; there is 1"
-    assert suite.missing()["is"] == "needs at least 2 sounds; there is 1"
+    assert suite.scores().missing["fad"] == "needs at least 2 pairs; there is 1"
+    assert suite.scores().missing["is"] == "needs at least 2 sounds; there is 1"
 
 
 def test_faulty_sounds_are_counted_and_silence_warned_of(extractors: dict[str, str]) -> None:

@@ -139,8 +139,10 @@ class ClapEar:
 
     @property
     def sample_rate(self) -> int:
-        """Hertz at which CLAP hears."""
-        return int(self.encoder.sample_rate)
+        """Hertz to which sounds are brought before CLAP's own rate: nothing above half of it is heard."""
+        from v2a_lightning.foundation.clap import SOURCE_RATE
+
+        return SOURCE_RATE
 
     @property
     def weights_sha256(self) -> str:
