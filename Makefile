@@ -47,3 +47,9 @@ $(STUDIES): install
 
 clean: ## remove what running the project made, but not .venv
 	rm -rf runs data .pytest_cache .ruff_cache .mypy_cache
+
+# Every study, what it found written into experiments/README.md, and the paper's orderings over them: hours on two cores.
+.PHONY: studies
+studies: install ## every study, written into experiments/README.md
+	for study in $(STUDIES); do $(MAIN) experiment $$study --seeds $(SEEDS) --write true $(ARGS) || exit 1; done
+	$(MAIN) experiment orderings --seeds $(SEEDS) --write true

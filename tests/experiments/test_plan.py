@@ -16,6 +16,9 @@ TARGETS = {
 }  # fmt: skip
 
 
+DETERMINISTIC = {"ridge regression", "orthogonal Procrustes", "nearest neighbour", "no mapper"}
+
+
 def write_study(folder: Path, **content: object) -> None:
     base = {"title": "T", "question": "?", "base": ["base.yaml"], "metrics": ["fd"]}
     (folder / "study.yaml").write_text(yaml.safe_dump({**base, **content}))
@@ -58,8 +61,22 @@ def test_an_evaluation_takes_the_checkpoint_of_its_training(in_project: Path) ->
 
 def test_no_two_runs_share_a_folder(in_project: Path) -> None:
     for target in TARGETS - {"generalization", "table1"}:
-        runs = plan(read_study(target), Options(seeds=3))
+        runs = [run for run in plan(read_study(target), Options(seeds=3)) if run.variant not in DETERMINISTIC]
         assert len({run.folder for run in runs}) == len(runs), target
+
+
+def test_what_draws_nothing_is_run_once_and_stands_for_every_seed(in_project: Path) -> None:
+    runs = [run for run in plan(read_study("ablation-mapper"), Options(seeds=3)) if run.variant in DETERMINISTIC]
+    assert len(runs) == 12
+    assert len({run.folder for run in runs}) == 4
+    assert {run.seed for run in runs} == {0, 1, 2}
+
+
+def test_studies_share_their_trainings(in_project: Path) -> None:
+    base = {run.folder for run in plan(read_study("failure-cases"), Options(seeds=5)) if run.needs is None}
+    assert len(base) == 5
+    for target in ("ablation-aggregation", "ablation-mapper", "ablation-guidance", "ablation-steps", "domain-gap"):
+        assert base <= {run.folder for run in plan(read_study(target), Options(seeds=5))}, target
 
 
 def test_another_config_is_another_run(in_project: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ PAGES = {"failure-cases": "worst.html", "interpolation": "interpolation.html"}
 def test_a_target_ends_in_its_tables(
     target: str, in_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["experiment", target, "--size=tiny", "--seeds=1", "--base=[base.yaml]", "--workers=1"]
+    arguments = ["experiment", target, "--size=tiny", "--seeds=1", "--base=base.yaml", "--workers=1"]
     assert main([*arguments, f"--output={tmp_path}"]) == 0
     folder = tmp_path / f"{target}-tiny"
     assert {path.stem for path in folder.glob("*.tex")} == TABLES[target]

@@ -143,15 +143,17 @@ def _analysis(context: Context) -> list[Finding]:
 def _teller(runs: Sequence[Run], say: Callable[[str], None]) -> Callable[[Run, Record], None]:
     from v2a_lightning.experiments.records import read_record
 
-    ended = sum(record is not None and not record.failed for record in map(read_record, runs))
+    done = {run.name: record is not None and not record.failed for run in runs for record in [read_record(run)]}
+    ended = sum(done.values())
     if ended:
-        say(f"{ended} of {len(runs)} runs are done already")
+        say(f"{ended} of {len(done)} runs are done already")
 
     def tell(run: Run, record: Record) -> None:
         nonlocal ended
         ended += 1
         outcome = f"FAILED: {record.reason}" if record.failed else f"{record.seconds:.0f} s"
-        say(f"[{ended}/{len(runs)}] {run.name}: {outcome}")
+        what = ", ".join(part for part in (run.variant, run.evaluation) if part)
+        say(f"[{ended}/{len(done)}] {what + ', ' if what else ''}seed {run.seed}: {outcome}")
 
     return tell
 

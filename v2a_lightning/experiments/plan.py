@@ -42,7 +42,7 @@ class Options:
     folders: Mapping[str, str] = field(default_factory=dict)
 
     def folder(self, study: Study) -> Path:
-        """Where a study's runs, tables and figure are."""
+        """Where a study's tables and figure are; runs are in a folder that all studies share."""
         return self.output / (study.target if self.size == "small" else f"{study.target}-{self.size}")
 
 
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its folder's name: readable, and other than that of any run with another command or other configs."""
+        """Its folder's name: the same for the same command and configs, in whichever study, and for no other."""
         return self.folder.name
 
     @property
@@ -103,18 +103,28 @@ def plan(study: Study, options: Options) -> list[Run]:
 
 
 def _runs_of(study: Study, options: Options, variant: Setting, seed: int) -> list[Run]:
-    folder = options.folder(study) / RUNS
     mine = [evaluation for one, evaluation in rows_of(study) if one is variant and evaluation is not None]
+    settings, drawn = [study.common, variant], 0 if variant.deterministic else seed
+    pool = options.output / RUNS
+
+    def make(row: str, evaluation: str, arguments: Sequence[str], needs: Run | None = None) -> Run:
+        name = f"{arguments[0]}-seed{drawn}-{digest(arguments)}"
+        return Run(row, variant.name, evaluation, seed, _with_folder(arguments, pool, name), pool / name, needs)
+
     row = row_name(variant, None, study) if study.own is not None else ""
-    settings = [study.common, variant]
-    training = _run(folder, row, variant.name, "", seed, _arguments("fit", study, options, settings, seed))
+    training = make(row, "", _arguments("fit", study, options, settings, drawn))
     runs = [training]
-    for evaluation in mine:
-        arguments = _arguments(evaluation.command, study, options, [*settings, evaluation], seed)
+    for one in mine:
+        arguments = _arguments(one.command, study, options, [*settings, one], drawn)
         arguments = [*arguments, f"--ckpt_path={training.checkpoint}"]
-        row = row_name(variant, evaluation, study)
-        runs.append(_run(folder, row, variant.name, evaluation.name, seed, arguments, training))
+        runs.append(make(row_name(variant, one, study), one.name, arguments, training))
     return runs
+
+
+def _with_folder(arguments: Sequence[str], pool: Path, name: str) -> tuple[str, ...]:
+    own = [f"--run.root={pool.parent}", f"--run.experiment={pool.name}", f"--run.name={name}"]
+    # With a name of its own, "last" begins a run as well as it continues one.
+    return (*arguments, *own, *(["--ckpt_path=last"] if arguments[0] == "fit" else []))
 
 
 def _arguments(command: str, study: Study, options: Options, settings: Sequence[Setting], seed: int) -> list[str]:
@@ -133,23 +143,6 @@ def _arguments(command: str, study: Study, options: Options, settings: Sequence[
         *(f"--{key}={_text(value)}" for key, value in values.items()),
         *(f"--{override.removeprefix('--')}" for override in options.overrides),
     ]
-
-
-def _run(
-    folder: Path,
-    row: str,
-    variant: str,
-    evaluation: str,
-    seed: int,
-    arguments: Sequence[str],
-    needs: Run | None = None,
-) -> Run:
-    label = "-".join(_slug(part) for part in (variant, evaluation) if part) or "run"
-    name = f"{label}-{seed}-{digest(arguments)}"
-    own = [f"--run.root={folder.parent}", f"--run.experiment={folder.name}", f"--run.name={name}"]
-    # With a name of its own, "last" begins a run as well as it continues one.
-    own += [] if needs else ["--ckpt_path=last"]
-    return Run(row, variant, evaluation, seed, (*arguments, *own), folder / name, needs)
 
 
 def digest(arguments: Iterable[str]) -> str:
@@ -180,7 +173,3 @@ def _miniature_digest() -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _slug(text: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in ".+" else "_" for letter in text)

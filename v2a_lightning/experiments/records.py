@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,10 @@ def write_record(run: Run, record: Record) -> None:
 def read_record(run: Run) -> Record | None:
     """The run's record; None while it has not ended."""
     path = run.folder / RECORD_FILE
-    return Record(**json.loads(path.read_text())) if path.is_file() else None
+    if not path.is_file():
+        return None
+    # Another study may have run it, for a row of its own.
+    return replace(Record(**json.loads(path.read_text())), row=run.row, seed=run.seed)
 
 
 def scores_of(folder: Path, stage: str) -> dict[str, float]:

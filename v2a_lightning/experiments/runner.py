@@ -27,7 +27,11 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
         workers: processes that share the work; 0 gives each run a process of its own, one after the other.
         progress: told of every run that ends.
     """
-    pending = [run for run in runs if _is_pending(run)]
+    by_name: dict[str, Run] = {}
+    for run in runs:
+        # A command that stands for several rows is run once.
+        by_name.setdefault(run.name, run)
+    pending = [run for run in by_name.values() if _is_pending(run)]
     if pending:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         launchers = _launchers(workers, cores)

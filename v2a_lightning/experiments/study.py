@@ -5,7 +5,7 @@ question: ...                   what is asked, in a sentence
 base: [file, ...]               configs of `fit`; --base replaces them
 configs: [file, ...]            configs over the base, for every variant
 set: {key: value}               options of `fit`, for every variant
-variants: {name: {...}}         configs, set, and small: options for the sizes tiny and small alone
+variants: {name: {...}}         configs, set, small: options for the sizes tiny and small alone, deterministic
 axes: {name: {choice: {...}}}   instead of variants: every combination of choices
 own: name                       what the training's own validation is called; null leaves it out of the tables
 evaluations: {name: {...}}      further `validate` or `test` commands on each trained mapper: command, configs, set,
@@ -28,7 +28,7 @@ import yaml
 from v2a_lightning.errors import UsageError
 
 STUDIES = Path("experiments/ablations")
-SETTING_KEYS = frozenset(("configs", "set", "small", "command", "only", "x", "series"))
+SETTING_KEYS = frozenset(("configs", "set", "small", "command", "only", "x", "series", "deterministic"))
 OPTIONAL_KEYS = ("own", "baseline", "figure", "x_label", "x_log", "prepare", "analyse", "notes")
 NEEDED_KEYS = frozenset(("title", "question", "base", "metrics"))
 KEYS = NEEDED_KEYS | {"configs", "set", "variants", "axes", "evaluations", *OPTIONAL_KEYS}
@@ -47,6 +47,7 @@ class Setting:
         only: of an evaluation: the variants it is for; empty for all.
         x: place on a figure's axis.
         series: which line of a figure it belongs to.
+        deterministic: of a variant that draws nothing: one training stands for every seed.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Setting:
     only: tuple[str, ...] = ()
     x: float | None = None
     series: str = ""
+    deterministic: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _setting(name: Any, content: Mapping[str, Any] | None, path: str, command: s
         only=tuple(content.get("only", ())),
         x=content.get("x"),
         series=content.get("series", ""),
+        deterministic=bool(content.get("deterministic", False)),
     )
 
 
