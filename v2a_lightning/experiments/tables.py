@@ -94,10 +94,11 @@ def _interval(summary: Summary) -> str:
 
 
 def _digits(summary: Summary) -> int:
-    """As many digits as tell the interval's ends apart from the mean."""
+    """Two digits of the interval's reach; three of the mean when all values are the same."""
     reach = abs(summary.high - summary.mean)
-    scale = reach if reach > 0 and math.isfinite(reach) else abs(summary.mean)
-    return 3 if scale == 0 else min(6, max(0, 1 - math.floor(math.log10(scale))))
+    spread = reach > 0 and math.isfinite(reach)
+    scale, wanted = (reach, 1) if spread else (abs(summary.mean), 2)
+    return 3 if scale == 0 else min(6, max(0, wanted - math.floor(math.log10(scale))))
 
 
 def _signed(value: float) -> str:
