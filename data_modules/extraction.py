@@ -160,12 +160,20 @@ class Extraction:
             rejects=batch.rejects,
         )
 
-    def run(self, title: str = "embedding clips") -> None:
-        """Do everything that is pending in this one process, with a progress bar."""
-        self.store.refuse_others(self.encoders.spec())
+    def run(self, add_encoder: bool = False) -> None:
+        """Do everything that is pending in this one process, with a progress bar.
+
+        Args:
+            add_encoder: put embeddings of these encoders beside those of others that the store may hold.
+
+        Raises:
+            UsageError: when the store was made with other encoders or specs, unless they are to be added.
+        """
+        if not add_encoder:
+            self.store.refuse_others(self.encoders.spec())
         stream = self.stream()
         if stream.clips:
-            with progress(title, stream.clips) as advance, self.store.writer(self.encoders.spec()) as writer:
+            with progress("embedding clips", stream.clips) as advance, self.store.writer(self.encoders.spec()) as writer:
                 for batch in stream:
                     self.embed(batch).write(writer)
                     advance(len(batch))

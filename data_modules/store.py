@@ -127,11 +127,13 @@ class EmbeddingStore:
     Args:
         url: local folder, or a URL such as s3://bucket/folder.
         precision: in which new embeddings are written. Those that are there are read in theirs.
+        flush_seconds: how much work a killed process loses at most.
     """
 
-    def __init__(self, url: str | Path, precision: Precision = "float16") -> None:
+    def __init__(self, url: str | Path, precision: Precision = "float16", flush_seconds: float = 60.0) -> None:
         self.folder = Folder(str(url))
         self.precision = precision
+        self.flush_seconds = flush_seconds
 
     @property
     def url(self) -> str:
@@ -211,12 +213,13 @@ class StoreWriter:
         }
         self._frames = self._shards(store, spec.frames, frames, rank)
         self._audio = self._shards(store, spec.audio, {"clip_id": text, "audio": numbers}, rank) if spec.audio else None
-        self._rejects = ShardWriter(store.folder, spec.rejects, dict.fromkeys(REJECT_COLUMNS, text), {}, rank)
+        rejects = dict.fromkeys(REJECT_COLUMNS, text)
+        self._rejects = ShardWriter(store.folder, spec.rejects, rejects, {}, rank, seconds=store.flush_seconds)
 
     @staticmethod
     def _shards(store: EmbeddingStore, tower: Tower, schema: dict[str, Any], rank: int) -> ShardWriter:
         metadata = {METADATA_KEY: json.dumps(asdict(tower))}
-        return ShardWriter(store.folder, tower.subfolder, schema, metadata, rank)
+        return ShardWriter(store.folder, tower.subfolder, schema, metadata, rank, seconds=store.flush_seconds)
 
     def __enter__(self) -> "StoreWriter":
         return self

@@ -1,0 +1,104 @@
+"""Every clip once in an evaluation, on any number of processes, and batches that cost next to nothing."""
+
+import time
+from pathlib import Path
+
+import lightning.pytorch as lightning
+import pytest
+import torch
+from torch import Tensor
+
+from data_modules.loaders import evaluation_loader, training_loader
+from data_modules.table import EmbeddingDataset, EmbeddingTable
+from v2a_lightning.errors import RunFailure
+
+
+def dataset(count: int, frames: int = 2, width: int = 4, dtype: torch.dtype = torch.float32) -> EmbeddingDataset:
+    names = [f"{number:05d}" for number in range(count)]
+    data = torch.randn(count, frames, width, dtype=dtype)
+    lengths = torch.full((count,), frames)
+    table = EmbeddingTable(names, names, ["train"] * count, names, data, lengths, data[:, 0])
+    return EmbeddingDataset(table, range(count))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_evaluation_shows_every_clip_once(ranks: int) -> None:
+    loaders = [evaluation_loader(dataset(11), 4, rank, ranks) for rank in range(ranks)]
+    seen = [[clip_id for batch in loader for clip_id in batch["clip_id"]] for loader in loaders]
+    assert sorted(sum(seen, [])) == [f"{number:05d}" for number in range(11)]
+    assert max(map(len, seen)) - min(map(len, seen)) <= 1
+
+
+def test_fewer_clips_than_processes_are_refused() -> None:
+    with pytest.raises(RunFailure, match="2 clips cannot be shared by 3 processes"):
+        evaluation_loader(dataset(2), 4, 0, 3)
+
+
+def test_training_deals_all_clips_out_evenly() -> None:
+    loaders = [training_loader(dataset(10), 4, seed=3, rank=rank, ranks=2) for rank in range(2)]
+    seen = [[clip_id for batch in loader for clip_id in batch["clip_id"]] for loader in loaders]
+    assert [len(part) for part in seen] == [5, 5]
+    assert len(set(sum(seen, []))) == 10
+    assert seen[0] != sorted(seen[0])
+
+
+def test_a_batch_of_448_clips_takes_milliseconds() -> None:
+    loader = training_loader(dataset(4480, 10, 512, torch.float16), 448, seed=0, rank=0, ranks=1)
+    list(loader)
+    begin = time.process_time()
+    batches = list(loader)
+    spent = (time.process_time() - begin) / len(batches)
+    assert batches[0]["frames"].shape == (448, 10, 512)
+    # A step of the default mapper on such a batch takes seconds on a processor core.
+    assert spent < 0.1
+
+
+class Collector(lightning.LightningModule):
+    """Writes down which clips each process is shown."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.layer = torch.nn.Linear(4, 1)
+
+    def _note(self, stage: str, names: list[str]) -> None:
+        with open(self.folder / f"{stage}-{self.global_rank}-{self.current_epoch}", "a") as file:
+            file.writelines(f"{name}\n" for name in names)
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        self._note("fit", batch["clip_id"])
+        return self.layer(batch["frames"]).mean()
+
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        self._note("validation", batch["clip_id"])
+
+    def predict_step(self, batch: dict, batch_idx: int) -> None:
+        self._note("predict", batch["clip_id"])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class TableModule(lightning.LightningDataModule):
+    def train_dataloader(self) -> object:
+        return training_loader(dataset(10), 2, 0, self.trainer.global_rank, self.trainer.world_size)
+
+    def val_dataloader(self) -> object:
+        return evaluation_loader(dataset(7), 2, self.trainer.global_rank, self.trainer.world_size)
+
+    predict_dataloader = val_dataloader
+
+
+def test_lightning_keeps_these_samplers_under_ddp(tmp_path: Path) -> None:
+    trainer = lightning.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp_fork", max_epochs=2, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(Collector(tmp_path), datamodule=TableModule())
+    trainer.predict(Collector(tmp_path), datamodule=TableModule(), return_predictions=False)
+    shown = {path.name: path.read_text().split() for path in tmp_path.iterdir()}
+    everyone = [f"{number:05d}" for number in range(7)]
+    assert sorted(shown["validation-0-1"] + shown["validation-1-1"]) == everyone
+    assert sorted(shown["predict-0-0"] + shown["predict-1-0"]) == everyone
+    assert len(set(shown["fit-0-0"] + shown["fit-1-0"])) == 10
+    assert shown["fit-0-0"] != shown["fit-0-1"]
