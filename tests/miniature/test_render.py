@@ -101,12 +101,13 @@ def test_still_images_have_imagehears_shape(world: RenderedWorld) -> None:
 
 def test_rendering_again_renders_only_what_is_missing(world: RenderedWorld) -> None:
     clip = clip_path(world.output, describe_clip(SEED, "train", 2))
-    before = clip.read_bytes()
+    before = read_frames(clip, PICTURE), read_audio(clip, SOUND)
     untouched = clip_path(world.output, describe_clip(SEED, "train", 3)).stat().st_mtime_ns
     clip.unlink()
     again = render_world(world.output, CLIPS, SEED, progress=False)
     assert (again.clips, again.rendered) == (33, 1)
-    assert clip.read_bytes() == before
+    assert np.abs(read_frames(clip, PICTURE).astype(int) - before[0]).mean() < 1
+    assert np.array_equal(read_audio(clip, SOUND), before[1])
     assert clip_path(world.output, describe_clip(SEED, "train", 3)).stat().st_mtime_ns == untouched
 
 
