@@ -45,6 +45,23 @@ def test_a_mapper_runs_over_a_base(path: Path, random_weights: Path, tiny_world:
     assert main(["fit", "--config", str(tmp_path / "tiny.yaml"), "--config", str(path), *sizes, *options]) == 0
 
 
+def test_a_mapper_brings_its_own_depth_to_any_base() -> None:
+    from v2a_lightning.lightning_cli import MapperCLI
+
+    class Parsed(MapperCLI):
+        """Reads the config and builds nothing."""
+
+        def instantiate_classes(self) -> None:
+            """Nothing."""
+
+    for base in BASES:
+        for mapper, depth in (("diffusion_mlp", 2), ("regression_mlp", 1)):
+            path = EXPERIMENTS / "mappers" / f"{mapper}.yaml"
+            config = Parsed("fit", ["--config", str(base), "--config", str(path)]).config
+            assert config["model"]["init_args"]["network"]["init_args"]["depth"] == depth
+            assert config["model"]["init_args"]["optimizer"]["class_path"] == "torch.optim.AdamW"
+
+
 def test_the_papers_config_says_where_each_value_is_from() -> None:
     lines = (EXPERIMENTS / "v2a_mapper.yaml").read_text().splitlines()
     model = lines[lines.index("model:") : lines.index("evaluation:")]

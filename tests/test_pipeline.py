@@ -1,0 +1,123 @@
+"""Pictures and clips to sound, from Python and from the command line."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.test_fit import fit, only_run, write
+from v2a_lightning.cli import main
+from v2a_lightning.commands.generate import find_inputs
+from v2a_lightning.errors import UsageError
+from v2a_lightning.foundation import AudioLDM, ClipEncoder
+from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper
+from v2a_lightning.media import probe, read_wave, write_clip
+from v2a_lightning.module import V2AMapper
+from v2a_lightning.pipeline import V2APipeline
+from v2a_lightning.specs import FrameSpec
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def pipeline(random_weights: Path) -> V2APipeline:
+    """A pipeline that never was trained."""
+    torch.manual_seed(0)
+    network = TransformerMapper(depth=1, heads=2, dim_head=32, ff_mult=1)
+    torch.nn.init.normal_(network.trunk.projection.weight, std=0.05)
+    mapper = V2AMapper(network, Diffusion(), AverageFrames(), sampling_steps=2)
+    audioldm = AudioLDM(str(random_weights / "audioldm"), steps=1, guidance=1.0)
+    return V2APipeline(ClipEncoder(str(random_weights / "clip")), mapper, audioldm, FrameSpec(4, 0.64))
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture, a clip of 0.64 s and one of 1.5 s without sound."""
+    folder = tmp_path_factory.mktemp("media")
+    frames = RANDOM.integers(0, 255, (12, 96, 96, 3), np.uint8)
+    Image.fromarray(frames[0]).save(folder / "still.png")
+    write_clip(folder / "short.mp4", frames[:5], 8, RANDOM.standard_normal(10_240).astype(np.float32) * 0.1)
+    write_clip(folder / "long.mp4", frames, 8, None)
+    return folder
+
+
+def test_a_seed_is_a_sound(pipeline: V2APipeline, media: Path) -> None:
+    first, again = (pipeline(media / "still.png", seed=3) for _ in range(2))
+    assert first.shape == (1, 10_240)
+    assert torch.equal(first, again)
+    other = pipeline(media / "still.png", seed=4)
+    assert (first - other).abs().max() > 1e-3
+
+
+def test_samples_differ_and_do_not_depend_on_their_number(pipeline: V2APipeline, media: Path) -> None:
+    three, one = pipeline(media / "short.mp4", samples=3), pipeline(media / "short.mp4", samples=1)
+    assert torch.allclose(three[:1], one, atol=1e-4)
+    assert (three[0] - three[1]).abs().max() > 1e-3
+
+
+def test_a_long_clip_is_heard_in_windows(pipeline: V2APipeline, media: Path) -> None:
+    wave = pipeline(media / "long.mp4")
+    assert wave.shape == (1, 3 * 10_240)  # 1.5 s are two windows and a third that is begun
+    assert wave[0, 10_238:10_242].abs().max() < 0.05, "no click where two windows meet"
+
+
+def test_frames_in_memory_are_a_source_too(pipeline: V2APipeline) -> None:
+    frames = RANDOM.integers(0, 255, (3, 96, 96, 3), np.uint8)
+    assert torch.equal(pipeline(frames, name="a"), pipeline(frames, name="a"))
+    assert not torch.equal(pipeline(frames, name="a"), pipeline(frames, name="b"))
+
+
+def test_saved_and_read_again_it_sounds_the_same(pipeline: V2APipeline, media: Path, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path / "saved")
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "pipeline.json"
+    ]  # fmt: skip
+    again = V2APipeline.from_pretrained(tmp_path / "saved")
+    assert torch.equal(again(media / "still.png"), pipeline(media / "still.png"))
+
+
+def test_another_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"neither a checkpoint nor a pipeline's folder"):
+        V2APipeline.from_pretrained(tmp_path)
+
+
+def test_inputs_are_files_and_what_is_in_folders(media: Path, tmp_path: Path) -> None:
+    assert [path.name for path in find_inputs([str(media)])] == ["long.mp4", "short.mp4", "still.png"]
+    with pytest.raises(UsageError, match=r"absent\.jpg: there is no such file"):
+        find_inputs([str(media / "absent.jpg")])
+    with pytest.raises(UsageError, match="holds no picture or clip"):
+        find_inputs([str(tmp_path)])
+    (tmp_path / "still.jpg").touch()
+    with pytest.raises(UsageError, match=r"both write still\.wav"):
+        find_inputs([str(media / "still.png"), str(tmp_path / "still.jpg")])
+
+
+def test_generate_from_a_runs_checkpoint(
+    tiny_config: dict[str, Any], tmp_path: Path, media: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--trainer.max_epochs=1", "--run.wandb=disabled", "--evaluation.clips=2"]
+    assert fit(write(tiny_config, tmp_path), *options) == 0
+    checkpoint = str(only_run(tiny_config) / "checkpoints" / "last.ckpt")
+    output = tmp_path / "generated"
+    (tmp_path / "broken.mp4").write_bytes(b"this is no clip")
+    inputs = [str(tmp_path / "broken.mp4"), str(media / "still.png"), str(media / "short.mp4")]
+    options = ["--checkpoint", checkpoint, "--output", str(output), "--samples=2", "--seed=7"]
+
+    assert main(["generate", *inputs, *options]) == 1, "an input failed, and the others were made"
+    told = capsys.readouterr()
+    assert "1 of 3 inputs could not be used" in told.err
+    assert "broken.mp4: undecodable" in told.err
+    names = {path.name for path in output.iterdir()}
+    assert names == {f"{stem}_{index}.wav" for stem in ("still", "short") for index in (0, 1)} | {
+        "short_0.mp4", "short_1.mp4"
+    }  # fmt: skip
+    wave, rate = read_wave(output / "still_0.wav")
+    assert (len(wave), rate) == (40_960, 16_000)
+    video = probe(output / "short_1.mp4")
+    assert (video.width, video.audio_codec) == (96, "aac")
+    content = (output / "short_0.wav").read_bytes()
+    assert main(["generate", inputs[2], *options]) == 0
+    assert (output / "short_0.wav").read_bytes() == content
