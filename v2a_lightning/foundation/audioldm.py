@@ -20,6 +20,7 @@ from v2a_lightning.foundation.audioldm_parts import (
     read_vocoder,
 )
 from v2a_lightning.foundation.base import FrozenModel, Precision, checkpoint_files
+from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE
 from v2a_lightning.foundation.spectrograms import AUDIOLDM_MEL, MelSpec, audioldm_log_mel
 from v2a_lightning.randomness import generators, randn
 
@@ -92,7 +93,7 @@ class AudioLDM(FrozenModel):
     def files(self) -> list[Path]:
         """The parts' weights and configs; the text tower only where it is needed."""
         root = check_folder(self.path)
-        unused = {"text_encoder", "tokenizer"} if (root / "unconditional.safetensors").is_file() else set()
+        unused = {"text_encoder", "tokenizer", "clap"} if (root / UNCONDITIONAL_FILE).is_file() else {"clap"}
         return [file for file in checkpoint_files(root) if file.relative_to(root).parts[0] not in unused]
 
     def settings(self) -> dict[str, Any]:

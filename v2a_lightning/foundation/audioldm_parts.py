@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation.clap import read_tokenizer
+from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE
 
 Sampler = Literal["ddim", "ddpm", "dpm++"]
-UNCONDITIONAL_FILE = "unconditional.safetensors"
 PARTS = ("unet", "vae", "vocoder", "scheduler")
 TEXT_LENGTH = 512
 READING: dict[str, Any] = {"local_files_only": True, "low_cpu_mem_usage": False}
@@ -29,7 +29,7 @@ def check_folder(path: Path) -> Path:
     if missing:
         raise UsageError(
             f"{path} is no AudioLDM folder in diffusers' layout: it has no {', '.join(missing)}; an original .ckpt is "
-            "converted with v2a_lightning.foundation.convert_audioldm"
+            "converted when it is named as the checkpoint itself"
         )
     return path
 

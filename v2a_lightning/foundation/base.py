@@ -42,6 +42,7 @@ class FrozenModel(ABC):
         self.checkpoint = str(checkpoint)
         self.device = torch.device("cpu")
         self.dtype: torch.dtype = getattr(torch, dtype)
+        self._path: Path | None = None
         self._parts: dict[str, Any] = {}
 
     @property
@@ -56,14 +57,16 @@ class FrozenModel(ABC):
         Raises:
             UsageError: when there is no such checkpoint.
         """
-        return resolve(self.checkpoint, self.kind)
+        if self._path is None or not self._path.exists():
+            self._path = resolve(self.checkpoint, self.kind)
+        return self._path
 
     @property
     def fingerprint(self) -> str:
         """Sha256 over the weights, their configs and everything else that changes what comes out."""
         root = self.path
         files = {str(file.relative_to(root) if root.is_dir() else file.name): _sha256(file) for file in self.files()}
-        content = {"kind": self.kind, "files": files, "settings": self.settings()}
+        content = {"kind": self.kind, "files": files, "settings": {**self.settings(), "dtype": str(self.dtype)}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def files(self) -> list[Path]:
@@ -114,7 +117,7 @@ class FrozenModel(ABC):
         return self.load()._parts[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_parts": {}}
+        return {**self.__dict__, "_path": None, "_parts": {}}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.checkpoint!r})"

@@ -66,6 +66,11 @@ class ClapEncoder(FrozenModel):
         """Width of the embeddings, 512."""
         return int(self._part("model").projection_dim)
 
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether texts can be read: the checkpoint brings a tokenizer, or one was given."""
+        return self.tokenizer is not None or (self.path / "tokenizer_config.json").is_file()
+
     def settings(self) -> dict[str, Any]:
         """The recipe that prepares waves. The backend is no part of it: both give the same numbers."""
         return {"recipe": "audioldm-first-crop-1"}
@@ -133,10 +138,9 @@ class ClapEncoder(FrozenModel):
         return {"listening": listening_of(path), "model": TransformersClap(path)}
 
     def _read_tokenizer(self, vocabulary_size: int) -> Any:
-        folder = self.tokenizer or (str(self.path) if self.path.is_dir() else None)
-        if folder is None:
+        if not self.has_tokenizer:
             raise UsageError(f"clap: {self.path} brings no tokenizer; give tokenizer, a RoBERTa tokenizer's folder")
-        return read_tokenizer(Path(folder), vocabulary_size)
+        return read_tokenizer(Path(self.tokenizer or self.path), vocabulary_size)
 
 
 class TransformersClap(nn.Module):

@@ -42,19 +42,19 @@ NAMES = (
 )
 
 
-def read_clap(path: Path) -> State:
-    """A file's CLAP tensors in LAION's names.
+def laion_part(state: State, path: Path) -> State:
+    """A checkpoint's CLAP tensors in LAION's names, without what stands before them.
 
     Raises:
         UsageError: when there is no CLAP in it, or one of the fused kind, which AudioLDM was not trained with.
     """
-    state = read_state(path)
     prefix = next((prefix for prefix in PREFIXES if prefix + ANCHOR in state), None)
     if prefix is None:
         raise UsageError(f"{path} holds no CLAP in LAION's names (no tensor ends in {ANCHOR})")
-    if any("mel_conv2d" in name or "fusion_model" in name for name in state):
+    state = {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
+    if any(name.startswith("audio_branch.") and re.search(r"mel_conv2d|fusion_model", name) for name in state):
         raise UsageError(f"{path} is a fused CLAP; AudioLDM's embeddings come from a CLAP without fusion")
-    return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return state
 
 
 def to_transformers(state: State) -> State:
@@ -103,14 +103,19 @@ def config_of(state: State) -> "ClapConfig":
 
 
 def clap_model(path: Path) -> "ClapModel":
-    """A transformers ClapModel with the weights of a LAION `.pt` or of the CLAP inside an AudioLDM `.ckpt`.
+    """A transformers ClapModel with the weights of a LAION `.pt` or of the CLAP inside an AudioLDM `.ckpt`."""
+    return clap_of_state(read_state(path), path)
+
+
+def clap_of_state(checkpoint: State, path: Path) -> "ClapModel":
+    """A transformers ClapModel from all tensors of a checkpoint; `path` is where they came from, for messages.
 
     Raises:
         RunFailure: when tensors are left over or missing.
     """
     from transformers import ClapModel
 
-    state = read_clap(path)
+    state = laion_part(checkpoint, path)
     model = ClapModel(config_of(state))
     missing, unexpected = model.load_state_dict(to_transformers(state), strict=False)
     missing = [name for name in missing if not name.endswith(("position_ids", "token_type_ids"))]

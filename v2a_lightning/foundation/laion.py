@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.foundation.clap_weights import config_of, read_clap
+from v2a_lightning.foundation.clap_weights import config_of, laion_part
+from v2a_lightning.foundation.pickles import read_state
 from v2a_lightning.foundation.spectrograms import MelSpec
 
 AUDIO_MODELS = {96: ("HTSAT-tiny", 768), 128: ("HTSAT-base", 1024)}
@@ -22,7 +23,7 @@ class LaionClap(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        state = read_clap(path)
+        state = laion_part(read_state(path), path)
         config: Any = config_of(state)
         self.clap = _build(config)
         missing, unexpected = self.clap.load_state_dict(state, strict=False)

@@ -6,6 +6,7 @@ becomes an empty placeholder.
 """
 
 import pickle
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +77,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
         return load_file(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_TensorPickle)
+        # Mapped, not copied into memory, where the file's format allows: a checkpoint is read for a part of it.
+        options = {"mmap": True} if zipfile.is_zipfile(path) else {}
+        content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_TensorPickle, **options)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
         raise RunFailure(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
     for key in STATE_KEYS:

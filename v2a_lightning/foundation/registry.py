@@ -1,18 +1,199 @@
-"""Where checkpoints come from."""
+"""From what a config calls a checkpoint to the file or folder on this machine, fetched when it has to be.
 
+A name may be `miniature`, one of `CHECKPOINTS`, a local path, a URL (with `#sha256=` and the digest to have it checked)
+or a Hugging Face id (`owner/name`, or `owner/name@revision`). Environment variables:
+
+    V2A_MIRROR        a folder with files or Hub folders by their names, looked at before any network
+    V2A_CACHE         where fetched and converted files are kept (default ~/.cache/v2a_lightning)
+    HF_ENDPOINT       another Hub
+    HF_HUB_OFFLINE    1: nothing is fetched, from wherever
+"""
+
+import hashlib
+import os
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation.checkpoints import CHECKPOINTS, Checkpoint
+from v2a_lightning.foundation.download import download, file_name
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 MINIATURE = "miniature"
+MINIATURE_WEIGHTS = Path(__file__).resolve().parent.parent / "miniature" / "weights"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+ORIGINAL_SUFFIXES = (".ckpt", ".pt", ".pth")
 
 
 def resolve(checkpoint: str, kind: str) -> Path:
-    """The file or folder that a checkpoint's name stands for."""
+    """The file or folder that a checkpoint's name stands for.
+
+    An original AudioLDM `.ckpt` is converted once; `audioldm` then stands for the converted folder and `clap` for the
+    folder of the CLAP that came with it.
+
+    Args:
+        checkpoint: see above.
+        kind: clip, clap, audioldm, cnn14, vggish, wav2clip or referee.
+
+    Raises:
+        UsageError: when the name stands for nothing, or nothing is there and nothing may be fetched.
+        RunFailure: when fetching or converting it fails.
+    """
+    path = find(checkpoint, kind)
+    if path is None:
+        path = _fetch(checkpoint, kind)
+    entry = CHECKPOINTS.get(checkpoint)
+    is_whole_audioldm = kind == "audioldm" or (entry is not None and "audioldm" in entry.kinds)
+    if is_whole_audioldm and path.is_file() and path.suffix in ORIGINAL_SUFFIXES:
+        from v2a_lightning.foundation.conversion import converted
+
+        folder = converted(path, cache_folder() / "converted")
+        return folder / "clap" if kind == "clap" else folder
+    return path
+
+
+def find(checkpoint: str, kind: str) -> Path | None:
+    """As `resolve`, but without fetching or converting: None when it is not on this machine yet.
+
+    Raises:
+        UsageError: when the name stands for nothing at all.
+    """
     if checkpoint == MINIATURE:
-        path = Path(__file__).resolve().parent.parent / "miniature" / "weights" / kind
-    else:
-        path = Path(checkpoint).expanduser()
+        return _existing(MINIATURE_WEIGHTS / kind, checkpoint, kind)
+    if checkpoint in CHECKPOINTS:
+        return _find_known(CHECKPOINTS[checkpoint], kind)
+    if is_url(checkpoint):
+        url = checkpoint.partition("#")[0]
+        return _first_existing([*_mirrored(file_name(url)), _cached_url(url)])
+    path = Path(checkpoint).expanduser()
+    if path.exists():
+        return path
+    if HUB_ID.fullmatch(checkpoint):
+        repository, _, revision = checkpoint.partition("@")
+        return _first_existing(_mirrored(repository)) or _hub_snapshot(repository, revision or None, fetch=False)
+    known = ", ".join(name for name, entry in CHECKPOINTS.items() if kind in entry.kinds)
+    raise UsageError(f"{kind} checkpoint {checkpoint!r}: there is no such file or folder; known names are {known}")
+
+
+def cache_folder() -> Path:
+    """Where fetched and converted checkpoints are kept."""
+    chosen = os.environ.get("V2A_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(chosen or f"{base}/v2a_lightning").expanduser()
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids fetching; read anew each time."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def is_url(checkpoint: str) -> bool:
+    """Whether a name is a URL."""
+    return checkpoint.startswith(("http://", "https://"))
+
+
+def _fetch(checkpoint: str, kind: str) -> Path:
+    entry = CHECKPOINTS.get(checkpoint)
+    if is_offline():
+        file = entry.file if entry else checkpoint
+        raise UsageError(
+            f"{kind} checkpoint {checkpoint!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; put "
+            f"{file} into a folder and name the folder in V2A_MIRROR"
+        )
+    with _lock(checkpoint):
+        if entry is not None and entry.is_url:
+            target = cache_folder() / "files" / entry.file
+            return download(entry.source, target, size=entry.size, sha256=entry.sha256)
+        if is_url(checkpoint):
+            url, _, digest = checkpoint.partition("#sha256=")
+            return download(url, _cached_url(url), sha256=digest)
+        repository, _, revision = (entry.source if entry else checkpoint).partition("@")
+        folder = _hub_snapshot(repository, revision or None, fetch=True)
+    if folder is None:
+        raise RunFailure(f"{repository} could not be fetched from the Hugging Face Hub")
+    return folder
+
+
+def _find_known(entry: Checkpoint, kind: str) -> Path | None:
+    if kind not in entry.kinds:
+        raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
+    if entry.is_url:
+        return _first_existing([*_mirrored(entry.file), cache_folder() / "files" / entry.file])
+    return _first_existing(_mirrored(entry.source)) or _hub_snapshot(entry.source, None, fetch=False)
+
+
+def _hub_snapshot(repository: str, revision: str | None, fetch: bool) -> Path | None:
+    """A Hub folder's configs and weights, safetensors only where there are both kinds.
+
+    Without `fetch`, a folder in the Hub's own cache counts once it was fetched whole; a cache may hold a part of it.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    whole = cache_folder() / "hub" / f"{repository}@{revision or 'main'}".replace("/", "--")
+    try:
+        if not fetch:
+            if not (whole.is_file() or is_offline()):
+                return None
+            return Path(snapshot_download(repository, revision=revision, local_files_only=True))
+        names = HfApi(endpoint=endpoint).list_repo_files(repository, revision=revision)
+        wanted = needed_files(names)
+        folder = snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint)
+    except LocalEntryNotFoundError:
+        return None
+    except (HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFailure(f"{repository} cannot be fetched from the Hugging Face Hub: {reason}") from error
+    with atomic_write(whole) as temporary:
+        temporary.write_text("\n".join(wanted))
+    return Path(folder)
+
+
+def needed_files(names: list[str]) -> list[str]:
+    """Of the files in a Hub folder, those a model is read from."""
+    from v2a_lightning.foundation.base import CONFIG_SUFFIXES, WEIGHT_SUFFIXES
+
+    safe = {str(Path(name).parent) for name in names if name.endswith(".safetensors")}
+    return [
+        name
+        for name in names
+        if name.endswith(CONFIG_SUFFIXES)
+        or (name.endswith(WEIGHT_SUFFIXES) and (name.endswith(".safetensors") or str(Path(name).parent) not in safe))
+    ]
+
+
+def _mirrored(name: str) -> list[Path]:
+    """Where V2A_MIRROR may have a file or a Hub folder."""
+    mirror = os.environ.get("V2A_MIRROR")
+    if not mirror:
+        return []
+    return [Path(mirror).expanduser() / name, Path(mirror).expanduser() / Path(name).name]
+
+
+def _cached_url(url: str) -> Path:
+    """A place of its own for each URL, since many of them end in the same name."""
+    return cache_folder() / "urls" / hashlib.sha256(url.encode()).hexdigest()[:16] / file_name(url)
+
+
+def _existing(path: Path, checkpoint: str, kind: str) -> Path:
     if not path.exists():
         raise UsageError(f"{kind} checkpoint {checkpoint!r} is not there: {path} does not exist")
     return path
+
+
+def _first_existing(paths: list[Path]) -> Path | None:
+    return next((path for path in paths if path.exists()), None)
+
+
+def _lock(checkpoint: str) -> "BaseFileLock":
+    """One process of a machine fetches; the others wait and find it there."""
+    from filelock import FileLock
+
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / (hashlib.sha256(checkpoint.encode()).hexdigest()[:16] + ".lock"))

@@ -4,7 +4,6 @@ The build functions return plain trainable modules; the save functions write wha
 of them are the large models' own classes with smaller numbers in the config, so nothing else tells the two apart.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation.layout import build_scheduler, save_audioldm, save_tensors, write_json
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
     from open_clip import CLIP
     from transformers import ClapFeatureExtractor, ClapModel, RobertaTokenizer, SpeechT5HifiGan
 
@@ -81,8 +80,8 @@ def save_clip(model: "CLIP", tokenizer: "RobertaTokenizer", folder: Path | str, 
     }
     config = {"model_cfg": clip_config(len(tokenizer), **architecture), "preprocess_cfg": preprocess}
     _save_tokenizer(tokenizer, folder)
-    _write_json(Path(folder) / "open_clip_config.json", config)
-    _save_tensors(model.state_dict(), Path(folder) / "open_clip_model.safetensors")
+    write_json(Path(folder) / "open_clip_config.json", config)
+    save_tensors(model.state_dict(), Path(folder) / "open_clip_model.safetensors")
 
 
 def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] = (2, 2)) -> "ClapModel":
@@ -166,78 +165,59 @@ def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: floa
 
 
 def build_vocoder(channels: int = 192) -> "SpeechT5HifiGan":
-    """HiFi-GAN from log-mels (B, T, 64) to waves (B, about 160 T) at 16 kHz."""
+    """HiFi-GAN from log-mels (B, T, 64) to waves (B, 160 T) at 16 kHz.
+
+    It works at two rates only, frames and samples. The step between them is one long transposed convolution that starts
+    as a bank of windowed sinusoids at the multiples of the frame rate, which alone are in phase from frame to frame: an
+    inverse Fourier transform to begin with. From random weights, a network of this size takes days to find tones.
+    """
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
     config = SpeechT5HifiGanConfig(
         model_in_dim=64,
         sampling_rate=16_000,
         upsample_initial_channel=channels,
-        upsample_rates=[5, 4, 2, 2, 2],
-        upsample_kernel_sizes=[16, 16, 8, 4, 4],
-        resblock_kernel_sizes=[3, 7],
-        resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5]],
+        upsample_rates=[1, 160],
+        upsample_kernel_sizes=[3, 512],
+        resblock_kernel_sizes=[3],
+        resblock_dilation_sizes=[[1, 3]],
         normalize_before=False,
     )
-    return SpeechT5HifiGan(config)
+    vocoder = SpeechT5HifiGan(config)
+    with torch.no_grad():
+        weight = vocoder.upsampler[-1].weight
+        weight.copy_(_sinusoids(weight.shape[0], weight.shape[1], weight.shape[2]))
+    return vocoder
 
 
-def build_scheduler(**overrides: Any) -> "DDIMScheduler":
-    """The published AudioLDM's noise schedule; `overrides` are DDIMScheduler arguments such as `prediction_type`."""
-    from diffusers import DDIMScheduler
-
-    published = {
-        "num_train_timesteps": 1000,
-        "beta_start": 0.0015,
-        "beta_end": 0.0195,
-        "beta_schedule": "scaled_linear",
-        "clip_sample": False,
-        "set_alpha_to_one": False,
-        "steps_offset": 1,
-    }
-    return DDIMScheduler(**(published | overrides))
-
-
-def save_audioldm(
-    unet: "UNet2DConditionModel",
-    vae: "AutoencoderKL",
-    vocoder: "SpeechT5HifiGan",
-    scheduler: Any,
-    unconditional: Tensor,
-    folder: Path | str,
-) -> None:
-    """Write a folder in diffusers' AudioLDM layout, the unconditional embedding (512,) standing for a text tower."""
-    folder = Path(folder)
-    parts: dict[str, Any] = {"unet": unet, "vae": vae, "vocoder": vocoder, "scheduler": scheduler}
-    for name, part in parts.items():
-        part.save_pretrained(folder / name)
-    _save_tensors({"embedding": unconditional}, folder / "unconditional.safetensors")
-    index = {
-        "_class_name": "AudioLDMPipeline",
-        "scheduler": ["diffusers", type(scheduler).__name__],
-        "text_encoder": [None, None],
-        "tokenizer": [None, None],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "vocoder": ["transformers", "SpeechT5HifiGan"],
-    }
-    _write_json(folder / "model_index.json", index)
+def _sinusoids(incoming: int, outgoing: int, length: int) -> Tensor:
+    """(incoming, outgoing, length) windowed sinusoids, each incoming channel one frequency in a random phase."""
+    frequencies = 100.0 * (torch.arange(incoming) % 80 + 1)
+    phases = 2 * torch.pi * torch.rand(incoming)
+    time = torch.arange(length) / 16_000
+    waves = torch.cos(2 * torch.pi * frequencies[:, None] * time + phases[:, None]) * torch.hann_window(length)
+    return 0.1 * torch.randn(incoming, outgoing)[:, :, None] * waves[:, None] / outgoing**0.5
 
 
 def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, seed: int = 0) -> Path:
     """Write `clip`, `clap` and `audioldm` with seeded random weights into `folder`, in the shipped weights' layout."""
+    from v2a_lightning.foundation.clap import ClapEncoder
+    from v2a_lightning.foundation.self_test import write_self_test
+
     folder = Path(folder)
     tokenizer = train_tokenizer(captions)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         save_clip(build_clip(len(tokenizer)), tokenizer, folder / "clip")
         save_clap(build_clap(len(tokenizer)), tokenizer, folder / "clap")
-        unconditional = torch.nn.functional.normalize(torch.randn(EMBEDDING_DIM), dim=0)
+        clap = ClapEncoder(str(folder / "clap"))
+        unconditional = clap.encode_text([""])[0]
         unet, vocoder = build_unet(), build_vocoder()
         _make_audible(unet, vocoder)
         save_audioldm(unet, build_vae(), vocoder, build_scheduler(), unconditional, folder / "audioldm")
+    write_self_test(folder / "audioldm", clap)
     for kind in ("clip", "clap", "audioldm"):
-        _write_json(folder / kind / "card.json", {"name": f"miniature-{kind}-random", "seed": seed, "trained": False})
+        write_json(folder / kind / "card.json", {"name": f"miniature-{kind}-random", "seed": seed, "trained": False})
     return folder
 
 
@@ -259,15 +239,3 @@ def _save_tokenizer(tokenizer: "RobertaTokenizer", folder: Path | str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     tokenizer.backend_tokenizer.model.save(str(folder))
-
-
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    from safetensors.torch import save_file
-
-    with atomic_write(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")

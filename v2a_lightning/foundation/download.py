@@ -1,0 +1,135 @@
+"""Fetching one large file: resumed where it was cut off, verified, and in its place only when it is whole."""
+
+import hashlib
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from v2a_lightning.errors import RunFailure
+
+CHUNK_BYTES = 1 << 20
+ATTEMPTS = 5
+TIMEOUT_SECONDS = 60.0
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    size: int | None = None,
+    sha256: str = "",
+    progress: bool = True,
+    pause: float = 2.0,
+) -> Path:
+    """Fetch `url` to `target`.
+
+    What has arrived is kept in `<target>.part`, from where a later attempt, or a later run, goes on.
+
+    Args:
+        url: http or https.
+        target: where the whole file is put; a file that is there already is left alone.
+        size: expected number of bytes.
+        sha256: expected digest, or its first digits.
+        progress: show a bar on the terminal.
+        pause: seconds before the second attempt, doubled for each further one.
+
+    Raises:
+        RunFailure: when it cannot be fetched, or is another file than the expected one.
+    """
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    for attempt in range(ATTEMPTS):
+        try:
+            _fetch(url, part, progress)
+            break
+        except (OSError, HTTPException) as error:
+            if _is_final(error) or attempt == ATTEMPTS - 1:
+                raise RunFailure(f"{url} cannot be fetched: {_reason(error)}") from error
+            time.sleep(pause * 2**attempt)
+    _verify(url, part, size, sha256)
+    part.replace(target)
+    _tag(part).unlink(missing_ok=True)
+    return target
+
+
+def _fetch(url: str, part: Path, progress: bool) -> None:
+    """Append what is missing to `part`; begin anew when the server has another file by now, or cannot resume."""
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "v2a-lightning"})
+    if have and _tag(part).is_file():
+        request.add_header("Range", f"bytes={have}-")
+        request.add_header("If-Range", _tag(part).read_text())
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is left to send
+            return
+        raise
+    with answer:
+        resumed = answer.status == 206
+        _tag(part).write_text(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "none")
+        _receive(answer, part, have if resumed else 0, progress)
+
+
+def _receive(answer: HTTPResponse, part: Path, have: int, progress: bool) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    length = answer.headers.get("Content-Length")
+    total = have + int(length) if length else None
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
+    with bar, open(part, "ab" if have else "wb") as file:
+        task = bar.add_task(part.name.removesuffix(".part"), total=total, completed=have)
+        while chunk := answer.read(CHUNK_BYTES):
+            file.write(chunk)
+            have += len(chunk)
+            bar.update(task, completed=have)
+    if total is not None and have != total:
+        raise ConnectionError(f"the connection ended after {have} of {total} bytes")
+
+
+def _verify(url: str, part: Path, size: int | None, sha256: str) -> None:
+    """Refuse another file than the expected one, and remove it: going on from it would never end well."""
+    found = part.stat().st_size
+    if size is not None and found != size:
+        _discard(part)
+        raise RunFailure(f"{url} has {found} bytes, the published file {size}; it was removed")
+    if not sha256:
+        return
+    with open(part, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(sha256):
+        _discard(part)
+        raise RunFailure(f"{url} has the sha256 {digest}, the published file {sha256}; it was removed")
+
+
+def _discard(part: Path) -> None:
+    part.unlink()
+    _tag(part).unlink(missing_ok=True)
+
+
+def _tag(part: Path) -> Path:
+    """Where the server's name for this version of the file is kept."""
+    return part.with_name(part.name + ".tag")
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether asking again cannot help."""
+    return isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answers {error.code} {error.reason}"
+    return str(getattr(error, "reason", error)) or type(error).__name__
+
+
+def file_name(url: str) -> str:
+    """The last part of a URL's path."""
+    return Path(urlsplit(url).path).name or "download"
