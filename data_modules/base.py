@@ -126,6 +126,11 @@ class ClipDataModule(LightningDataModule):
             return usable
         return hold_out(usable, self.validation_fraction, self.validation_clips)
 
+    def forget_what_was_found(self) -> None:
+        """Look again at which clips can be used, the next time that is asked."""
+        for name in ("_unusable", "usable_clips"):
+            self.__dict__.pop(name, None)
+
     def clip_ids(self, split: str) -> list[str]:
         """Ids of the usable clips of a split."""
         return [clip.clip_id for clip in self.usable_clips if clip.split == split]

@@ -90,8 +90,12 @@ class EncodedDataModule(ClipDataModule):
         clips = [clip for clip in self.candidates if clip.clip_id not in listed]
         return Extraction(self.store, self.encoders, clips, self.decoding)
 
+    def prepare_media(self) -> None:
+        """Make the media files where they can be made; here they are there or not."""
+
     def prepare_data(self) -> None:
         """Embed, or inspect, the clips for which that has not been done."""
+        self.prepare_media()
         if self.mode == "on_the_fly":
             self._inspect()
             return
@@ -99,7 +103,7 @@ class EncodedDataModule(ClipDataModule):
         self.encoders.to(device)
         self.extraction().run()
         self.encoders.to("cpu")
-        self.__dict__.pop("_unusable", None)
+        self.forget_what_was_found()
         self.store.write_rejects_csv(self.rejects)
 
     def unusable(self) -> dict[str, Reject]:
@@ -163,4 +167,4 @@ class EncodedDataModule(ClipDataModule):
         if new and self.manifest is None:
             rows = known + inspect_clips(new, self.encoders.frames, self.encoders.audio, self.decoding)
             Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
-        self.__dict__.pop("_unusable", None)
+        self.forget_what_was_found()

@@ -49,11 +49,12 @@ class DecodedBatch:
 
 @dataclass
 class EmbeddedBatch:
-    """Rows for a store: (clip, (T, D)) and (clip, (D,)) as arrays."""
+    """Rows for a store: (clip, (T, D)) and (clip, (D,)) as arrays; `clips` were looked at."""
 
     frames: list[tuple[Clip, NDArray[np.float32]]]
     audio: list[tuple[Clip, NDArray[np.float32]]]
     rejects: list[Reject]
+    clips: int
 
     def write(self, writer: StoreWriter) -> None:
         """Add everything to a store."""
@@ -158,6 +159,7 @@ class Extraction:
             frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(seen, frames, strict=True)],
             audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(heard, audio, strict=True)],
             rejects=batch.rejects,
+            clips=len(batch),
         )
 
     def run(self, add_encoder: bool = False) -> None:
@@ -173,7 +175,10 @@ class Extraction:
             self.store.refuse_others(self.encoders.spec())
         stream = self.stream()
         if stream.clips:
-            with progress("embedding clips", stream.clips) as advance, self.store.writer(self.encoders.spec()) as writer:
+            with (
+                progress("embedding clips", stream.clips) as advance,
+                self.store.writer(self.encoders.spec()) as writer,
+            ):
                 for batch in stream:
                     self.embed(batch).write(writer)
                     advance(len(batch))

@@ -21,7 +21,7 @@ MINIATURE_AUDIO = AudioSpec(sample_rate=16_000, duration=2.56)
 
 
 class MiniatureDataModule(VGGSoundDataModule):
-    """The miniature world's clips, as VGGSound's: `prepare_data` renders them into `root` unless they are there.
+    """The miniature world's clips, as VGGSound's: preparing the data renders them into `root` unless they are there.
 
     Args:
         root: folder of the world: `vggsound.csv`, `clips/` and `attributes.jsonl`.
@@ -92,12 +92,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         self.clips = clips
         self.world_seed = world_seed
 
-    def prepare_data(self) -> None:
-        """Render the world unless that was done, then embed it."""
-        self.render()
-        super().prepare_data()
-
-    def render(self) -> None:
+    def prepare_media(self) -> None:
         """Render the clips into `root` unless they are there, or go on where that was stopped.
 
         Raises:

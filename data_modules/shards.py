@@ -33,7 +33,7 @@ def read_shards(folder: Folder, subfolder: str, columns: Sequence[str]) -> Itera
         RunFailure: when a shard is damaged.
     """
     for name in folder.names(subfolder, SUFFIX):
-        path = f"{subfolder}/{name}"
+        path = _joined(subfolder, name)
         try:
             yield pq.read_table(folder.open(path), columns=list(columns), page_checksum_verification=True)
         except (pa.ArrowInvalid, OSError) as error:
@@ -47,7 +47,7 @@ def shard_metadata(folder: Folder, subfolder: str) -> dict[str, str]:
     names = folder.names(subfolder, SUFFIX)
     if not names:
         return {}
-    found = pq.read_schema(folder.open(f"{subfolder}/{names[0]}")).metadata or {}
+    found = pq.read_schema(folder.open(_joined(subfolder, names[0]))).metadata or {}
     return {key.decode(): value.decode() for key, value in found.items()}
 
 
@@ -65,12 +65,16 @@ def column_values(column: pa.ChunkedArray) -> NDArray[Any]:
     return np.concatenate(chunks) if len(chunks) != 1 else chunks[0]
 
 
+def _joined(subfolder: str, name: str) -> str:
+    return f"{subfolder}/{name}" if subfolder else name
+
+
 class ShardWriter:
     """Collects rows and writes them as shards of its own: no two writers share a file.
 
     Args:
         folder: where to.
-        subfolder: the table's part of the folder.
+        subfolder: the table's part of the folder; empty for all of it.
         schema: names and types of the columns; `embeddings` names those given as arrays.
         metadata: written into every shard.
         rank: the process, for the shard's name.
@@ -112,7 +116,7 @@ class ShardWriter:
         if not self._pending:
             return
         columns = {name: self._column(name, kind) for name, kind in self.schema.items()}
-        name = f"{self.subfolder}/{self._prefix}-{self._number:06d}{SUFFIX}"
+        name = _joined(self.subfolder, f"{self._prefix}-{self._number:06d}{SUFFIX}")
         write_shard(self.folder, name, pa.table(columns), self.metadata)
         self._number += 1
         self._pending = []

@@ -2,6 +2,7 @@
 
 from v2a_lightning.media.audio import is_silent, read_audio, read_wave, resample
 from v2a_lightning.media.clip import ClipRequest, DecodedClip, Inspection, decode_clip, inspect_clip
+from v2a_lightning.media.cutting import cut_clip
 from v2a_lightning.media.errors import MediaError, Reason
 from v2a_lightning.media.frames import fit_picture, is_still, read_frames
 from v2a_lightning.media.opening import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_picture
@@ -19,6 +20,7 @@ __all__ = [
     "MediaInfo",
     "Reason",
     "WorkerPool",
+    "cut_clip",
     "decode_clip",
     "fit_picture",
     "inspect_clip",

@@ -1,6 +1,6 @@
 """Sound of clips: the mean of the native channels, cut by timestamps and resampled once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -45,9 +45,8 @@ def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_s
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, start, spec.duration)
-    present = len(wave) / rate
-    if not present or (not allow_short and present < spec.duration * (1 - MISSING_SHARE)):
-        raise MediaError(path, "short", f"{present:.2f} s of sound from {start:g} s, {spec.duration:g} s wanted")
+    if not (allow_short and len(wave)):
+        _refuse_short(path, len(wave) / rate, start, spec.duration)
     return _fit(resample(wave, rate, spec.sample_rate), spec.samples)
 
 
@@ -61,6 +60,18 @@ def read_wave(path: Path | str) -> tuple[Wave, int]:
         wave, rate = _decode(path, container, 0.0, float("inf"))
     if not len(wave):
         raise MediaError(path, "short", "no sample of sound")
+    return wave, rate
+
+
+def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, int]:
+    """Read some seconds as (N, 2) at the file's own sample rate, to be written into another clip.
+
+    Raises:
+        MediaError: missing, undecodable, no_audio, short.
+    """
+    with open_media(path) as container:
+        wave, rate = _decode(path, container, start, duration, _stereo)
+    _refuse_short(path, len(wave) / rate, start, duration)
     return wave, rate
 
 
@@ -78,22 +89,37 @@ def is_silent(wave: Wave) -> bool:
     return bool(np.abs(wave).max(initial=0.0) < SILENT_PEAK)
 
 
-def _decode(path: Path | str, container: InputContainer, start: float, duration: float) -> tuple[Wave, int]:
-    """Mono sound of [start, start + duration) at the native rate, shorter where the file ends."""
+def _decode(
+    path: Path | str,
+    container: InputContainer,
+    start: float,
+    duration: float,
+    mix: Callable[[AudioFrame], Wave] | None = None,
+) -> tuple[Wave, int]:
+    """Sound of [start, start + duration) at the native rate, shorter where the file ends; mono unless `mix` differs."""
     stream = sound_stream(container)
     if stream is None:
         raise MediaError(path, "no_audio")
     zero = time_zero(container) + start
     frames = decode_from(container, stream, zero - PREROLL_SECONDS if start > PREROLL_SECONDS else None)
     first = next(frames, None)
-    rate = stream.rate if first is None else first.sample_rate
-    pieces = [] if first is None else list(_pieces(path, chain([first], frames), zero, rate, duration * rate))
+    if first is None:
+        return np.zeros(0, np.float32), stream.rate
+    rate = first.sample_rate
+    pieces = list(_pieces(path, chain([first], frames), zero, rate, duration * rate, mix or _mono))
     wave = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     return wave if duration == float("inf") else wave[: round(duration * rate)], rate
 
 
-def _pieces(path: Path | str, frames: Iterable[AudioFrame], zero: float, rate: int, wanted: float) -> Iterator[Wave]:
-    """Mono pieces that, one after the other, are the sound from `zero` on; gaps in the timestamps become silence."""
+def _pieces(
+    path: Path | str,
+    frames: Iterable[AudioFrame],
+    zero: float,
+    rate: int,
+    wanted: float,
+    mix: Callable[[AudioFrame], Wave],
+) -> Iterator[Wave]:
+    """Pieces that, one after the other, are the sound from `zero` on; gaps in the timestamps become silence."""
     length = 0
     for frame in frames:
         if frame.sample_rate != rate:
@@ -103,23 +129,40 @@ def _pieces(path: Path | str, frames: Iterable[AudioFrame], zero: float, rate: i
             return
         if position + frame.samples <= 0:
             continue
+        piece = mix(frame)[max(0, -position) if not length else 0 :]
         gap = position - length
         if gap > (GAP_SECONDS * rate if length else 0):
-            yield np.zeros(gap, np.float32)
-            length += gap
-        piece = _mono(frame)[max(0, -position) if not length else 0 :]
+            piece = np.concatenate([np.zeros((gap, *piece.shape[1:]), np.float32), piece])
         yield piece
         length += len(piece)
 
 
-def _mono(frame: AudioFrame) -> Wave:
-    """Mean of the channels of a decoded piece in any of FFmpeg's sample formats, as float32."""
+def _channels(frame: AudioFrame) -> NDArray[np.float64]:
+    """A decoded piece in any of FFmpeg's sample formats as (channels, N) in [-1, 1]."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
     full_scale = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}.get(samples.dtype.str[1:], 1.0)
     middle = 128.0 if samples.dtype == np.uint8 else 0.0
-    return ((samples.mean(0, dtype=np.float64) - middle) / full_scale).astype(np.float32)
+    return (samples.astype(np.float64) - middle) / full_scale
+
+
+def _mono(frame: AudioFrame) -> Wave:
+    """(N,): the mean of the channels."""
+    return _channels(frame).mean(0).astype(np.float32)
+
+
+def _stereo(frame: AudioFrame) -> Wave:
+    """(N, 2) of two channels, and of any other number their mean, twice."""
+    channels = _channels(frame)
+    if len(channels) != 2:
+        channels = np.broadcast_to(channels.mean(0), (2, channels.shape[1]))
+    return channels.T.astype(np.float32)
+
+
+def _refuse_short(path: Path | str, present: float, start: float, wanted: float) -> None:
+    if present < wanted * (1 - MISSING_SHARE):
+        raise MediaError(path, "short", f"{present:.2f} s of sound from {start:g} s, {wanted:g} s wanted")
 
 
 def _fit(wave: Wave, samples: int) -> Wave:

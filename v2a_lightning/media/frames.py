@@ -96,10 +96,10 @@ def _read_with_pyav(path: Path | str, times: Sequence[float]) -> list[Frames]:
         stream.codec_context.thread_count = 1
         zero = time_zero(container)
         decoded = decode_from(container, stream, zero + times[0] if times[0] > SEEK_SECONDS else None)
-        return [_upright(frame) for frame in _frames_at(_timed_frames(decoded, stream, zero), times)]
+        return [upright(frame) for frame in _frames_at(timed_frames(decoded, stream, zero), times)]
 
 
-def _timed_frames(
+def timed_frames(
     decoded: Iterable[VideoFrame], stream: VideoStream, zero: float
 ) -> Iterator[tuple[float, float, VideoFrame]]:
     """Begin and end of each frame in seconds from the clip's beginning, and the frame."""
@@ -127,7 +127,7 @@ def _frames_at(timed: Iterator[tuple[float, float, VideoFrame]], times: Sequence
         position += 1
 
 
-def _upright(frame: VideoFrame) -> Frames:
+def upright(frame: VideoFrame) -> Frames:
     """RGB pixels turned as the file's display matrix says."""
     return np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
 

@@ -55,12 +55,12 @@ def write_clip(
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):
         raise ValueError(f"frames are uint8 (T, H, W, 3) with T > 0, not {frames.dtype} {frames.shape}")
     with atomic_write(path) as temporary, av.open(str(temporary), "w") as container:
-        video = _h264_stream(container, frames.shape[1], frames.shape[2], fps, quality)
-        audio = None if wave is None else _aac_stream(container, sample_rate, wave)
+        video = h264_stream(container, frames.shape[1], frames.shape[2], fps, quality)
+        audio = None if wave is None else aac_stream(container, sample_rate, wave)
         packets = [_encode_frames(video, frames)]
         if audio is not None and wave is not None:
-            packets.append(_encode_wave(audio, wave, sample_rate))
-        for packet in heapq.merge(*packets, key=_seconds):
+            packets.append(encode_wave(audio, wave, sample_rate))
+        for packet in heapq.merge(*packets, key=packet_seconds):
             container.mux(packet)
 
 
@@ -85,13 +85,14 @@ def replace_audio(video: Path | str, wave: NDArray[np.float32], sample_rate: int
         if not source.streams.video:
             raise MediaError(video, "no_video")
         target = _copied_stream(container, source.streams.video[0], Path(output))
-        audio = _aac_stream(container, sample_rate, wave)
+        audio = aac_stream(container, sample_rate, wave)
         picture = _copied_packets(source, source.streams.video[0], target)
-        for packet in heapq.merge(picture, _encode_wave(audio, wave, sample_rate), key=_seconds):
+        for packet in heapq.merge(picture, encode_wave(audio, wave, sample_rate), key=packet_seconds):
             container.mux(packet)
 
 
-def _h264_stream(container: OutputContainer, height: int, width: int, fps: float, quality: int) -> VideoStream:
+def h264_stream(container: OutputContainer, height: int, width: int, fps: float, quality: int) -> VideoStream:
+    """Add an H.264 stream that encodes in one thread, fast."""
     options = {"preset": "veryfast", "crf": str(quality), "threads": "1"}
     stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
     stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
@@ -99,7 +100,12 @@ def _h264_stream(container: OutputContainer, height: int, width: int, fps: float
     return stream
 
 
-def _aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.float32]) -> AudioStream:
+def aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.float32]) -> AudioStream:
+    """Add an AAC stream for a wave (N,) or (N, 2).
+
+    Raises:
+        UsageError: when AAC has no such sample rate.
+    """
     if wave.ndim not in (1, 2) or (wave.ndim == 2 and wave.shape[1] not in (1, 2)):
         raise ValueError(f"a wave is (N,) or (N, 2), not {wave.shape}")
     if sample_rate not in AAC_RATES:
@@ -120,7 +126,8 @@ def _encode_frames(stream: VideoStream, frames: NDArray[np.uint8]) -> Iterator[P
     yield from stream.encode(None)
 
 
-def _encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int) -> Iterator[Packet]:
+def encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int) -> Iterator[Packet]:
+    """The packets of a wave (N,) or (N, 2), which begins at time zero."""
     channels = np.atleast_2d(np.clip(wave, -1.0, 1.0).astype(np.float32).T)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), format="fltp", layout=stream.layout.name)
     frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
@@ -149,6 +156,7 @@ def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoSt
         yield packet
 
 
-def _seconds(packet: Packet) -> float:
+def packet_seconds(packet: Packet) -> float:
+    """When a packet is due."""
     time = packet.dts if packet.dts is not None else packet.pts
     return float((time or 0) * (packet.time_base or 0))

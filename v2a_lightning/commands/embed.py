@@ -1,0 +1,86 @@
+"""`embed`: write the embeddings of a data set's clips to a store, on any number of devices."""
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from v2a_lightning.errors import UsageError
+
+if TYPE_CHECKING:
+    from data_modules import EncodedDataModule
+
+
+def embed(
+    config: str | list[str],
+    set: str | list[str] | None = None,
+    devices: int | str = "auto",
+    accelerator: str = "auto",
+    strategy: str = "auto",
+    num_nodes: int = 1,
+    add_encoder: bool = False,
+) -> int:
+    """Write the CLIP and CLAP embeddings of a config's clips to its store.
+
+    What the store has is skipped, so the command can be killed and started again, and clips that come later cost only
+    themselves. Every process (torchrun and SLURM are recognised) embeds its share and writes shards of its own. Clips
+    that cannot be used are listed with their reasons in the store's rejects.csv.
+
+    Args:
+        config: YAML of an experiment, or several that are merged; of it, `data` is used.
+        set: key=value over the config, such as data.store=s3://bucket/embeddings.
+        devices: how many, or which; see Lightning's Trainer.
+        accelerator: cpu, gpu, ...
+        strategy: Lightning's name of how processes are started.
+        num_nodes: machines.
+        add_encoder: put embeddings of the config's encoders beside those of others in the store.
+    """
+    from lightning.pytorch import Trainer
+
+    from callbacks.embedding_writer import StoreEmbeddings
+    from data_modules.distributed import ExtractionData, ExtractionModule
+
+    data = _data_module(_listed(config), _listed(set))
+    trainer = Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        num_nodes=num_nodes,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[StoreEmbeddings(data.store, data.encoders.spec())],
+    )
+    trainer.predict(ExtractionModule(data), datamodule=ExtractionData(data, add_encoder), return_predictions=False)
+    if trainer.is_global_zero:
+        _report(data)
+    return 0
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _data_module(configs: list[str], settings: list[str]) -> "EncodedDataModule":
+    """The data module that a `fit` of these configs would have.
+
+    Raises:
+        UsageError: when the config is wrong, or names data that is not made from media files.
+    """
+    from data_modules import EncodedDataModule
+    from v2a_lightning.lightning_cli import MapperCLI
+
+    if wrong := [one for one in settings if "=" not in one]:
+        raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
+    arguments = [f"--config={config}" for config in configs] + [f"--{one}" for one in settings]
+    # Of a Trainer that would run for real, the config's own callbacks and loggers would leave traces.
+    data = MapperCLI("validate", [*arguments, "--trainer.fast_dev_run=true"]).datamodule
+    if not isinstance(data, EncodedDataModule):
+        raise UsageError(f"{type(data).__name__} has no media files to embed")
+    return data
+
+
+def _report(data: "EncodedDataModule") -> None:
+    counts = Counter(clip.split for clip in data.usable_clips)
+    used = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
+    print(f"{data.store.url}: {used or 'no clip'}; {len(data.rejects)} not used, see rejects.csv", file=sys.stderr)

@@ -1,0 +1,84 @@
+"""Cutting some seconds out of a film, to the frame and to the sample."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from v2a_lightning.files import atomic_write
+from v2a_lightning.media.audio import read_stereo, resample
+from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.frames import CLOCK_TOLERANCE, Frames, timed_frames, upright
+from v2a_lightning.media.opening import decode_from, open_media, picture_stream, time_zero
+from v2a_lightning.media.writing import AAC_RATES, aac_stream, encode_wave, h264_stream, packet_seconds
+
+CLOCK = Fraction(1, 90_000)
+USUAL_RATE = 48_000
+
+
+def cut_clip(source: Path | str, output: Path | str, start: float, duration: float, *, quality: int = 23) -> None:
+    """Write `duration` seconds of a film, from `start` on, as a clip of H.264 and AAC with a clock of its own.
+
+    The picture is encoded anew, since a copy could begin at a keyframe only. Rotation is applied, frames keep their
+    times, sound of more than two channels becomes its mean.
+
+    Args:
+        source: the film.
+        output: the clip, usually .mp4.
+        start: seconds from the film's beginning.
+        duration: seconds.
+        quality: x264's constant rate factor; lower is better.
+
+    Raises:
+        MediaError: missing, undecodable, no_video, no_audio, or short when the film ends too early.
+    """
+    wave, rate = read_stereo(source, start, duration)
+    if rate not in AAC_RATES:
+        wave, rate = resample(wave, rate, USUAL_RATE), USUAL_RATE
+    with open_media(source) as film, atomic_write(output) as temporary, av.open(str(temporary), "w") as clip:
+        stream = picture_stream(film)
+        if stream is None:
+            raise MediaError(source, "no_video")
+        pictures = _pictures(film, stream, start, duration)
+        first = next(pictures, None)
+        if first is None:
+            raise MediaError(source, "short", f"no picture from {start:g} s on")
+        height, width = first[1].shape[0] // 2 * 2, first[1].shape[1] // 2 * 2
+        video = h264_stream(clip, height, width, float(stream.average_rate or 25), quality)
+        video.codec_context.time_base = CLOCK
+        audio = aac_stream(clip, rate, wave)
+        packets = _encode_pictures(video, chain([first], pictures))
+        for packet in heapq.merge(packets, encode_wave(audio, wave, rate), key=packet_seconds):
+            clip.mux(packet)
+
+
+def _pictures(
+    film: InputContainer, stream: VideoStream, start: float, duration: float
+) -> Iterator[tuple[float, Frames]]:
+    """Frames (H, W, 3) of [start, start + duration) with their times in the clip."""
+    zero = time_zero(film)
+    for begin, _, frame in timed_frames(decode_from(film, stream, zero + start), stream, zero):
+        if begin >= start + duration:
+            return
+        if begin >= start - CLOCK_TOLERANCE:
+            yield max(0.0, begin - start), upright(frame)
+
+
+def _encode_pictures(stream: VideoStream, pictures: Iterable[tuple[float, Frames]]) -> Iterator[Packet]:
+    latest = -1
+    for time, pixels in pictures:
+        # Two frames at one time would be one too many for the container.
+        latest = max(latest + 1, round(time / CLOCK))
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(pixels[: stream.height, : stream.width]), format="rgb24"
+        )
+        frame.pts, frame.time_base = latest, CLOCK
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
