@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -29,7 +30,7 @@ def analyse(context: Context) -> list[Finding]:
     """The gap of each set of embeddings to CLAP's, and both pictures of the first training."""
     found: dict[tuple[str, str], list[Mapping[str, float]]] = {}
     for run in context.trainings():
-        for name, gap in kept(run.folder / "gap.json", lambda run=run: _gaps(run)).items():
+        for name, gap in kept(run.folder / "gap.json", partial(_gaps, run)).items():
             # CLIP's and other clips' gaps are the same for every variant.
             found.setdefault((run.variant if "mapped" in name else "", name), []).append(gap)
     seeds = {key: gaps if key[0] else gaps[: context.options.seeds] for key, gaps in found.items()}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from v2a_lightning.experiments.conduct import Context, Figure, Finding
@@ -29,7 +30,7 @@ def analyse(context: Context) -> list[Finding]:
     steps = TINY_STEPS if context.options.size == "tiny" else STEPS
     found: dict[Place, list[Mapping[str, float]]] = {}
     for run in context.trainings():
-        for name, scores in kept(run.folder / "steps.json", lambda run=run: _measure(run, steps)).items():
+        for name, scores in kept(run.folder / "steps.json", partial(_measure, run, steps)).items():
             sampler, _, count = name.rpartition(" ")
             found.setdefault((run.variant, sampler, int(count)), []).append(scores)
     summaries = {
