@@ -25,9 +25,9 @@ def build(
     """Build a page on which raters judge the sounds of several systems, blind.
 
     Every rater rates each sound's fidelity and its relevance to the picture from 1 to 5, and prefers one of two for
-    each clip, in an order of their own. The page opens from a file, needs no server, and gives the answers as a file. Its
-    sounds have one length and loudness and bear codes; what they stand for is in the key, a file of its own that raters
-    must not get. Without --media there is no picture, and relevance is not asked.
+    each clip, in an order of their own. The page opens from a file, needs no server, and gives the answers as a file.
+    Its sounds have one length and loudness and bear codes. What they stand for is in the key, a file of its own that
+    raters must not get. Without --media there is no picture, and relevance is not asked.
 
     Args:
         system: a system and its folder of sounds as NAME=DIR, named by clip id; several for several systems.

@@ -82,7 +82,7 @@ def correlate(responses: Responses, files: Sequence["ScoreFile"], draws: Draws, 
     """The rank correlations of every metric in the score files with every question.
 
     Over systems, resamples draw raters and clips for people's side, and take the metric's own resamples of its clips
-    for the other: the interval is what these systems would give with other raters and clips, not what other systems would.
+    for the other: the interval is what these systems would give with other raters and clips, not what others would.
     Over sounds, for metrics that have a value for each clip, clips are resampled with all that was heard of them.
 
     Raises:

@@ -12,6 +12,7 @@ from v2a_lightning.listening.answers import SCALE, Responses
 from v2a_lightning.listening.opinion import Estimate, estimate
 
 Counts = NDArray[np.float64]
+Level = Literal["ordinal", "nominal"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Agreement:
     """
 
     question: str
-    level: Literal["ordinal", "nominal"]
+    level: Level
     alpha: Estimate
     units: int
 
@@ -52,15 +53,13 @@ def agreements(responses: Responses, resamples: int, seed: int) -> list[Agreemen
     return [*found, _agreement("preference", "nominal", choices, drawn)] if choices.size else found
 
 
-def _agreement(
-    question: str, level: Literal["ordinal", "nominal"], counts: Counts, drawn: NDArray[np.int64]
-) -> Agreement:
+def _agreement(question: str, level: Level, counts: Counts, drawn: NDArray[np.int64]) -> Agreement:
     replicates = np.array([_alpha(counts[:, clips], level) for clips in drawn])
     units = int((counts.sum(2) >= 2).sum())
     return Agreement(question, level, estimate(_alpha(counts, level), replicates), units)
 
 
-def _alpha(counts: Counts, level: str) -> float:
+def _alpha(counts: Counts, level: Level) -> float:
     """Alpha of counts (units, clips, values); NaN without variation, or with one judgement a unit."""
     import krippendorff
 
