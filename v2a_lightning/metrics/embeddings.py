@@ -7,7 +7,7 @@ from torchmetrics import Metric
 
 from v2a_lightning.metrics.frechet import frechet_distance
 from v2a_lightning.metrics.kernel import paired_kernel_distance
-from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.shapes import check_features, stored_rows
 
 RANKS = (1, 5, 10)
 ROWS_AT_ONCE = 1024
@@ -53,13 +53,14 @@ class EmbeddingMetrics(Metric):
 
     full_state_update = False
     is_differentiable = False
-    predicted: Tensor
-    target: Tensor
+    predicted: list[Tensor] | Tensor
+    target: list[Tensor] | Tensor
 
     def __init__(self, features: int = 512, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.add_state("predicted", torch.zeros(0, features), dist_reduce_fx="cat")
-        self.add_state("target", torch.zeros(0, features), dist_reduce_fx="cat")
+        self.features = features
+        self.add_state("predicted", [], dist_reduce_fx="cat")
+        self.add_state("target", [], dist_reduce_fx="cat")
 
     def update(self, predicted: Tensor, target: Tensor) -> None:
         """Add pairs of embeddings, (N, D) each.
@@ -68,9 +69,10 @@ class EmbeddingMetrics(Metric):
             ValueError: when shapes do not fit or a value is not finite.
         """
         check_features(predicted, target, minimum=0, paired=True)
-        check_features(predicted, self.predicted, minimum=0)
-        self.predicted = torch.cat([self.predicted, F.normalize(predicted.detach().to(self.predicted), dim=1)])
-        self.target = torch.cat([self.target, F.normalize(target.detach().to(self.target), dim=1)])
+        check_features(predicted, predicted.new_zeros(1, self.features), minimum=0)
+        for state, embeddings in ((self.predicted, predicted), (self.target, target)):
+            assert isinstance(state, list)
+            state.append(F.normalize(embeddings.detach().to(self.device, self.dtype), dim=1).flatten())
 
     def compute(self) -> dict[str, float]:
         """All metrics by name.
@@ -78,12 +80,13 @@ class EmbeddingMetrics(Metric):
         Raises:
             ValueError: when there are fewer than two pairs.
         """
-        check_features(self.predicted, self.target, minimum=2, paired=True)
-        cosine, unrelated = mean_cosines(self.predicted, self.target)
-        ranks = retrieval_ranks(self.predicted, self.target)
+        predicted, target = stored_rows(self.predicted, self.features), stored_rows(self.target, self.features)
+        check_features(predicted, target, minimum=2, paired=True)
+        cosine, unrelated = mean_cosines(predicted, target)
+        ranks = retrieval_ranks(predicted, target)
         return {
-            "embedding_fd": frechet_distance(self.predicted, self.target),
-            "embedding_kad": float(paired_kernel_distance(self.predicted, self.target)),
+            "embedding_fd": frechet_distance(predicted, target),
+            "embedding_kad": float(paired_kernel_distance(predicted, target)),
             "cosine": cosine,
             "cosine_unrelated": unrelated,
             **{f"recall@{k}": float((ranks < k).double().mean()) for k in RANKS},

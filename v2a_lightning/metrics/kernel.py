@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.shapes import check_features, stored_rows
 
 SCALE = 100.0
 BANDWIDTH_SAMPLES = 4096
@@ -95,23 +95,22 @@ class KernelDistance(Metric):
     full_state_update = False
     higher_is_better = False
     is_differentiable = False
-    generated: Tensor
-    reference: Tensor
+    generated: list[Tensor] | Tensor
+    reference: list[Tensor] | Tensor
 
     def __init__(self, features: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        # A tensor of no rows, unlike an empty list, takes part in a gather of a process that saw no sample.
-        self.add_state("generated", torch.zeros(0, features), dist_reduce_fx="cat")
-        self.add_state("reference", torch.zeros(0, features), dist_reduce_fx="cat")
+        self.features = features
+        self.add_state("generated", [], dist_reduce_fx="cat")
+        self.add_state("reference", [], dist_reduce_fx="cat")
 
     def update(self, generated: Tensor | None = None, reference: Tensor | None = None) -> None:
         """Add features (N, D) to either set or both."""
-        if generated is not None:
-            check_features(generated, self.generated, minimum=0)
-            self.generated = torch.cat([self.generated, generated.detach().to(self.generated)])
-        if reference is not None:
-            check_features(reference, self.reference, minimum=0)
-            self.reference = torch.cat([self.reference, reference.detach().to(self.reference)])
+        for state, features in ((self.generated, generated), (self.reference, reference)):
+            if features is not None:
+                check_features(features, features.new_zeros(1, self.features), minimum=0)
+                assert isinstance(state, list)
+                state.append(features.detach().to(self.device, self.dtype).flatten())
 
     def compute(self) -> Tensor:
         """KAD, a double.
@@ -119,7 +118,9 @@ class KernelDistance(Metric):
         Raises:
             ValueError: when either set has fewer than two samples.
         """
-        return torch.tensor(kernel_distance(self.generated, self.reference), dtype=torch.float64, device=self.device)
+        sides = (stored_rows(state, self.features) for state in (self.generated, self.reference))
+        distance = kernel_distance(*sides)
+        return torch.tensor(distance, dtype=torch.float64, device=self.device)
 
 
 def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:

@@ -4,6 +4,15 @@ import torch
 from torch import Tensor
 
 
+def stored_rows(state: list[Tensor] | Tensor, width: int) -> Tensor:
+    """The features (N, width) that a torchmetrics state of flattened pieces holds.
+
+    Features are flattened because torchmetrics gathers an empty list of another process as a tensor of one dimension.
+    """
+    pieces = [state] if isinstance(state, Tensor) else state
+    return torch.cat(pieces).reshape(-1, width) if pieces else torch.empty(0, width)
+
+
 def check_features(generated: Tensor, reference: Tensor, *, minimum: int, paired: bool = False) -> None:
     """Two sets of features (N, D) and (M, D) of finite values.
 
