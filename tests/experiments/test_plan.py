@@ -93,8 +93,9 @@ def test_another_config_is_another_run(in_project: Path, tmp_path: Path) -> None
 
 def test_small_options_are_left_out_at_full_size(in_project: Path) -> None:
     study = read_study("ablation-mapper")
-    small = plan(study, Options(seeds=1))[0].arguments
-    full = plan(study, Options(seeds=1, size="full", base=("experiments/v2a_mapper.yaml",)))[0].arguments
+    small = [one for run in plan(study, Options(seeds=1)) for one in run.arguments]
+    options = Options(seeds=1, size="full", base=("experiments/v2a_mapper.yaml",))
+    full = [one for run in plan(study, options) for one in run.arguments]
     assert any("network.init_args.depth" in one for one in small)
     assert not any("network.init_args.depth" in one for one in full)
     assert "--config=experiments/v2a_mapper.yaml" in full
