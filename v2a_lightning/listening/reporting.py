@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -38,9 +39,16 @@ def write_analysis(analysis: Analysis, output: Path) -> list[Path]:
 
 def tables(analysis: Analysis) -> list[Table]:
     """Opinions, preferences, agreement, raters, and with score files correlations; all with the analysis' warnings."""
-    found = [_opinion_table(analysis), _preference_table(analysis), _agreement_table(analysis), _rater_table(analysis)]
-    found += [_correlation_table(analysis)] if analysis.correlations else []
-    return [table for table in found if table.rows]
+    numbers = [_opinion_table(analysis), _preference_table(analysis), _agreement_table(analysis)]
+    numbers += [_correlation_table(analysis)] if analysis.correlations else []
+    raters = f"{len(analysis.kept)}{f' ({analysis.simulated} simulated)' if analysis.simulated else ''}"
+    found = [_with_column(table, "Raters", raters) for table in numbers if table.rows]
+    return [*found, _rater_table(analysis)]
+
+
+def _with_column(table: Table, heading: str, text: str) -> Table:
+    """The same text in every row: a CSV has no caption that could say it."""
+    return replace(table, columns=[*table.columns, heading], rows=[[*row, text] for row in table.rows])
 
 
 def _opinion_table(analysis: Analysis) -> Table:
