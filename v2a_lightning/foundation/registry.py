@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MINIATURE = "miniature"
 MINIATURE_WEIGHTS = Path(__file__).resolve().parent.parent / "miniature" / "weights"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+FOLDER_MARKS = ("model_index.json", "open_clip_config.json", "config.json")
 ORIGINAL_SUFFIXES = (".ckpt", ".pt", ".pth")
 
 
@@ -74,7 +75,7 @@ def find(checkpoint: str, kind: str) -> Path | None:
         return path
     if HUB_ID.fullmatch(checkpoint):
         repository, _, revision = checkpoint.partition("@")
-        return _first_existing(_mirrored(repository)) or _hub_snapshot(repository, revision or None, fetch=False)
+        return _first_existing(_mirrored(repository)) or _hub_cached(repository, revision or None)
     known = ", ".join(name for name, entry in CHECKPOINTS.items() if kind in entry.kinds)
     raise UsageError(f"{kind} checkpoint {checkpoint!r}: there is no such file or folder; known names are {known}")
 
@@ -112,10 +113,7 @@ def _fetch(checkpoint: str, kind: str) -> Path:
             url, _, digest = checkpoint.partition("#sha256=")
             return download(url, _cached_url(url), sha256=digest)
         repository, _, revision = (entry.source if entry else checkpoint).partition("@")
-        folder = _hub_snapshot(repository, revision or None, fetch=True)
-    if folder is None:
-        raise RunFailure(f"{repository} could not be fetched from the Hugging Face Hub")
-    return folder
+        return _hub_fetch(repository, revision or None)
 
 
 def _find_known(entry: Checkpoint, kind: str) -> Path | None:
@@ -123,35 +121,44 @@ def _find_known(entry: Checkpoint, kind: str) -> Path | None:
         raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
     if entry.is_url:
         return _first_existing([*_mirrored(entry.file), cache_folder() / "files" / entry.file])
-    return _first_existing(_mirrored(entry.source)) or _hub_snapshot(entry.source, None, fetch=False)
+    return _first_existing(_mirrored(entry.source)) or _hub_cached(entry.source, None)
 
 
-def _hub_snapshot(repository: str, revision: str | None, fetch: bool) -> Path | None:
-    """A Hub folder's configs and weights, safetensors only where there are both kinds.
+def _hub_cached(repository: str, revision: str | None) -> Path | None:
+    """A Hub folder that was fetched whole; offline, whatever the Hub's own cache has of it."""
+    from huggingface_hub import try_to_load_from_cache
 
-    Without `fetch`, a folder in the Hub's own cache counts once it was fetched whole; a cache may hold a part of it.
-    """
+    record = _hub_record(repository, revision)
+    if record.is_file():
+        folder, *names = record.read_text().splitlines()
+        return Path(folder) if all((Path(folder) / name).exists() for name in names) else None
+    if not is_offline():
+        return None
+    found = (try_to_load_from_cache(repository, name, revision=revision) for name in FOLDER_MARKS)
+    return next((Path(path).parent for path in found if isinstance(path, str)), None)
+
+
+def _hub_fetch(repository: str, revision: str | None) -> Path:
+    """A Hub folder's configs and weights, safetensors only where there are both kinds."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = os.environ.get("HF_ENDPOINT") or None
-    whole = cache_folder() / "hub" / f"{repository}@{revision or 'main'}".replace("/", "--")
     try:
-        if not fetch:
-            if not (whole.is_file() or is_offline()):
-                return None
-            return Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        names = HfApi(endpoint=endpoint).list_repo_files(repository, revision=revision)
-        wanted = needed_files(names)
+        siblings = HfApi(endpoint=endpoint).model_info(repository, revision=revision).siblings or []
+        wanted = needed_files([sibling.rfilename for sibling in siblings])
         folder = snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint)
-    except LocalEntryNotFoundError:
-        return None
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RunFailure(f"{repository} cannot be fetched from the Hugging Face Hub: {reason}") from error
-    with atomic_write(whole) as temporary:
-        temporary.write_text("\n".join(wanted))
+    with atomic_write(_hub_record(repository, revision)) as temporary:
+        temporary.write_text("\n".join([folder, *wanted]))
     return Path(folder)
+
+
+def _hub_record(repository: str, revision: str | None) -> Path:
+    """Where it is written down that a Hub folder was fetched whole."""
+    return cache_folder() / "hub" / f"{repository}@{revision or 'main'}".replace("/", "--")
 
 
 def needed_files(names: list[str]) -> list[str]:

@@ -1,0 +1,169 @@
+"""Names to files: the registry, local paths, URLs, a mirror, and the Hub with and without network."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.foundation import ClapEncoder
+from v2a_lightning.foundation.checkpoints import CHECKPOINTS, licence_of
+from v2a_lightning.foundation.registry import find, needed_files, resolve
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the Hugging Face Hub as a download asks for."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        self.asked.append(path)
+        if path.startswith("/api/models/owner/name/tree/"):
+            self.answer(json.dumps([self.entry(name) for name in self.files]).encode())
+        elif path.startswith("/api/models/owner/name"):
+            self.answer(json.dumps(self.description()).encode())
+        elif path.startswith("/owner/name/resolve/"):
+            name = path.split("/", 5)[5]
+            self.answer(self.files[name], name) if name in self.files else self.send_error(404)
+        else:
+            name = path.lstrip("/")
+            self.answer(self.files[name], name) if name in self.files else self.send_error(404)
+
+    def entry(self, name: str) -> dict[str, object]:
+        return {"type": "file", "path": name, "size": len(self.files[name]), "oid": COMMIT}
+
+    def description(self) -> dict[str, object]:
+        siblings = [{"rfilename": name} for name in self.files]
+        return {"id": "owner/name", "modelId": "owner/name", "sha": COMMIT, "siblings": siblings, "tags": []}
+
+    def answer(self, content: bytes, name: str = "") -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{hashlib.sha256(name.encode() + content).hexdigest()[:40]}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_arguments: object) -> None: ...
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    import huggingface_hub.constants as hub
+
+    Hub.files, Hub.asked = {}, []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    yield address
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("V2A_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("V2A_MIRROR", raising=False)
+    return tmp_path / "cache"
+
+
+def test_every_known_checkpoint_says_where_it_is_from_and_under_what_licence() -> None:
+    for name, entry in CHECKPOINTS.items():
+        assert entry.name == name
+        assert entry.kinds
+        assert entry.licence
+        assert entry.purpose
+        assert entry.megabytes > 0
+        assert all(digit in "0123456789abcdef" for digit in entry.sha256)
+        assert entry.is_url or entry.source.count("/") == 1
+    assert "not known" in licence_of("somebody/something")
+
+
+def test_a_local_path_stands_for_itself_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "clap.pt").touch()
+    assert resolve(str(tmp_path / "clap.pt"), "clap") == tmp_path / "clap.pt"
+    with pytest.raises(UsageError, match=r"clip checkpoint '/nowhere/x': there is no such .* openai/ViT-B-32"):
+        resolve("/nowhere/x", "clip")
+
+
+def test_a_known_name_is_found_in_the_mirror_and_only_for_its_kind(monkeypatch, tmp_path: Path) -> None:
+    assert find("vggish", "vggish") is None
+    with pytest.raises(UsageError, match=r"HF_HUB_OFFLINE forbids .* put vggish-10086976.pth into"):
+        resolve("vggish", "vggish")
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "vggish-10086976.pth").touch()
+    monkeypatch.setenv("V2A_MIRROR", str(tmp_path / "mirror"))
+    assert resolve("vggish", "vggish") == tmp_path / "mirror" / "vggish-10086976.pth"
+    with pytest.raises(UsageError, match="is for vggish, not for clip"):
+        resolve("vggish", "clip")
+    (tmp_path / "mirror" / "owner" / "name").mkdir(parents=True)
+    assert resolve("owner/name", "clip") == tmp_path / "mirror" / "owner" / "name"
+
+
+def test_a_url_is_fetched_once_and_checked_by_the_digest_it_names(server: str, cache: Path) -> None:
+    Hub.files = {"weights.pt": b"weights"}
+    digest = hashlib.sha256(b"weights").hexdigest()
+    path = resolve(f"{server}/weights.pt#sha256={digest}", "clap")
+    assert path.read_bytes() == b"weights"
+    assert path.is_relative_to(cache)
+    asked = len(Hub.asked)
+    assert resolve(f"{server}/weights.pt", "clap") == path
+    assert len(Hub.asked) == asked
+    with pytest.raises(RunFailure, match="sha256"):
+        resolve(f"{server}/weights.pt?again#sha256={'0' * 64}", "clap")
+
+
+def test_a_hub_folder_is_fetched_without_what_no_model_is_read_from(server: str, weights: Path) -> None:
+    Hub.files = {path.name: path.read_bytes() for path in (weights / "clap").iterdir()}
+    Hub.files |= {"pytorch_model.bin": b"the same as the safetensors", "flax_model.msgpack": b"", "picture.png": b""}
+    folder = resolve("owner/name", "clap")
+    assert {path.name for path in folder.iterdir()} == {path.name for path in (weights / "clap").iterdir()}
+    asked = len(Hub.asked)
+    assert ClapEncoder("owner/name").fingerprint == ClapEncoder(str(weights / "clap")).fingerprint
+    assert len(Hub.asked) == asked
+    (folder / "model.safetensors").unlink()
+    assert resolve("owner/name", "clap") == folder
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_offline_the_hubs_own_cache_is_used(server: str, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    Hub.files = {"config.json": b"{}"}
+    folder = resolve("owner/name", "clap")
+    monkeypatch.setenv("V2A_CACHE", str(cache / "other"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    asked = len(Hub.asked)
+    assert resolve("owner/name", "clap") == folder
+    assert len(Hub.asked) == asked
+
+
+def test_a_hub_folder_that_is_not_there_is_named(server: str) -> None:
+    with pytest.raises(RunFailure, match="owner/other cannot be fetched from the Hugging Face Hub"):
+        resolve("owner/other", "clap")
+
+
+def test_offline_nothing_is_asked_of_the_hub() -> None:
+    with pytest.raises(UsageError, match="'owner/name' is not on this machine and HF_HUB_OFFLINE forbids"):
+        resolve("owner/name", "clap")
+
+
+def test_pickles_are_left_where_there_are_safetensors() -> None:
+    names = ["unet/model.bin", "unet/model.safetensors", "vae/model.bin", "vae/config.json", "x.onnx", "README.md"]
+    assert needed_files(names) == ["unet/model.safetensors", "vae/model.bin", "vae/config.json"]
