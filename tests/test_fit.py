@@ -24,9 +24,7 @@ SCORES = ["val/fd", "val/fad", "val/kl", "val/is", "val/cs",
 class StopInSecondEpoch(Callback):
     """Ends a run as a power cut would, as far as its files are concerned."""
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Fail in the middle of the second epoch."""
         if trainer.current_epoch == 1 and batch_idx == 2:
             raise RunFailure("the power is gone")
@@ -73,7 +71,7 @@ def test_a_run_leaves_everything_in_its_folder(tiny_config: dict[str, Any], tmp_
     values = columns(run)
     assert all(len(values[name]) == 2 for name in SCORES), "a value at each evaluated epoch"
     assert values["val/fd"][0] > 0
-    assert values["val/is"][0] > 1
+    assert values["val/is"][0] >= 1
 
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["model"]["init_args"]["network"]["init_args"]["depth"] == 1

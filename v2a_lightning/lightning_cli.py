@@ -65,6 +65,9 @@ class MapperCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
+            # The mapper describes itself in its checkpoints. With Lightning's way the optimiser's factory would hold on to
+            # this object, and whoever copies the mapper, as weight averaging does, would copy the data with it.
+            load_from_checkpoint_support=False,
             run=False,
             args=list(arguments),
             parser_kwargs={
@@ -141,7 +144,7 @@ class MapperCLI(LightningCLI):
         suffix = "" if self.command == "fit" else f"-{self.command}"
         folder = settings.folder / (settings.name or new_run_name() + suffix)
         # Only one process makes the folder; the others learn its name from it when they have met.
-        return claim_folder(folder) if rank_zero_only.rank == 0 else folder
+        return claim_folder(folder) if rank_zero_only.rank == 0 else folder  # type: ignore[attr-defined]
 
     def _loggers(self, settings: RunSettings, folder: Path, configured: Any) -> list[Any]:
         if configured is False:

@@ -24,7 +24,7 @@ class MetricsFile(CSVLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> "_ContinuedRows":
+    def experiment(self) -> _ExperimentWriter:
         """The writer of the rows."""
         if self._experiment is None:
             self._experiment = _ContinuedRows(self.log_dir)
@@ -72,7 +72,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 def wandb_mode(settings: RunSettings) -> str:
     """ "online", "offline" or "disabled", decided without asking the network."""
-    if find_spec("wandb") is None:
+    if find_spec("wandb") is None or settings.wandb == "disabled":
         return "disabled"
     chosen = os.environ.get("WANDB_MODE") or settings.wandb
     if chosen != "auto":

@@ -25,7 +25,7 @@ class RunSettings:
         experiment: the name under which comparable runs stand beside one another.
         name: the run's own folder; the time of its start and four random letters when not given.
         wandb: "auto" logs to Weights & Biases online when this machine is logged in there, else into an offline run
-            inside the run's folder, and not at all when the package is missing. WANDB_MODE has the last word.
+            inside the run's folder, and not at all when the package is missing. WANDB_MODE decides between the two.
         project: the project at Weights & Biases.
     """
 
