@@ -34,9 +34,9 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
     pending = [run for run in by_name.values() if _is_pending(run)]
     if pending:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        problems = _prepared(pending, workers, cores)
         launchers = _launchers(workers, cores)
         try:
+            problems = _prepare(pending, launchers[0])
             _run_jobs(_jobs(pending), launchers, problems, progress)
         finally:
             for launcher in launchers:
@@ -55,19 +55,11 @@ def _launchers(workers: int, cores: int) -> list[Launcher]:
     return [ReusedProcess(environment(max(1, cores // workers))) for _ in range(workers)]
 
 
-def _prepared(pending: Sequence[Run], workers: int, cores: int) -> dict[tuple[str, ...], str]:
+def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...], str]:
     """Let one process render and embed the data, since several would do so into one folder; and what went wrong.
 
     A run of one step does it. It also finds a mistake in a config before an hour has passed.
     """
-    launcher: Launcher = ReusedProcess(environment(cores)) if workers else FreshProcess(dict(os.environ))
-    try:
-        return _prepare(pending, launcher)
-    finally:
-        launcher.close()
-
-
-def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...], str]:
     problems: dict[tuple[str, ...], str] = {}
     for run in pending:
         key = run.data_key
