@@ -58,6 +58,10 @@ class Ordering:
 
 CLAIMS = (
     *(
+        Claim("diffusion is better in FD than regression", "ablation-mapper", "embedding_fd", first, second)
+        for first, second in GENERATIVE.items()
+    ),
+    *(
         Claim("diffusion is better in FD than regression", "ablation-mapper", "fd", first, second)
         for first, second in GENERATIVE.items()
     ),
@@ -67,7 +71,7 @@ CLAIMS = (
     ),
     *(
         Claim("the average is the best aggregation", "ablation-aggregation", metric, "average", other)
-        for metric in ("fd", "cs")
+        for metric in ("fd", "cs", "embedding_fd")
         for other in OTHER_AGGREGATORS
     ),
 )
