@@ -123,12 +123,15 @@ function save() {
   $("saved").textContent = $("status").textContent = `Saved as ${name}.`;
 }
 
+/** Enter presses the button it is on, except that a sound already judged needs no more playing. */
+const goesOn = target => !target.closest("button") || (target.matches(".play") && !problem());
+
 document.addEventListener("keydown", event => {
   const { key, target } = event;
   if (!answers || event.ctrlKey || event.metaKey || event.altKey || target.matches("textarea, input[type=text]")) return;
   if (view?.key(event)) event.preventDefault();
   else if (key === "Backspace" && view) { event.preventDefault(); back(); }
-  else if (key === "Enter" && !target.closest("button") && step().screen !== "done") { event.preventDefault(); next(); }
+  else if (key === "Enter" && step().screen !== "done" && goesOn(target)) { event.preventDefault(); next(); }
   else if (key === " " && volume && !target.closest("button")) { event.preventDefault(); volume.toggle(); }
 });
 // Some browsers press a focused button or radio when the space bar comes up again.
