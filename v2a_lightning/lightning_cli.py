@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -41,8 +42,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     except (ArgumentError, OmegaConfBaseException) as error:
         raise UsageError(f"{one_line(error)}; `{PROGRAM} {command} --help` lists the keys") from error
     try:
-        # A Lightning checkpoint holds the states of callbacks and loops, which are more than tensors.
-        options = {"ckpt_path": cli.checkpoint, "weights_only": False}
+        # What this project's checkpoints hold is plain, and of a stranger's nothing is to be executed.
+        options = {"ckpt_path": cli.checkpoint, "weights_only": True}
         if command == "predict":
             options["return_predictions"] = False
         getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
@@ -65,8 +66,8 @@ class MapperCLI(LightningCLI):
             save_config_callback=None,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            # The mapper describes itself in its checkpoints. With Lightning's way the optimiser's factory would hold on to
-            # this object, and whoever copies the mapper, as weight averaging does, would copy the data with it.
+            # The mapper describes itself in its checkpoints. With Lightning's way the optimiser's factory would hold on
+            # to this object, and whoever copies the mapper, as weight averaging does, would copy the data with it.
             load_from_checkpoint_support=False,
             run=False,
             args=list(arguments),
@@ -88,7 +89,7 @@ class MapperCLI(LightningCLI):
             "--ckpt_path",
             type=str | None,
             default=None,
-            help='A checkpoint, or "last" or "best" for the newest of the experiment (of the run, with --run.name).',
+            help='A checkpoint; "last" or "best" for the newest of the experiment (of the run --run.name, in a fit).',
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -129,7 +130,8 @@ class MapperCLI(LightningCLI):
             if wanted and not Path(wanted).is_file():
                 raise UsageError(f"--ckpt_path {wanted}: there is no such file")
             return wanted
-        found = find_checkpoint(settings, wanted)
+        # In a fit the name is that of the run to go on with; elsewhere it is the new folder's.
+        found = find_checkpoint(settings if self.command == "fit" else replace(settings, name=None), wanted)
         if found is None and not (self._continues and settings.name):
             raise UsageError(f"--ckpt_path {wanted}: no run under {settings.folder} has written one")
         return str(found) if found else None
@@ -185,7 +187,7 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
         UsageError: when the file is no checkpoint, or the model refuses it.
     """
     try:
-        checkpoint = torch.load(path, map_location="meta", weights_only=False)
+        checkpoint = torch.load(path, map_location="meta", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
         raise UsageError(f"{path} is not a readable checkpoint: {one_line(error)}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:

@@ -69,7 +69,7 @@ class V2APipeline:
             UsageError: when the file is no such checkpoint, or its config names no AudioLDM and none is given.
         """
         mapper = V2AMapper.from_pretrained(checkpoint)
-        text = torch.load(checkpoint, map_location="meta", weights_only=False).get(CONFIG_KEY)
+        text = torch.load(checkpoint, map_location="meta", weights_only=True).get(CONFIG_KEY)
         if text is None:
             raise UsageError(f"{checkpoint} was not written by `fit`: it does not hold the run's config")
         return cls._assemble(mapper, _parts_of_config(yaml.safe_load(text)), clip, audioldm, str(checkpoint))
