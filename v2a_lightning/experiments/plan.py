@@ -85,8 +85,9 @@ class Run:
 
     @property
     def data_key(self) -> tuple[str, ...]:
-        """The part of the command that says which data it is on."""
-        return tuple(one for one in self.arguments if one.startswith("--data") or _names_data(one))
+        """The part of the command that says which data it is on: the base's, and what was last put over it."""
+        configs = [one for one in self.arguments if _names_data(one)]
+        return (*configs[:1], *configs[-1:], *(one for one in self.arguments if one.startswith("--data")))
 
 
 def plan(study: Study, options: Options) -> list[Run]:
