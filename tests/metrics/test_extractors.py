@@ -192,3 +192,16 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(V2AError, match=r"'embeddings.2.bias' is missing"):
         load_extractor("vggish", path)
+
+
+def test_the_shipped_ones_are_the_same_classes_reduced() -> None:
+    from v2a_lightning.miniature.events import EVENT_NAMES
+
+    waves = torch.from_numpy(np.stack([sound(0), sound(1)]))
+    tagger, vggish, wav2clip = (load_extractor(kind) for kind in ("cnn14", "vggish", "wav2clip"))
+    assert tagger(waves).logits.shape == (2, len(EVENT_NAMES))
+    assert vggish(waves).shape == (2, 2, 128)
+    assert wav2clip(waves).shape == (2, 512)
+    for extractor in (tagger, vggish, wav2clip):
+        assert sum(parameter.numel() for parameter in extractor.parameters()) <= 1_500_000
+        assert len(extractor.fingerprint) == 64

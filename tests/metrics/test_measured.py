@@ -67,6 +67,7 @@ def test_shuffled_pairs_are_invisible_to_sets_alone(extractors: dict[str, str]) 
     for name in ("fd", "fad", "is", "precision", "recall", "density", "coverage"):
         assert response(name, table[name]) == "blind", name
     assert response("kl", table["kl"]) == "worse with each dose"
+    assert response("cs", table["cs"]) != "blind"
 
 
 def test_ways_to_halve_a_rate_agree_on_what_is_low() -> None:

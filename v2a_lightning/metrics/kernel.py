@@ -118,8 +118,8 @@ class KernelDistance(Metric):
         Raises:
             ValueError: when either set has fewer than two samples.
         """
-        sides = (stored_rows(state, self.features) for state in (self.generated, self.reference))
-        distance = kernel_distance(*sides)
+        generated = stored_rows(self.generated, self.features)
+        distance = kernel_distance(generated, stored_rows(self.reference, self.features))
         return torch.tensor(distance, dtype=torch.float64, device=self.device)
 
 
