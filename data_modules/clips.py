@@ -65,7 +65,7 @@ def find_media(folder: Path | str, suffixes: Iterable[str] = VIDEO_SUFFIXES | PI
     if not folder.is_dir():
         raise UsageError(f"media {folder}: there is no such folder")
     wanted = frozenset(suffixes)
-    within = [folder, *sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())]
+    within = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))]
     # Names in a fixed order, so that of two files with one stem every run takes the same.
     names = [(place, name) for place in reversed(within) for name in sorted(os.listdir(place), reverse=True)]
     return {Path(name).stem: place / name for place, name in names if Path(name).suffix.lower() in wanted}

@@ -11,7 +11,14 @@ from data_modules.clips import Clip
 from data_modules.encoders import Encoders
 from data_modules.extraction import DecodingSettings, Extraction
 from data_modules.folders import Folder
-from data_modules.manifest import REJECTED, ManifestRow, inspect_clips, manifest_bytes, read_manifest, rows_of_bytes
+from data_modules.manifest import (
+    ManifestRow,
+    inspect_clips,
+    manifest_bytes,
+    read_manifest,
+    rows_of_bytes,
+    unusable_files,
+)
 from data_modules.on_the_fly import DecodedDataset, embed_batch
 from data_modules.store import EmbeddingStore, Precision, Reject
 from data_modules.table import Batch, EmbeddingDataset, load_table
@@ -109,7 +116,7 @@ class EncodedDataModule(ClipDataModule):
     def unusable(self) -> dict[str, Reject]:
         """Clips that were decoded once and rejected, or that the manifest rejects."""
         if self.mode == "on_the_fly":
-            return {row.clip_id: row.as_reject() for row in self._inspected() if row.status == REJECTED}
+            return unusable_files(self._inspected())
         wanted = {clip.clip_id for clip in self.candidates}
         found = self.store.rejects(self.encoders.spec())
         return {**self._rejected_by_manifest, **{key: one for key, one in found.items() if key in wanted}}
@@ -146,7 +153,7 @@ class EncodedDataModule(ClipDataModule):
     def _rejected_by_manifest(self) -> dict[str, Reject]:
         if self.manifest is None:
             return {}
-        return {row.clip_id: row.as_reject() for row in read_manifest(self.manifest) if row.status == REJECTED}
+        return unusable_files(read_manifest(self.manifest))
 
     def _inspected(self) -> list[ManifestRow]:
         """The rows of the manifest: the one given, or the one made by `prepare_data`."""

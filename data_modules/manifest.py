@@ -128,6 +128,12 @@ def read_manifest(path: Path | str) -> list[ManifestRow]:
         raise UsageError(f"manifest {path}: {str(error).splitlines()[0]}") from error
 
 
+def unusable_files(rows: Iterable[ManifestRow]) -> dict[str, Reject]:
+    """The clips whose files cannot be used; a missing file may have come since, and a duplicate has a first."""
+    rejected = (row for row in rows if row.status == REJECTED and row.reason not in ("missing", "duplicate"))
+    return {row.clip_id: row.as_reject() for row in rejected}
+
+
 def used_test_ids(rows: Iterable[ManifestRow], listed: set[str] | None = None) -> list[str]:
     """Sorted ids of the usable test clips, of those on a list when one is given."""
     usable = {row.clip_id for row in rows if row.split == "test" and row.status == USABLE}
@@ -148,7 +154,7 @@ def summary(rows: Sequence[ManifestRow], listed: set[str] | None = None) -> str:
 
 def _table(rows: Sequence[ManifestRow], key: str) -> Iterator[str]:
     reasons = sorted({row.reason for row in rows if row.reason})
-    yield " | ".join(["", key, "clips", "usable", *reasons, ""]).strip()
+    yield "| " + " | ".join([key, "clips", "usable", *reasons]) + " |"
     yield "|" + "|".join(["---", *["---:"] * (2 + len(reasons))]) + "|"
     for name in sorted({str(asdict(row)[key]) for row in rows}):
         part = [row for row in rows if getattr(row, key) == name]

@@ -36,7 +36,10 @@ def write_good_clip(path: Path, number: int) -> None:
 
 @pytest.fixture(scope="session")
 def vggsound(tmp_path_factory: pytest.TempPathFactory) -> SmallVGGSound:
-    root = tmp_path_factory.mktemp("vggsound")
+    return write_vggsound(tmp_path_factory.mktemp("vggsound"))
+
+
+def write_vggsound(root: Path) -> SmallVGGSound:
     media = root / "clips"
     names = [f"goodclip{number:03d}" for number in range(16)]
     for number, name in enumerate(names):

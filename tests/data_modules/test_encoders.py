@@ -17,7 +17,9 @@ def encoders(clip: SmallClip) -> Encoders:
 
 
 def test_clips_of_several_sizes_keep_their_order() -> None:
-    clips = [RANDOM.integers(0, 256, shape, dtype=np.uint8) for shape in [(2, 40, 50, 3), (3, 64, 36, 3), (1, 40, 50, 3)]]
+    clips = [
+        RANDOM.integers(0, 256, shape, dtype=np.uint8) for shape in [(2, 40, 50, 3), (3, 64, 36, 3), (1, 40, 50, 3)]
+    ]
     parts = encoders(SmallClip()).embed_frames(clips)
     for part, clip in zip(parts, clips, strict=True):
         torch.testing.assert_close(part, SmallClip().encode_frames(torch.from_numpy(clip)))

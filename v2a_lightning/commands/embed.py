@@ -1,8 +1,9 @@
 """`embed`: write the embeddings of a data set's clips to a store, on any number of devices."""
 
+import logging
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from v2a_lightning.errors import UsageError
 
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def embed(
-    config: str | list[str],
-    set: str | list[str] | None = None,
+    config: list[str],
+    set: list[str] | None = None,
     devices: int | str = "auto",
     accelerator: str = "auto",
     strategy: str = "auto",
@@ -39,7 +40,9 @@ def embed(
     from callbacks.embedding_writer import StoreEmbeddings
     from data_modules.distributed import ExtractionData, ExtractionModule
 
-    data = _data_module(_listed(config), _listed(set))
+    # What devices there are, and what else one might install, is told at every start.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    data = _data_module(config, set or [])
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices,
@@ -57,24 +60,32 @@ def embed(
     return 0
 
 
-def _listed(value: str | list[str] | None) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
-
-
 def _data_module(configs: list[str], settings: list[str]) -> "EncodedDataModule":
     """The data module that a `fit` of these configs would have.
 
     Raises:
         UsageError: when the config is wrong, or names data that is not made from media files.
     """
+    from jsonargparse import ArgumentError
+    from omegaconf.errors import OmegaConfBaseException
+
     from data_modules import EncodedDataModule
+    from v2a_lightning.cli import one_line
     from v2a_lightning.lightning_cli import MapperCLI
+
+    class WithoutTrainer(MapperCLI):
+        """The config's trainer is one for training, with callbacks and loggers that would leave traces."""
+
+        def instantiate_trainer(self, **_: Any) -> Any:
+            return None
 
     if wrong := [one for one in settings if "=" not in one]:
         raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
     arguments = [f"--config={config}" for config in configs] + [f"--{one}" for one in settings]
-    # Of a Trainer that would run for real, the config's own callbacks and loggers would leave traces.
-    data = MapperCLI("validate", [*arguments, "--trainer.fast_dev_run=true"]).datamodule
+    try:
+        data = WithoutTrainer("validate", arguments).datamodule
+    except (ArgumentError, OmegaConfBaseException) as error:
+        raise UsageError(one_line(error)) from error
     if not isinstance(data, EncodedDataModule):
         raise UsageError(f"{type(data).__name__} has no media files to embed")
     return data

@@ -1,0 +1,60 @@
+"""`manifest`: look at every clip of a csv and list what is usable."""
+
+from pathlib import Path
+
+from v2a_lightning.errors import UsageError
+
+
+def manifest(
+    csv: str,
+    media: str,
+    output: str = "manifest.parquet",
+    test_ids: str | None = None,
+    frames_per_second: float = 1.0,
+    seconds: float = 10.0,
+    sample_rate: int = 16_000,
+    keep_still: bool = True,
+    workers: int | None = None,
+    timeout: float = 60.0,
+) -> int:
+    """Look at every clip of VGGSound's csv, and write which can be used, and why the others cannot.
+
+    Every clip is decoded as training would decode it: missing, no_audio, no_video, silent, still, short, undecodable,
+    timeout and duplicate are told apart. Writes a Parquet table (clip_id, path, label, split, start, duration, status,
+    reason, detail) and, beside it, a page that counts them by split and class and gives the hash of the test ids used:
+    results with the same hash were measured on the same clips. `data.manifest` of a config takes the table.
+
+    Args:
+        csv: VGGSound's csv: youtube id, start second, label, split.
+        media: folder of the clips, or of folders of them.
+        output: the Parquet file; the page has its name with .md.
+        test_ids: text file with the ids of the test clips to use, such as the paper's 15,446.
+        frames_per_second: how densely a clip is looked at.
+        seconds: how much of a clip is looked at and listened to.
+        sample_rate: of the sound, in Hz.
+        keep_still: count clips whose picture never changes as usable.
+        workers: decoding processes; by default one for each processor.
+        timeout: seconds that decoding one clip may take.
+    """
+    from data_modules.base import default_workers
+    from data_modules.clips import find_media, read_ids, read_vggsound_csv
+    from data_modules.extraction import DecodingSettings
+    from data_modules.manifest import inspect_clips, manifest_bytes, summary
+    from data_modules.vggsound import with_files
+    from v2a_lightning.files import atomic_write
+    from v2a_lightning.media import VIDEO_SUFFIXES
+    from v2a_lightning.specs import AudioSpec, FrameSpec
+
+    if min(frames_per_second, seconds, sample_rate, timeout) <= 0 or (workers is not None and workers < 1):
+        raise UsageError("--frames_per_second, --seconds, --sample_rate, --timeout and --workers are above 0")
+    listed = None if test_ids is None else read_ids(test_ids)
+    clips = with_files(read_vggsound_csv(csv), find_media(media, VIDEO_SUFFIXES))
+    decoding = DecodingSettings(workers or default_workers(), timeout, keep_still=keep_still)
+    frames, audio = FrameSpec(frames_per_second, seconds), AudioSpec(sample_rate, seconds)
+    rows = inspect_clips(clips, frames, audio, decoding)
+    page = summary(rows, listed)
+    for path, content in ((Path(output), manifest_bytes(rows)), (Path(output).with_suffix(".md"), page.encode())):
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
+    print(page.split("\n## By class")[0].strip())
+    return 0
