@@ -86,6 +86,13 @@ class AudioLDM(FrozenModel):
         return int(self._part("unet").config.projection_class_embeddings_input_dim)
 
     @property
+    def attention_heads(self) -> list[int]:
+        """Attention heads at each level of the UNet."""
+        heads = self._part("unet").config.attention_head_dim
+        levels = len(self._part("unet").config.block_out_channels)
+        return [heads] * levels if isinstance(heads, int) else list(heads)
+
+    @property
     def latent_factor(self) -> int:
         """Mel frames, and mel bins, to one step of the latents."""
         return 2 ** (len(self._part("vae").config.block_out_channels) - 1)

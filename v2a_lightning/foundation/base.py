@@ -51,6 +51,11 @@ class FrozenModel(ABC):
         return f"{self.kind}:{self.checkpoint}"
 
     @property
+    @abstractmethod
+    def embedding_dim(self) -> int:
+        """Width of the embeddings that come out, or go in."""
+
+    @property
     def path(self) -> Path:
         """Where the weights are on this machine (fetched first when they have to be).
 

@@ -67,6 +67,11 @@ class ClapEncoder(FrozenModel):
         return int(self._part("model").projection_dim)
 
     @property
+    def sample_rate(self) -> int:
+        """The rate the model hears at, in Hz; waves of other rates are resampled."""
+        return int(self._part("listening").mel.sample_rate)
+
+    @property
     def has_tokenizer(self) -> bool:
         """Whether texts can be read: the checkpoint brings a tokenizer, or one was given."""
         return self.tokenizer is not None or (self.path / "tokenizer_config.json").is_file()

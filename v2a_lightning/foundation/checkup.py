@@ -1,0 +1,168 @@
+"""Whether a frozen model can be relied on: there, whole, readable, of the right width, and what may be done with it."""
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from v2a_lightning.errors import V2AError
+from v2a_lightning.files import sha256_file
+from v2a_lightning.foundation.audioldm import AudioLDM
+from v2a_lightning.foundation.base import FrozenModel
+from v2a_lightning.foundation.checkpoints import CHECKPOINTS, Checkpoint, licence_of
+from v2a_lightning.foundation.clap import ClapEncoder
+from v2a_lightning.foundation.clip import ClipEncoder
+from v2a_lightning.foundation.registry import cache_folder, find, resolve
+from v2a_lightning.foundation.self_test import compare
+
+MAPPER_WIDTH = 512
+READING_ERRORS = (V2AError, RuntimeError, OSError, KeyError, ValueError, TypeError, AttributeError)
+
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a checkup.
+
+    Args:
+        level: ok, warning (the run will do something, perhaps not what is wanted) or error (it will fail).
+        subject: what was looked at.
+        text: what was found.
+        remedy: what to do about it; empty when all is well.
+    """
+
+    level: Level
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+def check_file(kind: str, checkpoint: str, fetch: bool = False) -> Finding:
+    """Whether a checkpoint is on this machine (fetched, if wished) and is the published file.
+
+    Args:
+        kind: as `registry.resolve` takes it.
+        checkpoint: as a config names it.
+        fetch: download what is missing.
+    """
+    try:
+        path = find(checkpoint, kind)
+        if path is None and fetch:
+            resolve(checkpoint, kind)
+            path = find(checkpoint, kind)
+    except V2AError as error:
+        return Finding("error", kind, str(error), "correct the name, or fetch the file")
+    entry = CHECKPOINTS.get(checkpoint)
+    if path is None:
+        return Finding("error", kind, f"{checkpoint} is not on this machine", _how_to_fetch(entry))
+    return _check_content(kind, checkpoint, path, entry)
+
+
+def check_model(model: FrozenModel, fetch: bool = False) -> Iterator[Finding]:
+    """Whether a model's weights are there, can be read, and give what the mapper works on."""
+    file = check_file(model.kind, model.checkpoint, fetch)
+    yield file
+    if file.level == "error":
+        return
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            description = describe(model)
+            width = model.embedding_dim
+    except READING_ERRORS as error:
+        text = f"{model.checkpoint} cannot be used: {_first_line(error)}"
+        yield Finding("error", model.kind, text, "fetch it again, or name another checkpoint")
+        return
+    if width == MAPPER_WIDTH:
+        yield Finding("ok", model.kind, f"opens: {description}")
+    else:
+        text = f"its embeddings have {width} numbers, the mapper works on {MAPPER_WIDTH}"
+        yield Finding("error", model.kind, text, f"name a {model.kind} of width {MAPPER_WIDTH}")
+    for warning in caught:
+        if "head_counts" in str(warning.message):
+            said, _, remedy = str(warning.message).rpartition(". ")
+            yield Finding("warning", model.kind, said, remedy)
+
+
+def describe(model: FrozenModel) -> str:
+    """What a loaded model is, in a line; looks at whatever may be missing in silence, such as a tokenizer's words."""
+    model.load()
+    if isinstance(model, ClipEncoder):
+        return f"{model.embedding_dim} wide, {model.image_size} px, {_vocabulary(model)} tokens"
+    if isinstance(model, ClapEncoder):
+        texts = "reads texts" if model.has_tokenizer else "has no tokenizer, which only texts need"
+        if model.has_tokenizer:
+            model.encode_text([""])
+        return f"{model.embedding_dim} wide, {model.sample_rate} Hz, {texts}"
+    if isinstance(model, AudioLDM):
+        heads = "/".join(map(str, model.attention_heads))
+        return f"{model.embedding_dim} wide, {model.sample_rate} Hz, {heads} attention heads"
+    return model.name
+
+
+def check_same_clap(clap: ClapEncoder, audioldm: AudioLDM) -> Finding:
+    """Whether the CLAP that the targets come from is the one the AudioLDM was trained with."""
+    remedy = f"name the checkpoint of AudioLDM ({audioldm.checkpoint}) for clap too, if it holds its own CLAP"
+    try:
+        agreement = compare(clap, audioldm.path)
+    except READING_ERRORS as error:
+        return Finding("error", "clap", f"cannot be compared with AudioLDM's: {_first_line(error)}", remedy)
+    if agreement.same is None:
+        return Finding("warning", "clap", f"may not be the one AudioLDM was trained with: {agreement.evidence}", remedy)
+    if agreement.same:
+        return Finding("ok", "clap", f"is the one AudioLDM was trained with: {agreement.evidence}")
+    return Finding("error", "clap", f"is not the one AudioLDM was trained with: {agreement.evidence}", remedy)
+
+
+def weight_bytes(model: FrozenModel) -> int:
+    """Bytes of a loaded model's weights."""
+    import torch
+
+    modules = [part for part in model.load()._parts.values() if isinstance(part, torch.nn.Module)]
+    return sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
+
+
+def _check_content(kind: str, checkpoint: str, path: Path, entry: Checkpoint | None) -> Finding:
+    licence = f"licence {licence_of(checkpoint)}"
+    file = path if entry is None or path.is_file() else path / entry.file
+    if entry is None or not (entry.sha256 or entry.size) or not file.is_file():
+        known = "" if checkpoint == "miniature" else "; no published sha256 to compare it with"
+        return Finding("ok", kind, f"{checkpoint}: {path}{known}; {licence}")
+    digest = sha256_file(file)
+    if (entry.size is not None and file.stat().st_size != entry.size) or not digest.startswith(entry.sha256):
+        text = f"{file} is not the published file: {file.stat().st_size} bytes, sha256 {digest[:16]}..."
+        return Finding("error", kind, text, f"remove it and fetch it again from {entry.source}")
+    return Finding("ok", kind, f"{checkpoint}: {file}, sha256 as published; {licence}")
+
+
+def _how_to_fetch(entry: Checkpoint | None) -> str:
+    if entry is None:
+        return "--fetch true downloads it; or put it into a folder and name the folder in V2A_MIRROR"
+    free = shutil.disk_usage(_existing_parent(cache_folder())).free // 10**6
+    room = f"{entry.megabytes} MB to {cache_folder()}, where {free} MB are free"
+    return f"--fetch true downloads it ({room}); or put {entry.file} into a folder and name the folder in V2A_MIRROR"
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
+def _vocabulary(clip: Any) -> int:
+    """Tokens of a CLIP's tokenizer, which must be all that its text tower knows.
+
+    Raises:
+        ValueError: when they are not.
+    """
+    tokenizer, model = clip._part("tokenizer"), clip._part("model")
+    count = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else int(tokenizer.vocab_size)
+    expected = getattr(model, "vocab_size", count)
+    if count != expected:
+        raise ValueError(f"its tokenizer has {count} tokens, its text tower {expected}; tokenizer files are missing")
+    return count
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
