@@ -37,7 +37,7 @@ class SimulatedRater:
 
     def answers(self, key: Key) -> dict[str, Any]:
         """What the page would have saved."""
-        draw = random.Random(f"{key.test}/{self.number}")
+        draw = random.Random(f"simulated rater {self.number}")
         trials = [self._rating(key, code, draw) for code in key.sounds]
         trials += [self._choice(key, pair, draw) for pair in key.blocks[self.number % len(key.blocks)]]
         return {

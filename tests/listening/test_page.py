@@ -107,6 +107,7 @@ def test_a_rater_takes_the_whole_test_with_the_keyboard(
     browser.press("Enter")
     browser.wait_for(shown("trial"))
     assert title(browser) == "Sound 3 of 9"
+    assert not browser.evaluate("document.querySelector('.play').classList.contains('playing')")
     browser.press("Backspace")
     assert browser.evaluate(chosen) == "fidelity2,relevance2"
     browser.press("Enter")

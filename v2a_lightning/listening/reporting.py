@@ -17,7 +17,7 @@ from v2a_lightning.listening.pages import render
 
 ANALYSIS_FILE, REPORT_FILE = "analysis.json", "report.html"
 NOTHING = "–"
-ANCHOR_NAMES = {"high anchor": "own sound (high anchor)", "low anchor": "spoilt sound (low anchor)"}
+ANCHOR_NAMES = {"high anchor": "own sound (high)", "low anchor": "spoilt sound (low)"}
 
 
 def write_analysis(analysis: Analysis, output: Path) -> list[Path]:

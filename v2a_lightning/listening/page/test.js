@@ -144,7 +144,12 @@ $("reopen").addEventListener("click", back);
 $("begin").addEventListener("click", begin);
 $("save").addEventListener("click", save);
 $("early").addEventListener("click", save);
-$("rater").addEventListener("keydown", event => { if (event.key === "Enter") begin(); });
+$("rater").addEventListener("keydown", event => {
+  if (event.key !== "Enter") return;
+  // Else the key would also press the button that has the focus next.
+  event.preventDefault();
+  begin();
+});
 addEventListener("pagehide", () => answers?.keep());
 
 const known = decodeURIComponent(new URLSearchParams(location.hash.slice(1)).get("rater") ?? "") || Answers.last(content);
