@@ -191,6 +191,17 @@ def test_weight_decay_spares_vectors_and_schedule_learns_the_runs_length(tmp_pat
     assert matrices["lr"] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_half_precision_trains_and_samples_in_full(tmp_path: Path) -> None:
+    mapper = small_mapper(aggregator=AttentionPooling(), guidance=2.0)
+    run = trainer(tmp_path, precision="bf16-mixed")
+    run.fit(mapper, datamodule=PairsModule())
+    assert number(run.callback_metrics, "train/loss") == pytest.approx(1.0, abs=0.2)
+    assert number(run.callback_metrics, "val/loss") == pytest.approx(1.0, abs=0.2)
+    (output, *_) = run.predict(mapper, datamodule=PairsModule())
+    assert output["embedding"].dtype == torch.float32
+    torch.testing.assert_close(output["embedding"].norm(dim=-1), torch.ones(2))
+
+
 def test_averaged_weights_are_validated_and_saved(tmp_path: Path) -> None:
     # An average that forgets nothing keeps the first step's weights.
     average = EMAWeightAveraging(decay=1.0)

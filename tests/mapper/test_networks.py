@@ -50,7 +50,7 @@ def test_denoiser_computes_what_forward_does(make) -> None:
 def test_sampling_runs_the_condition_through_the_layers_once() -> None:
     network = small_transformer()
     rows = []
-    network.trunk.blocks[0].feed_forward_in.register_forward_hook(lambda _, args, out: rows.append(args[0].shape))
+    network.trunk.blocks[0].feed_forward_gate.register_forward_hook(lambda _, args, out: rows.append(args[0].shape))
     denoise = network.denoiser(unit_vectors(5), torch.arange(10.0))
     for step in range(10):
         denoise(torch.randn(5, 512), step)

@@ -20,7 +20,10 @@ Denoiser = Callable[[Tensor, int], Tensor]
 
 
 class Component(nn.Module):
-    """A module that remembers the arguments it was made with, so that a checkpoint can say how to make it again."""
+    """A module that remembers the arguments it was made with, so that a checkpoint can say how to make it again.
+
+    Arguments have to be what a YAML can say: numbers, texts, truth values, lists.
+    """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

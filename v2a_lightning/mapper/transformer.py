@@ -51,7 +51,7 @@ class TransformerMapper(Network):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`."""
         context = torch.stack([self._condition_token(condition), self._time_token(t)], dim=1)
-        return self.trunk.answer(self._stream(x), self.trunk.read(context))
+        return self.trunk(torch.cat([context, self._stream(x)], dim=1), context=2)
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """See `Network.denoiser`: the condition and all times go through the layers once, here."""
@@ -109,12 +109,16 @@ class TransformerRegressor(Network):
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
-        memory = self.trunk.read((condition * self.dim**0.5)[:, None])
-        return self.trunk.answer(self.output_token.expand(len(condition), 1, -1), memory)
+        tokens = [(condition * self.dim**0.5)[:, None], self.output_token.expand(len(condition), 1, -1)]
+        return self.trunk(torch.cat(tokens, dim=1), context=1)
 
 
 class Trunk(nn.Module):
-    """The blocks, read and written in turn, and the projection of the last token to the prediction."""
+    """The blocks, and the projection of the last token to the prediction.
+
+    Context tokens see themselves alone, and stream tokens see all. So context can be read beforehand, and streams be
+    answered from what it left, which is what `forward` computes in one go.
+    """
 
     def __init__(self, dim: int, depth: int, heads: int, dim_head: int, ff_mult: int, dropout: float) -> None:
         super().__init__()
@@ -134,30 +138,38 @@ class Trunk(nn.Module):
         # The first answer is about zero, the mean of targets, so that the loss starts at one.
         nn.init.normal_(self.projection.weight, std=0.01 * self.projection.in_features**-0.5)
 
+    def forward(self, tokens: Tensor, context: int) -> Tensor:
+        """(B, N, dim) tokens, of which the first `context` are context, to the prediction (B, dim) of the last."""
+        *blocks, last = self._each()
+        for block in blocks:
+            tokens, _ = block(tokens, context)
+        return self._predict(last.finish(tokens))
+
     def read(self, context: Tensor) -> list[Tensor]:
         """Keys and values of context tokens (B, C, dim) for each block: `depth` tensors (B, C, 2 * dim_head)."""
         *blocks, last = self._each()
         memory = []
         for block in blocks:
-            context, seen = block.read(context)
+            context, seen = block(context, context.shape[1])
             memory.append(seen)
         return [*memory, last.remember(context)]
 
     def answer(self, stream: Tensor, memory: list[Tensor]) -> Tensor:
-        """(B, S, dim) tokens that see each other and the memory, to the prediction (B, dim) of the last of them."""
+        """(B, S, dim) stream tokens and what context left, to the prediction (B, dim) of the last token."""
         *blocks, last = self._each()
         for block, seen in zip(blocks, memory[:-1], strict=True):
-            stream = block.write(stream, seen, stream.shape[1])
-        # Nobody looks at the other tokens after the last block.
-        answer = last.write(stream, memory[-1], 1)
-        return self.projection(self.norm(answer[:, 0]))
+            stream, _ = block(stream, 0, seen)
+        return self._predict(last.finish(stream, memory[-1]))
+
+    def _predict(self, token: Tensor) -> Tensor:
+        return self.projection(self.norm(token))
 
     def _each(self) -> "list[Block]":
         return cast("list[Block]", list(self.blocks))
 
 
 class Block(nn.Module):
-    """Pre-LN multi-query attention and a SwiGLU feed-forward, over context tokens or over stream tokens."""
+    """Pre-LN multi-query attention and a SwiGLU feed-forward."""
 
     def __init__(self, dim: int, heads: int, dim_head: int, ff_mult: int, dropout: float) -> None:
         super().__init__()
@@ -167,36 +179,54 @@ class Block(nn.Module):
         self.key_value = nn.Linear(dim, 2 * dim_head, bias=False)
         self.attention_out = nn.Linear(heads * dim_head, dim, bias=False)
         self.feed_forward_norm = nn.LayerNorm(dim, bias=False)
-        self.feed_forward_in = nn.Linear(dim, 2 * ff_mult * dim, bias=False)
+        # Two layers rather than the halves of one, whose gradients would have to be copied together.
+        self.feed_forward_gate = nn.Linear(dim, ff_mult * dim, bias=False)
+        self.feed_forward_value = nn.Linear(dim, ff_mult * dim, bias=False)
         self.feed_forward_out = nn.Linear(ff_mult * dim, dim, bias=False)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+
+    def forward(self, tokens: Tensor, context: int, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Tokens (B, N, dim) after the block, and their keys and values (B, N, 2 * dim_head).
+
+        The first `context` tokens see themselves alone. The others see all of the tokens, and the memory: keys and
+        values of further tokens (B, M, 2 * dim_head).
+        """
+        normed = self.attention_norm(tokens)
+        seen = self.key_value(normed)
+        attended = [self._attend_to_itself(seen[:, :context])] if context else []
+        if context < tokens.shape[1]:
+            attended.append(self._attend(normed[:, context:], _joined(memory, seen)))
+        tokens = tokens + self.dropout(torch.cat(attended, dim=1) if len(attended) > 1 else attended[0])
+        return tokens + self._feed_forward(tokens), seen
 
     def remember(self, tokens: Tensor) -> Tensor:
         """Keys and values of tokens (B, N, dim), side by side: (B, N, 2 * dim_head)."""
         return self.key_value(self.attention_norm(tokens))
 
-    def read(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Context tokens (B, C, dim) after the block, and their keys and values.
+    def finish(self, tokens: Tensor, memory: Tensor | None = None) -> Tensor:
+        """The last of the tokens (B, N, dim) after the block, (B, dim): nobody looks at the others after the last."""
+        normed = self.attention_norm(tokens)
+        attended = self._attend(normed[:, -1:], _joined(memory, self.key_value(normed)))
+        token = tokens[:, -1] + self.dropout(attended[:, 0])
+        return token + self._feed_forward(token)
 
-        A token that sees itself alone gives itself all its attention in every head, so each head answers the token's
-        own value: the output projection summed over heads does the whole of attention.
-        """
-        memory = self.remember(context)
+    def _attend_to_itself(self, seen: Tensor) -> Tensor:
+        # All attention goes to the token's own value, in every head alike: the heads' projections can be summed first.
         weight = self.attention_out.weight.view(-1, self.heads, self.dim_head).sum(1)
-        context = context + self.dropout(F.linear(memory[..., self.dim_head :], weight))
-        return self._feed_forward(context), memory
+        return F.linear(seen[..., self.dim_head :], weight)
 
-    def write(self, stream: Tensor, memory: Tensor, last: int) -> Tensor:
-        """The `last` of the stream tokens (B, S, dim) after the block; all of them and the memory are seen."""
-        normed = self.attention_norm(stream)
-        seen = torch.cat([memory, self.key_value(normed)], dim=1)
+    def _attend(self, normed: Tensor, seen: Tensor) -> Tensor:
         key, value = seen.split(self.dim_head, dim=-1)
-        query = self.query(normed[:, -last:]).reshape(len(stream), last * self.heads, self.dim_head)
+        query = self.query(normed).reshape(len(normed), -1, self.dim_head)
         # With one key and value head, query heads are further rows of one attention.
         attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])
-        attended = self.attention_out(attended.reshape(len(stream), last, -1))
-        return self._feed_forward(stream[:, -last:] + self.dropout(attended))
+        return self.attention_out(attended.reshape(len(normed), normed.shape[1], -1))
 
     def _feed_forward(self, tokens: Tensor) -> Tensor:
-        gate, value = self.feed_forward_in(self.feed_forward_norm(tokens)).chunk(2, dim=-1)
-        return tokens + self.dropout(self.feed_forward_out(F.silu(gate) * value))
+        normed = self.feed_forward_norm(tokens)
+        hidden = F.silu(self.feed_forward_gate(normed)) * self.feed_forward_value(normed)
+        return self.dropout(self.feed_forward_out(hidden))
+
+
+def _joined(memory: Tensor | None, seen: Tensor) -> Tensor:
+    return seen if memory is None else torch.cat([memory, seen], dim=1)

@@ -1,0 +1,267 @@
+"""How fast a training step of the mapper is against what the machine's arithmetic allows, measured side by side.
+
+    python experiments/benchmarks/step.py --batch 448 --repeats 5 --output runs/benchmarks
+
+Writes `step.json` and `step.md`: the training step's FLOP rate as a share of the machine's matrix product rate,
+training and sampling throughput against the same network with 77 further tokens (as the public prior of this shape
+carries), and the share of a step that waits for data. Each round measures everything once, and medians over rounds
+are reported. The rounds run twice, in processes with the C library's allocator as it comes and told to keep freed
+memory, since that alone can decide how much of a step goes into page faults.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from data_modules.loaders import training_loader
+from data_modules.table import EmbeddingDataset, EmbeddingTable
+from v2a_lightning.files import atomic_write
+from v2a_lightning.mapper import Diffusion, TransformerMapper
+from v2a_lightning.mapper.aggregators import AverageFrames
+from v2a_lightning.module import V2AMapper
+
+KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**28)}
+ALLOCATORS: dict[str, dict[str, str]] = {"as it comes": {}, "keeping freed memory": KEEPING}
+SQUARE = 2048
+PRODUCTS = 20
+FRAMES = 10
+"""Frames of a clip in the data that is loaded: one a second of ten seconds."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured.
+
+    Args:
+        batch: clips in a training step.
+        prior_batch: clips in a training step with 77 further tokens, which need twenty times the memory each.
+        sampling_batch: clips that are sampled at once.
+        sampling_steps: diffusion steps of sampling.
+        depth: blocks of the transformer.
+        repeats: rounds for each allocator; medians are reported.
+        threads: processor threads; as many as PyTorch takes when not given.
+    """
+
+    batch: int = 448
+    prior_batch: int = 16
+    sampling_batch: int = 64
+    sampling_steps: int = 10
+    depth: int = 12
+    repeats: int = 5
+    threads: int | None = None
+
+
+def benchmark(settings: Settings, folder: Path) -> None:
+    """Measure with each allocator, write the figures, print the table."""
+    results = {name: _in_own_process(settings, environment) for name, environment in ALLOCATORS.items()}
+    machine = _machine(settings.threads)
+    report = {"settings": asdict(settings), "machine": machine, "environment": KEEPING, "results": results}
+    with atomic_write(folder / "step.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    with atomic_write(folder / "step.md") as temporary:
+        temporary.write_text(_table(report))
+    print((folder / "step.md").read_text())
+
+
+def _in_own_process(settings: Settings, environment: dict[str, str]) -> dict[str, float]:
+    # The allocator reads its settings once, when a process starts.
+    command = [sys.executable, __file__, "--measure", json.dumps(asdict(settings))]
+    finished = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def measure(settings: Settings) -> dict[str, float]:
+    """All rounds in this process: medians by name."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.manual_seed(0)
+    ours, prior = _mapper(settings.depth), _mapper(settings.depth, registers=77)
+    batches = {"ours": settings.batch, "prior": settings.prior_batch}
+    steps = {"ours": TrainingStep(ours, batches["ours"]), "prior": TrainingStep(prior, batches["prior"])}
+    draw = settings.sampling_batch, settings.sampling_steps
+    tasks: dict[str, Callable[[], object]] = {
+        "sgemm": MatrixProducts(SQUARE),
+        "step": steps["ours"],
+        "loading": Loading(batches["ours"]),
+        "prior step": steps["prior"],
+        "sampling": Sampling(ours, *draw),
+        "prior sampling": Sampling(prior, *draw),
+    }
+    for task in tasks.values():
+        task()
+    rounds = [{name: _seconds(task) for name, task in tasks.items()} for _ in range(settings.repeats)]
+    figures = [_figures(seconds, steps["ours"].flops, batches, settings) for seconds in rounds]
+    return {name: statistics.median(figure[name] for figure in figures) for name in figures[0]}
+
+
+def _figures(
+    seconds: dict[str, float], flops: int, batches: dict[str, int], settings: dict[str, Any]
+) -> dict[str, float]:
+    sgemm, step = PRODUCTS * 2 * SQUARE**3 / seconds["sgemm"], flops / seconds["step"]
+    trained, prior = batches["ours"] / seconds["step"], batches["prior"] / seconds["prior step"]
+    sampled, prior_sampled = (settings.sampling_batch / seconds[name] for name in ("sampling", "prior sampling"))
+    return {
+        "sgemm, GFLOP/s": sgemm / 1e9,
+        "training step, GFLOP/s": step / 1e9,
+        "training step, share of sgemm": step / sgemm,
+        "training step, s": seconds["step"],
+        "training, clips/s": trained,
+        "training with 77 null tokens, clips/s": prior,
+        "training, times as fast": trained / prior,
+        "sampling, clips/s": sampled,
+        "sampling with 77 null tokens, clips/s": prior_sampled,
+        "sampling, times as fast": sampled / prior_sampled,
+        "waiting for data, share of a step": seconds["loading"] / (seconds["loading"] + seconds["step"]),
+    }
+
+
+class MatrixProducts:
+    """Single-precision products of square matrices, about as long as a step takes."""
+
+    def __init__(self, size: int) -> None:
+        self.factors = torch.randn(size, size), torch.randn(size, size)
+        self.product = torch.empty(size, size)
+
+    def __call__(self) -> None:
+        for _ in range(PRODUCTS):
+            torch.mm(*self.factors, out=self.product)
+
+
+class TrainingStep:
+    """Forward, backward and the optimiser's step, and how many floating point operations the first two are."""
+
+    def __init__(self, mapper: V2AMapper, count: int) -> None:
+        self.mapper = mapper
+        self.optimizer: torch.optim.Optimizer = mapper.configure_optimizers()
+        self.batch = _embeddings(count)
+        self.generator = torch.Generator().manual_seed(0)
+        with FlopCounterMode(display=False) as counter:
+            self()
+        self.flops = counter.get_total_flops()
+
+    def __call__(self) -> None:
+        frames, audio = self.batch
+        mask = torch.ones(frames.shape[:2], dtype=torch.bool)
+        condition = self.mapper.aggregator(frames, mask, self.generator)
+        self.mapper.objective.loss(self.mapper.network, condition, audio, self.generator).mean().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+class Sampling:
+    """Embeddings of a batch of clips, from noise."""
+
+    def __init__(self, mapper: V2AMapper, count: int, steps: int) -> None:
+        self.mapper, self.steps = mapper, steps
+        self.frames = _embeddings(count)[0]
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __call__(self) -> Tensor:
+        return self.mapper.sample(self.frames, generator=self.generator, steps=self.steps)
+
+
+class Loading:
+    """The next training batch of a table of embeddings in memory."""
+
+    def __init__(self, count: int) -> None:
+        clips = 4 * count
+        names = [f"clip_{index:06d}" for index in range(clips)]
+        frames, audio = _embeddings(clips)
+        lengths = torch.full((clips,), FRAMES)
+        table = EmbeddingTable(names, names, names, names, frames.half(), lengths, audio.half())
+        self.loader = training_loader(EmbeddingDataset(table, range(clips)), count, seed=0, rank=0, ranks=1)
+        self.batches = iter(self.loader)
+
+    def __call__(self) -> Any:
+        batch = next(self.batches, None)
+        if batch is None:
+            self.batches = iter(self.loader)
+            batch = next(self.batches)
+        return batch
+
+
+def _mapper(depth: int, registers: int = 0) -> V2AMapper:
+    return V2AMapper(TransformerMapper(depth=depth, registers=registers), Diffusion(), AverageFrames())
+
+
+def _embeddings(count: int) -> tuple[Tensor, Tensor]:
+    normalise = torch.nn.functional.normalize
+    return normalise(torch.randn(count, FRAMES, 512), dim=-1), normalise(torch.randn(count, 512), dim=-1)
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def _machine(threads: int | None) -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": threads or torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _table(report: dict[str, Any]) -> str:
+    settings, machine, results = report["settings"], report["machine"], report["results"]
+    names = list(results)
+    rows = [
+        f"| {name} | " + " | ".join(f"{results[column][name]:.3g}" for column in names) + " |"
+        for name in results[names[0]]
+    ]
+    asked = " ".join(f"{name}={value}" for name, value in report["environment"].items())
+    return "\n".join(
+        [
+            f"Medians of {settings['repeats']} rounds on {machine['processor']}, {machine['threads']} threads of "
+            f"{machine['cores']} cores, load {machine['load']:.1f}, torch {machine['torch']}; batch "
+            f"{settings['batch']}, {settings['depth']} blocks; with 77 null tokens in batches of "
+            f"{settings['prior_batch']}; sampling {settings['sampling_batch']} clips in "
+            f"{settings['sampling_steps']} steps.",
+            "",
+            "| | " + " | ".join(f"allocator {name}" for name in names) + " |",
+            "|---" * (len(names) + 1) + "|",
+            *rows,
+            "",
+            f"Keeping freed memory: `{asked}`.",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """The command."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_class_arguments(Settings)
+    parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="folder for step.json and step.md")
+    options = vars(parser.parse_args())
+    folder = options.pop("output")
+    benchmark(Settings(**options), folder)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(Settings(**json.loads(sys.argv[2])))))
+    else:
+        main()
