@@ -121,8 +121,7 @@ class AudioEvaluation(Callback):
         if self._is_due(trainer):
             self._last = self._evaluate(trainer, pl_module, "val")
         elif not trainer.sanity_checking:
-            for name, value in self._last.items():
-                pl_module.log(f"val/{name}", value, logger=False, sync_dist=True)
+            self._tell_monitors(pl_module, "val", self._last)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate."""
@@ -157,18 +156,26 @@ class AudioEvaluation(Callback):
             reason = f"; the first: {failures[0]['reason']}" if failures else ""
             raise RunFailure(f"no clip could be made into sound and scored{reason}")
         values = self._score(sounds, trainer, pl_module)
-        for name, value in values.items():
-            pl_module.log(f"{stage}/{name}", value, sync_dist=True)
+        self._tell_monitors(pl_module, stage, values)
         if failures:
-            pl_module.log(f"{stage}/failed_clips", float(len(failures)), sync_dist=True)
             rank_zero_warn(
                 f"{len(failures)} of {len(chosen)} clips could not be scored; the first: {failures[0]['reason']}"
             )
         if not getattr(trainer, "fast_dev_run", False):
             self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
             self._show(trainer, stage, sounds)
-        pl_module.log(f"{stage}/evaluation_seconds", time.perf_counter() - began, sync_dist=True)
+        measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
+        for logger in trainer.loggers:
+            named = {f"{stage}/{name}": float(value) for name, value in measured.items()}
+            logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=trainer.global_step)
         return values
+
+    @staticmethod
+    def _tell_monitors(pl_module: LightningModule, stage: str, values: Mapping[str, float]) -> None:
+        """Log for ModelCheckpoint, EarlyStopping and the schedules, every epoch, and not for the loggers: they get a
+        value where one was measured, and Lightning wants the same options at every call."""
+        for name, value in values.items():
+            pl_module.log(f"{stage}/{name}", value, logger=False, sync_dist=True)
 
     def _make(self, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule) -> _Sounds:
         """True and generated sound of each clip; a clip whose true sound cannot be read is counted, not made."""

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from v2a_lightning.foundation.layout import build_scheduler, save_audioldm, save_tensors, write_json
+from v2a_lightning.miniature.vocoder_start import begin_as_sinusoids
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -167,9 +167,7 @@ def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: floa
 def build_vocoder(channels: int = 192) -> "SpeechT5HifiGan":
     """HiFi-GAN from log-mels (B, T, 64) to waves (B, 160 T) at 16 kHz.
 
-    It works at two rates only, frames and samples. The step between them is one long transposed convolution that starts
-    as a bank of windowed sinusoids at the multiples of the frame rate, which alone are in phase from frame to frame: an
-    inverse Fourier transform to begin with. From random weights, a network of this size takes days to find tones.
+    It works at two rates only, frames and samples, and begins as a bank of sinusoids (`vocoder_start`).
     """
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
@@ -184,19 +182,8 @@ def build_vocoder(channels: int = 192) -> "SpeechT5HifiGan":
         normalize_before=False,
     )
     vocoder = SpeechT5HifiGan(config)
-    with torch.no_grad():
-        weight = vocoder.upsampler[-1].weight
-        weight.copy_(_sinusoids(weight.shape[0], weight.shape[1], weight.shape[2]))
+    begin_as_sinusoids(vocoder)
     return vocoder
-
-
-def _sinusoids(incoming: int, outgoing: int, length: int) -> Tensor:
-    """(incoming, outgoing, length) windowed sinusoids, each incoming channel one frequency in a random phase."""
-    frequencies = 100.0 * (torch.arange(incoming) % 80 + 1)
-    phases = 2 * torch.pi * torch.rand(incoming)
-    time = torch.arange(length) / 16_000
-    waves = torch.cos(2 * torch.pi * frequencies[:, None] * time + phases[:, None]) * torch.hann_window(length)
-    return 0.1 * torch.randn(incoming, outgoing)[:, :, None] * waves[:, None] / outgoing**0.5
 
 
 def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, seed: int = 0) -> Path:

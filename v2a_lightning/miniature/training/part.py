@@ -27,9 +27,6 @@ class Part(L.LightningModule, ABC):
         weight_decay: AdamW's.
     """
 
-    optimizers_per_step = 1
-    """How many optimisers step in one training step: Lightning counts each of them."""
-
     def __init__(self, steps: int, learning_rate: float, seed: int = 0, weight_decay: float = 1e-2) -> None:
         super().__init__()
         self.steps = steps
@@ -71,21 +68,19 @@ def train_part(
         part: what is trained; frozen afterwards.
         folder: of `last.ckpt` and the log.
         callbacks: Lightning's, beside the one that writes checkpoints.
-        clip: largest norm of the gradient, for parts that leave optimisation to Lightning.
+        clip: largest norm of the gradient.
         checkpoint_every: steps between checkpoints.
     """
     last = folder / "last.ckpt"
-    keep = ModelCheckpoint(
-        dirpath=folder, every_n_train_steps=checkpoint_every * part.optimizers_per_step, save_last=True, save_top_k=0
-    )
+    keep = ModelCheckpoint(dirpath=folder, every_n_train_steps=checkpoint_every, save_last=True, save_top_k=0)
     trainer = L.Trainer(
-        max_steps=part.steps * part.optimizers_per_step,
+        max_steps=part.steps,
         max_epochs=-1,
         accelerator="auto",
         devices=1,
         logger=CSVLogger(folder, name="log", flush_logs_every_n_steps=50),
         callbacks=[keep, *(callbacks or [])],
-        gradient_clip_val=clip if part.automatic_optimization else None,
+        gradient_clip_val=clip,
         log_every_n_steps=25,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation import ClapEncoder
+from v2a_lightning.foundation.self_test import write_self_test
 from v2a_lightning.miniature.training import autoencoder, clap, clip, diffusion, evaluators, referee, vocoder
 from v2a_lightning.miniature.training.cards import write_cards
 from v2a_lightning.miniature.training.part import Part, train_part
@@ -116,6 +118,7 @@ class Workshop:
             save_file(load_file(self._file("referee")), path)
         for file in self.output.rglob("*.safetensors"):
             halve(file)
+        write_self_test(self.output / "audioldm", ClapEncoder(str(self.output / "clap")))
         write_cards(self.output, {name: self._file(name) for name in PARTS})
 
     def _file(self, name: str) -> Path:
@@ -133,7 +136,7 @@ def train_autoencoder(shop: Workshop) -> None:
 
 
 def train_vocoder(shop: Workshop) -> None:
-    part = vocoder.VocoderTraining(shop.train)
+    part = vocoder.VocoderTraining(shop.train, shop.vae())
     shop.fit("vocoder", part, part.vocoder)
 
 

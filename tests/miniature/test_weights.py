@@ -1,0 +1,45 @@
+"""The weights that are shipped: small enough, in the large models' formats, and what their cards say they are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from v2a_lightning.files import sha256_file
+from v2a_lightning.miniature.check import WEIGHTS
+from v2a_lightning.miniature.training.cards import FOLDERS
+
+
+def test_all_weights_together_are_at_most_40_megabytes() -> None:
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*.safetensors")) <= 40e6
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_every_card_names_the_files_beside_it(folder: str) -> None:
+    card = json.loads((WEIGHTS / folder / "card.json").read_text())
+    assert card["trained"] is True
+    files = {str(file.relative_to(WEIGHTS / folder)): sha256_file(file) for file in (WEIGHTS / folder).rglob("*.safetensors")}
+    assert card["sha256"] == files
+    assert set(card["recipe"]) == set(FOLDERS[folder])
+    assert card["parameters"] > 0
+    assert card["figures"]["true sound, named by the referee"] >= 0.9
+
+
+def test_the_large_models_own_loaders_read_them() -> None:
+    import open_clip
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import ClapModel, SpeechT5HifiGan
+
+    clip, _, _ = open_clip.create_model_and_transforms(f"local-dir:{WEIGHTS / 'clip'}")
+    assert clip.visual.output_dim == 512
+    assert ClapModel.from_pretrained(WEIGHTS / "clap", local_files_only=True).config.projection_dim == 512
+    unet = UNet2DConditionModel.from_pretrained(WEIGHTS / "audioldm", subfolder="unet", local_files_only=True)
+    assert unet.config.projection_class_embeddings_input_dim == 512
+    vae = AutoencoderKL.from_pretrained(WEIGHTS / "audioldm", subfolder="vae", local_files_only=True)
+    assert 0.05 < vae.config.scaling_factor < 5
+    vocoder = SpeechT5HifiGan.from_pretrained(WEIGHTS / "audioldm" / "vocoder", local_files_only=True)
+    assert vocoder.config.sampling_rate == 16_000
+
+
+def test_no_weights_are_pickled() -> None:
+    assert not [file for suffix in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in Path(WEIGHTS).rglob(suffix)]
