@@ -2,6 +2,7 @@
 
 from callbacks.audio_evaluation import AudioEvaluation
 from callbacks.domain_gap import DomainGap
+from callbacks.embedding_writer import EmbeddingWriter
 from callbacks.run_report import RunReport
 
-__all__ = ["AudioEvaluation", "DomainGap", "RunReport"]
+__all__ = ["AudioEvaluation", "DomainGap", "EmbeddingWriter", "RunReport"]

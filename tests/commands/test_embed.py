@@ -70,7 +70,7 @@ def test_what_is_wrong_is_one_line(
     base = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
     for options, message in (
         (["--set", "data.batch"], "--set wants key=value, not 'data.batch'"),
-        (["--set", "data.colour=red"], "data.colour"),
+        (["--set", "data.colour=red"], "'colour' is not accepted"),
         (["--set", "data.csv=nowhere.csv"], "csv nowhere.csv: there is no such file"),
     ):
         assert main([*base, *options]) == 2
