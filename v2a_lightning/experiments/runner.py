@@ -37,7 +37,9 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
         launchers = _launchers(workers, cores)
         try:
             problems = _prepare(pending, launchers[0])
-            _run_jobs(_jobs(pending), launchers, problems, progress)
+            for trains in (True, False):
+                some = [run for run in pending if (run.needs is None) == trains]
+                _run_several(some, launchers, problems, progress)
         finally:
             for launcher in launchers:
                 launcher.close()
@@ -71,36 +73,28 @@ def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...]
     return problems
 
 
-def _jobs(pending: Sequence[Run]) -> list[list[Run]]:
-    """Runs that have to follow one another: a training and what needs it."""
-    jobs: dict[str, list[Run]] = {}
-    for run in pending:
-        jobs.setdefault((run.needs or run).name, []).append(run)
-    return list(jobs.values())
-
-
-def _run_jobs(
-    jobs: Sequence[Sequence[Run]],
+def _run_several(
+    runs: Sequence[Run],
     launchers: Sequence[Launcher],
     problems: dict[tuple[str, ...], str],
     progress: Progress,
 ) -> None:
+    """Run what does not wait for one another, as many at a time as there are launchers."""
     free: SimpleQueue[Launcher] = SimpleQueue()
     for launcher in launchers:
         free.put(launcher)
 
-    def work(job: Sequence[Run]) -> None:
+    def work(run: Run) -> None:
         launcher = free.get()
         try:
-            for run in job:
-                record = _run_one(run, launcher, problems.get(run.data_key, ""))
-                write_record(run, record)
-                progress(run, record)
+            record = _run_one(run, launcher, problems.get(run.data_key, ""))
+            write_record(run, record)
+            progress(run, record)
         finally:
             free.put(launcher)
 
     with ThreadPoolExecutor(len(launchers)) as pool:
-        futures = [pool.submit(work, job) for job in jobs]
+        futures = [pool.submit(work, run) for run in runs]
         try:
             for future in as_completed(futures):
                 future.result()
