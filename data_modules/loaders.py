@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
@@ -46,4 +47,6 @@ def _loader(dataset: Dataset[Batch], batch_size: int, sampler: Any, workers: int
         collate_fn=as_it_is,
         num_workers=workers,
         persistent_workers=workers > 0,
+        # Iterating would else take a number from the global random stream, which is training's.
+        generator=torch.Generator(),
     )

@@ -30,6 +30,10 @@ class DecodedDataset(Dataset[Batch]):
         self.timeout = timeout
         self._pool: WorkerPool[ClipRequest, DecodedClip] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process has to have a decoding process of its own."""
+        return {**self.__dict__, "_pool": None}
+
     def __len__(self) -> int:
         return len(self.clips)
 

@@ -43,6 +43,15 @@ def test_training_deals_all_clips_out_evenly() -> None:
     assert seen[0] != sorted(seen[0])
 
 
+def test_loading_leaves_the_random_stream_alone() -> None:
+    loaders = [training_loader(dataset(10), 4, seed=3, rank=0, ranks=1), evaluation_loader(dataset(10), 4, 0, 1)]
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    assert [len(list(loader)) for loader in loaders] == [3, 3]
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_a_batch_of_448_clips_takes_milliseconds() -> None:
     loader = training_loader(dataset(4480, 10, 512, torch.float16), 448, seed=0, rank=0, ranks=1)
     list(loader)

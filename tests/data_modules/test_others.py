@@ -1,5 +1,6 @@
 """Pictures by class, the miniature world, and data modules named in YAML."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,18 @@ def test_a_config_names_encoders_in_full_or_by_their_arguments() -> None:
     assert isinstance(
         parse("{class_path: data_modules.EmbeddingDataModule, init_args: {store: s}}"), EmbeddingDataModule
     )
+
+
+@pytest.mark.parametrize("mode", ["cached", "on_the_fly"])
+def test_a_data_module_can_be_sent_to_another_process(make_data: Callable[..., VGGSoundDataModule], mode: str) -> None:
+    data = make_data(mode=mode, max_clips=3)
+    data.prepare_data()
+    data.setup("fit")
+    batch = data._datasets["train"].__getitems__([0])  # type: ignore[attr-defined]
+    again = pickle.loads(pickle.dumps(data))._datasets["train"].__getitems__([0])
+    assert again["clip_id"] == batch["clip_id"]
+    key = "frames" if mode == "cached" else "waves"
+    torch.testing.assert_close(again[key], batch[key], atol=0, rtol=0)
 
 
 def test_arguments_that_cannot_be_are_named(make_data: Callable[..., VGGSoundDataModule]) -> None:

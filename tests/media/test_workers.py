@@ -56,6 +56,14 @@ def test_a_hanging_file_is_killed_and_the_others_go_on() -> None:
     ]
 
 
+def test_work_that_is_abandoned_does_not_come_back() -> None:
+    with WorkerPool(do, workers=1, timeout=20) as pool:
+        outcomes = pool.map([Chore(Path("a")), Chore(Path("slow"), 3600)])
+        assert next(outcomes) == "a"
+        outcomes.close()
+        assert list(pool.map([Chore(Path("b"))])) == ["b"]
+
+
 def test_clips_are_decoded_in_children(clip: Path, tmp_path: Path) -> None:
     requests = [ClipRequest(clip, FrameSpec(4, 2)), ClipRequest(tmp_path / "none.mp4", FrameSpec(4, 2))]
     with WorkerPool(decode_clip, workers=1, timeout=60) as pool:

@@ -36,6 +36,8 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 READY = "ready"
+# On a machine that has much else to do, starting Python and reading FFmpeg's libraries takes its time.
+START_SECONDS = 600
 
 
 @dataclass
@@ -65,6 +67,8 @@ class _Worker(Generic[Request, Result]):
         if self._ready:
             return
         try:
+            if not self.connection.poll(START_SECONDS):
+                raise RunFailure(f"a decode worker did not start within {START_SECONDS} s")
             self._ready = self.connection.recv() == READY
         except (EOFError, ConnectionResetError) as error:
             raise RunFailure("a decode worker could not start; its own message stands above") from error
@@ -117,7 +121,12 @@ class WorkerPool(Generic[Request, Result]):
 
     def map(self, requests: Iterable[Request]) -> Iterator[Result | MediaError]:
         """One outcome per request, in the order of the requests, whatever order they finish in."""
-        source = iter(requests)
+        try:
+            yield from self._map(iter(requests))
+        finally:
+            self._abandon()
+
+    def _map(self, source: Iterator[Request]) -> Iterator[Result | MediaError]:
         finished: dict[int, Result | MediaError] = {}
         sent = received = 0
         while True:
@@ -133,6 +142,12 @@ class WorkerPool(Generic[Request, Result]):
                 finished.update(self._collect())
             else:
                 return
+
+    def _abandon(self) -> None:
+        """Replace the workers that are busy with what nobody waits for any more."""
+        for worker in [worker for worker in self._workers if worker.task is not None]:
+            worker.stop()
+            self._workers[self._workers.index(worker)] = _Worker(self.function)
 
     def _idle(self) -> list["_Worker[Request, Result]"]:
         return [worker for worker in self._workers if worker.task is None]
