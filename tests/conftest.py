@@ -24,24 +24,12 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from v2a_lightning.miniature.architectures import write_random
 
     folder = write_random(tmp_path_factory.mktemp("weights"))
-    make_audible(folder / "audioldm" / "vocoder" / "model.safetensors")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         Cnn14(Cnn14Config(width=2, classes=28)).save_pretrained(folder / "cnn14")
         VGGish(VGGishConfig(width=4, hidden=32)).save_pretrained(folder / "vggish")
         Wav2CLIP(Wav2CLIPConfig(width=4)).save_pretrained(folder / "wav2clip")
     return folder
-
-
-def make_audible(vocoder: Path) -> None:
-    """An untrained vocoder whispers at -130 dB. Louder, one can hear that its noise depends on the mel."""
-    from safetensors.torch import load_file, save_file
-
-    tensors = load_file(vocoder)
-    for name, tensor in tensors.items():
-        if name.startswith("upsampler") and tensor.ndim == 3:
-            tensor *= 20
-    save_file(tensors, vocoder, metadata={"format": "pt"})
 
 
 @pytest.fixture(scope="session")
