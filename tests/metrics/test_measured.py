@@ -54,6 +54,7 @@ def test_larger_shares_harm_the_clips_of_smaller_ones_too() -> None:
 def test_responses_in_words() -> None:
     assert response("fd", [0.0, 1.0, 2.0]) == "worse with each dose"
     assert response("cs", [9.0, 7.0, 5.0]) == "worse with each dose"
+    assert response("recall", [1.0, 1.0, 0.5]) == "never better"
     assert response("cs", [9.0, 5.0, 7.0]) == "not monotone"
     assert response("is", [4.0, 4.0, 4.0001]) == "blind"
     assert response("fd", [0.0, 0.0, 1e-12]) == "blind"

@@ -13,7 +13,7 @@ from v2a_lightning.metrics.sounds import Wave
 from v2a_lightning.metrics.suite import EvaluationSuite
 
 SEED = 0
-Response = Literal["worse with each dose", "blind", "not monotone"]
+Response = Literal["worse with each dose", "never better", "blind", "not monotone"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ def response(name: str, values: Sequence[float]) -> Response:
     steps = sign * np.diff(values)
     if np.ptp(values) <= 1e-3 * np.abs(values).max() or np.ptp(values) < 1e-9:
         return "blind"
-    return "worse with each dose" if (steps > 0).all() else "not monotone"
+    if (steps > 0).all():
+        return "worse with each dose"
+    return "never better" if (steps >= 0).all() else "not monotone"
 
 
 def _each(harm: Callable[..., Wave], *dose: float) -> Callable[[Sequence[Wave]], list[Wave]]:
