@@ -165,9 +165,7 @@ class AudioEvaluation(Callback):
             self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
             self._show(trainer, stage, sounds)
         measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
-        for logger in trainer.loggers:
-            named = {f"{stage}/{name}": float(value) for name, value in measured.items()}
-            logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=trainer.global_step)
+        self._tell_loggers(trainer, stage, measured)
         return values
 
     @staticmethod
@@ -176,6 +174,14 @@ class AudioEvaluation(Callback):
         value where one was measured, and Lightning wants the same options at every call."""
         for name, value in values.items():
             pl_module.log(f"{stage}/{name}", value, logger=False, sync_dist=True)
+
+    @staticmethod
+    def _tell_loggers(trainer: Trainer, stage: str, measured: Mapping[str, float]) -> None:
+        """One row, at the step of Lightning's own row of this validation: the last one that was taken."""
+        named = {f"{stage}/{name}": float(value) for name, value in measured.items()}
+        for logger in trainer.loggers:
+            logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
+            logger.save()
 
     def _make(self, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule) -> _Sounds:
         """True and generated sound of each clip; a clip whose true sound cannot be read is counted, not made."""

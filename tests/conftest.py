@@ -75,6 +75,9 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     }  # fmt: skip
     config["trainer"] |= {"max_epochs": 2, "accelerator": "cpu", "devices": 1, "enable_progress_bar": False}
     config["trainer"] |= {"log_every_n_steps": 1, "precision": "32-true"}
+    for callback in config["trainer"]["callbacks"]:
+        if callback.get("init_args", {}).get("filename") == "last":
+            callback["init_args"]["every_n_epochs"] = 1
     return config
 
 
