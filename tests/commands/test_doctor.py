@@ -14,11 +14,11 @@ from v2a_lightning.miniature.architectures import write_random
 
 
 def examine(
-    config: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str], *override: str
+    config: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str], *settings: str
 ) -> tuple[int, str]:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    code = doctor([str(path)], list(override))
+    code = doctor([str(path)], list(settings))
     return code, capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ import open_clip
 import pytest
 import torch
 
+from tests.foundation.torchscript import tree_of
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation import ClipEncoder
 
@@ -76,27 +77,6 @@ def test_the_fingerprint_names_the_weights_and_not_the_card(weights: Path, tmp_p
     assert ClipEncoder(str(copied), model_name="other").fingerprint != one.fingerprint
     (copied / "open_clip_config.json").write_text("{}")
     assert ClipEncoder(str(copied)).fingerprint != one.fingerprint
-
-
-class Branch(torch.nn.Module):
-    """Holds tensors under names, as far as TorchScript asks."""
-
-    def forward(self) -> int:
-        return 0
-
-
-def tree_of(state: dict[str, torch.Tensor]) -> Branch:
-    """A module with exactly these named tensors."""
-    root = Branch()
-    for name, tensor in state.items():
-        *folders, leaf = name.split(".")
-        node: torch.nn.Module = root
-        for folder in folders:
-            if folder not in dict(node.named_children()):
-                node.add_module(folder, Branch())
-            node = node.get_submodule(folder)
-        node.register_parameter(leaf, torch.nn.Parameter(tensor, requires_grad=False))
-    return root
 
 
 def test_openais_archive_is_read_with_quickgelu(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ GENERATION_BYTES_PER_SECOND = 40e6
 """Memory that AudioLDM-S takes for each second of each clip at once, in float32, beside its weights."""
 
 
-def doctor(config: list[str], override: list[str] | None = None, fetch: bool = False) -> int:
+def doctor(config: list[str], set: list[str] | None = None, fetch: bool = False) -> int:
     """Check everything a run needs: weights, device, memory, disk and data.
 
     Each line is ok, a warning or an error, with what to do about it. The exit code is 0 when all is ok, 1 when there
@@ -32,10 +32,10 @@ def doctor(config: list[str], override: list[str] | None = None, fetch: bool = F
 
     Args:
         config: the YAML that `fit` would be given.
-        override: keys that `fit` would be given beside it, such as `data.csv=clips.csv`.
+        set: keys that `fit` would be given beside it, such as `data.csv=clips.csv`.
         fetch: download checkpoints that are not on this machine.
     """
-    cli = read_config(config, override or [])
+    cli = read_config(config, set or [])
     worst = "ok"
     for finding in examine(cli, fetch):
         print(f"{finding.level:<8} {finding.subject:<10} {finding.text}")
@@ -46,7 +46,7 @@ def doctor(config: list[str], override: list[str] | None = None, fetch: bool = F
     return EXIT_CODES[worst]
 
 
-def read_config(config: Sequence[str], override: Sequence[str]) -> "MapperCLI":
+def read_config(config: Sequence[str], settings: Sequence[str]) -> "MapperCLI":
     """The objects that a config names, without a trainer and without any weights.
 
     Raises:
@@ -63,7 +63,7 @@ def read_config(config: Sequence[str], override: Sequence[str]) -> "MapperCLI":
 
     arguments = [word for path in config for word in ("--config", path)]
     try:
-        return ConfigReader("fit", [*arguments, *(f"--{key.lstrip('-')}" for key in override)])
+        return ConfigReader("fit", [*arguments, *(f"--{key.lstrip('-')}" for key in settings)])
     except (ArgumentError, OmegaConfBaseException, TypeError, ValueError, OSError) as error:
         raise UsageError(f"{one_line(error)}; `{PROGRAM} fit --help` lists the keys") from error
 

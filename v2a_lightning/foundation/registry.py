@@ -34,7 +34,7 @@ def resolve(checkpoint: str, kind: str) -> Path:
     """The file or folder that a checkpoint's name stands for.
 
     An original AudioLDM `.ckpt` is converted once; `audioldm` then stands for the converted folder and `clap` for the
-    folder of the CLAP that came with it.
+    CLAP that came with it. For `clap`, a converted folder stands for its own CLAP too.
 
     Args:
         checkpoint: see above.
@@ -52,9 +52,9 @@ def resolve(checkpoint: str, kind: str) -> Path:
     if is_whole_audioldm and path.is_file() and path.suffix in ORIGINAL_SUFFIXES:
         from v2a_lightning.foundation.conversion import converted
 
-        folder = converted(path, cache_folder() / "converted")
-        return folder / "clap" if kind == "clap" else folder
-    return path
+        path = converted(path, cache_folder() / "converted")
+    own_clap = path / "clap"
+    return own_clap if kind == "clap" and own_clap.is_dir() else path
 
 
 def find(checkpoint: str, kind: str) -> Path | None:
