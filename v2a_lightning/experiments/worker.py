@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 ERROR = "error: "
+GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,14 @@ class ReusedProcess:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            # A training that is told to end ends its step first.
+            self._process.communicate(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
             self._process.wait()
 
     def _alive(self) -> subprocess.Popen[str]:
