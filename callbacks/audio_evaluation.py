@@ -3,37 +3,24 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
-from torch import Tensor
 
 from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_share
+from callbacks.sounds import Sounds
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM
-from v2a_lightning.media import MediaError, write_wave
+from v2a_lightning.media import MediaError
 from v2a_lightning.metrics.suite import EvaluationSuite
-from v2a_lightning.randomness import clip_seed
 from v2a_lightning.reports.run_page import EVALUATION_FILE
 
 MONITORED = ("fd", "fad", "kl", "is", "cs")
-
-
-@dataclass
-class _Sounds:
-    """What one process made of its share of the clips."""
-
-    clips: list[MappedClip] = field(default_factory=list)
-    waves: list[Tensor] = field(default_factory=list)
-    references: list[Tensor] = field(default_factory=list)
-    failures: list[dict[str, str]] = field(default_factory=list)
 
 
 class AudioEvaluation(Callback):
@@ -163,7 +150,8 @@ class AudioEvaluation(Callback):
             )
         if not getattr(trainer, "fast_dev_run", False):
             self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
-            self._show(trainer, stage, sounds)
+            if trainer.is_global_zero:
+                sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
         measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
         self._tell_loggers(trainer, stage, measured)
         return values
@@ -183,9 +171,9 @@ class AudioEvaluation(Callback):
             logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
             logger.save()
 
-    def _make(self, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule) -> _Sounds:
+    def _make(self, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule) -> Sounds:
         """True and generated sound of each clip; a clip whose true sound cannot be read is counted, not made."""
-        sounds = _Sounds()
+        sounds = Sounds(self.audioldm.sample_rate, self.seed)
         for clip in clips:
             try:
                 if self._has_audio(trainer):
@@ -196,12 +184,11 @@ class AudioEvaluation(Callback):
                 sounds.failures.append({"clip_id": clip.clip_id, "reason": str(error)})
         if sounds.clips:
             embeddings = torch.stack([clip.embedding for clip in sounds.clips]).to(pl_module.device)
-            seeds = [clip_seed(self.seed, clip.clip_id) for clip in sounds.clips]
-            waves = self.audioldm.to(pl_module.device).generate(embeddings, seconds=self.seconds, seeds=seeds)
+            waves = self.audioldm.to(pl_module.device).generate(embeddings, seconds=self.seconds, seeds=sounds.seeds)
             sounds.waves = list(waves.cpu())
         return sounds
 
-    def _score(self, sounds: _Sounds, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+    def _score(self, sounds: Sounds, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         self.suite.reset()
         self.suite.generation = self._generation()
         if sounds.clips:
@@ -228,7 +215,7 @@ class AudioEvaluation(Callback):
         self,
         trainer: Trainer,
         stage: str,
-        sounds: _Sounds,
+        sounds: Sounds,
         values: Mapping[str, float],
         failures: Sequence[Mapping[str, str]],
         order: Sequence[str],
@@ -236,22 +223,12 @@ class AudioEvaluation(Callback):
         run = Path(str(trainer.log_dir))
         folder = run / "audio" / (f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage)
         kept = set(order if self.wave_files is None or not _fitting(trainer) else order[: self.wave_files])
-        records = []
-        for clip, wave in zip(sounds.clips, sounds.waves, strict=True):
-            if clip.clip_id in kept:
-                path = folder / f"{clip.clip_id}.wav"
-                write_wave(path, wave.numpy(), self.audioldm.sample_rate)
-                records.append(self._record(trainer, clip, str(path.relative_to(run))))
-        records = sorted(gather_lists(records), key=lambda record: order.index(record["clip_id"]))
+        records = gather_lists(sounds.write(run, folder, kept, _data(trainer)))
+        records.sort(key=lambda record: order.index(record["clip_id"]))
         if trainer.is_global_zero:
             evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
             with atomic_write(folder / EVALUATION_FILE) as temporary:
                 temporary.write_text(json.dumps(evaluation, indent=1))
-
-    def _record(self, trainer: Trainer, clip: MappedClip, wave: str) -> dict[str, Any]:
-        source = str(_data(trainer).source(clip.clip_id))
-        seed = clip_seed(self.seed, clip.clip_id)
-        return {"clip_id": clip.clip_id, "label": clip.label, "source": source, "wave": wave, "seed": seed}
 
     def _summary(self, trainer: Trainer, stage: str, values: Mapping[str, float]) -> dict[str, Any]:
         return {
@@ -276,22 +253,6 @@ class AudioEvaluation(Callback):
             "seed": self.seed,
             "seconds": self.seconds,
         }
-
-    def _show(self, trainer: Trainer, stage: str, sounds: _Sounds) -> None:
-        """Send the first of this process's sounds to Weights & Biases."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
-        if not loggers or not trainer.is_global_zero or not self.logged_sounds:
-            return
-        import wandb
-
-        shown = [
-            wandb.Audio(
-                wave.numpy(), sample_rate=self.audioldm.sample_rate, caption=f"{clip.label} {clip.clip_id}".strip()
-            )
-            for clip, wave in list(zip(sounds.clips, sounds.waves, strict=True))[: self.logged_sounds]
-        ]
-        for logger in loggers:
-            logger.experiment.log({f"{stage}/sounds": shown, "trainer/global_step": trainer.global_step})
 
 
 def _fitting(trainer: Trainer) -> bool:
