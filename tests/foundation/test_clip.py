@@ -105,7 +105,7 @@ def test_wrong_input_is_named(encoder: ClipEncoder, tmp_path: Path) -> None:
         encoder.encode_frames(np.zeros((2, 3, 96, 96), np.uint8))
     with pytest.raises(UsageError, match="no open_clip folder"):
         ClipEncoder(str(tmp_path)).load()
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="there is no such file or folder"):
         ClipEncoder(str(tmp_path / "missing")).load()
     with pytest.raises(UsageError, match="dtype 'float8'"):
         ClipEncoder(dtype="float8")  # type: ignore[arg-type]
