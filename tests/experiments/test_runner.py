@@ -48,7 +48,9 @@ def test_runs_once_names_failures_and_equals_the_command_line(study: Study, tiny
     runs = plan(study, tiny)
     records, told = run_study(runs)
 
-    assert told == [run.name for run in runs]
+    # Trainings come before what is measured of them.
+    assert sorted(told) == sorted(run.name for run in runs)
+    assert told[:2] == [run.name for run in runs if run.name.startswith("fit")]
     assert set(records) == {
         "average", "average, middle at inference", "broken", "broken, middle at inference"
     }  # fmt: skip
