@@ -13,7 +13,7 @@ class UsageError(V2AError):
     exit_code = 2
 
 
-class RunFailure(V2AError):
+class RunFailure(V2AError):  # noqa: N818 (what failed is the run)
     """The command was right, and what it ran into stopped it (exit code 1)."""
 
     exit_code = 1

@@ -18,7 +18,8 @@ def test_all_weights_together_are_at_most_40_megabytes() -> None:
 def test_every_card_names_the_files_beside_it(folder: str) -> None:
     card = json.loads((WEIGHTS / folder / "card.json").read_text())
     assert card["trained"] is True
-    files = {str(file.relative_to(WEIGHTS / folder)): sha256_file(file) for file in (WEIGHTS / folder).rglob("*.safetensors")}
+    weights = (WEIGHTS / folder).rglob("*.safetensors")
+    files = {str(file.relative_to(WEIGHTS / folder)): sha256_file(file) for file in weights}
     assert card["sha256"] == files
     assert set(card["recipe"]) == set(FOLDERS[folder])
     assert card["parameters"] > 0

@@ -89,7 +89,7 @@ def clap_features(sounds: Sounds) -> np.ndarray:
 
 
 def recipe_features(waves: Tensor) -> Tensor:
-    """(B, 1, 256, 64) from (B, samples) waves at 16 kHz, by AudioLDM's recipe: no mean, peak 0.5, resampled to 48 kHz."""
+    """(B, 1, 256, 64) from (B, samples) waves at 16 kHz, by AudioLDM's recipe: no mean, peak 0.5, at 48 kHz."""
     waves = waves - waves.mean(-1, keepdim=True)
     waves = 0.5 * waves / waves.abs().amax(-1, keepdim=True).clamp(min=1e-8)
     resampled = np.stack([soxr.resample(wave.numpy(), 16_000, 48_000) for wave in waves])

@@ -14,7 +14,7 @@ from v2a_lightning.miniature.training.part import Part
 
 CONDITION_DROPOUT = 0.1
 CONDITION_NOISE = 0.25
-"""Length of the noise added to a unit-length embedding, at most: a mapper's embeddings are near the true ones, not on them."""
+"""Length, at most, of the noise added to a unit-length embedding: a mapper's are near the true ones, not on them."""
 SNR_CAP = 5.0
 
 
