@@ -38,6 +38,12 @@ def test_stopped_at_the_end_of_an_epoch(tmp_path: Path, uninterrupted: V2AMapper
     assert_same_weights(resumed, uninterrupted)
 
 
+def test_stopped_after_an_epoch_that_left_batches_over(tmp_path: Path) -> None:
+    whole = fit(limit_train_batches=4)
+    fit(checkpoints(tmp_path), limit_train_batches=4, max_epochs=2)
+    assert_same_weights(fit(ckpt_path=tmp_path / "step=8.ckpt", limit_train_batches=4), whole)
+
+
 def test_gradients_accumulated_over_batches(tmp_path: Path) -> None:
     whole = fit(accumulate_grad_batches=2)
     fit(checkpoints(tmp_path, every_n_train_steps=2), accumulate_grad_batches=2, max_epochs=1)

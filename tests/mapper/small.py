@@ -58,10 +58,10 @@ def batch_of(pairs: Pairs, indices: Sequence[int]) -> dict[str, Any]:
 
 
 class EpochOrder(Sampler[int]):
-    """A new order every epoch, which follows from the epoch alone."""
+    """A new order every epoch, which follows from the epoch alone; the next one begins after `skip` clips."""
 
     def __init__(self, count: int) -> None:
-        self.count, self.epoch = count, 0
+        self.count, self.epoch, self.skip = count, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -70,26 +70,31 @@ class EpochOrder(Sampler[int]):
         return self.count
 
     def __iter__(self) -> Iterator[int]:
-        yield from torch.randperm(self.count, generator=torch.Generator().manual_seed(self.epoch)).tolist()
+        skip, self.skip = self.skip, 0
+        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(self.epoch))
+        yield from order[skip:].tolist()
 
 
 class ResumableLoader(DataLoader):
-    """A loader whose position Lightning keeps in checkpoints."""
+    """A loader whose epoch and position Lightning keeps in checkpoints, so that a resumed epoch has what was left."""
 
     given = 0
+    resume: dict[str, int] | None = None
 
     def state_dict(self) -> dict[str, int]:
-        return {"given": self.given % len(self)}
+        return {"epoch": self.sampler.epoch, "given": self.given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.given = state["given"]
+        self.resume = state
 
     def __iter__(self) -> Iterator[Any]:
-        done, self.given = self.given % len(self), 0
+        # A generator, so that this runs at the first batch, when Lightning has told the sampler the epoch.
+        resume, self.resume = self.resume, None
+        self.given = resume["given"] if resume and resume["epoch"] == self.sampler.epoch else 0
+        self.sampler.skip = self.given * self.batch_size
         for batch in super().__iter__():
             self.given += 1
-            if self.given > done:
-                yield batch
+            yield batch
 
 
 class PairsModule(LightningDataModule):
