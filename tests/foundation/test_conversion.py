@@ -82,6 +82,7 @@ def test_its_own_clap_and_the_embedding_of_nothing_come_along(original: Path) ->
     torch.testing.assert_close(folder.encode_audio(wave, SAMPLE_RATE), file.encode_audio(wave, SAMPLE_RATE))
     agreement = compare(file, original / "converted")
     assert agreement.same, agreement.evidence
+    assert ClapEncoder(str(original / "converted")).path == original / "converted" / "clap"
 
 
 def test_a_checkpoint_is_converted_once_when_it_is_named(original: Path, monkeypatch, tmp_path: Path) -> None:

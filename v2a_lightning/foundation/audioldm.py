@@ -21,6 +21,7 @@ from v2a_lightning.foundation.audioldm_parts import (
 )
 from v2a_lightning.foundation.base import FrozenModel, Precision, checkpoint_files
 from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE
+from v2a_lightning.foundation.self_test import SELF_TEST_FILE
 from v2a_lightning.foundation.spectrograms import AUDIOLDM_MEL, MelSpec, audioldm_log_mel
 from v2a_lightning.randomness import generators, randn
 
@@ -100,7 +101,9 @@ class AudioLDM(FrozenModel):
     def files(self) -> list[Path]:
         """The parts' weights and configs; the text tower only where it is needed."""
         root = check_folder(self.path)
-        unused = {"text_encoder", "tokenizer", "clap"} if (root / UNCONDITIONAL_FILE).is_file() else {"clap"}
+        unused = {"clap", SELF_TEST_FILE}
+        if (root / UNCONDITIONAL_FILE).is_file():
+            unused |= {"text_encoder", "tokenizer"}
         return [file for file in checkpoint_files(root) if file.relative_to(root).parts[0] not in unused]
 
     def settings(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Random = np.random.Generator
 
 
 def between(low: float, high: float, position: float) -> float:
-    """The number at `position` (0 to 1) between two positive ones, on a logarithmic scale, as pitch and rate are heard."""
+    """The number at `position` (0 to 1) between two positive ones, logarithmic, as pitch and rate are heard."""
     return float(low * (high / low) ** position)
 
 
