@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-INTERVAL_SECONDS = 0.5
+INTERVAL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def run(name: str, arguments: Sequence[str], folder: Path, **variables: str) -> 
     """Run `python arguments...` in a folder.
 
     Memory is the largest sum, over the command and all its descendants, of what each holds alone and its
-    part of what it shares with others; looked at twice a second.
+    part of what it shares with others; looked at five times a second.
     """
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), **variables}
     begun = time.monotonic()

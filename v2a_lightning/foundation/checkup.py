@@ -1,5 +1,6 @@
 """Whether a frozen model can be relied on: there, whole, readable, of the right width, and what may be done with it."""
 
+import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -127,15 +128,28 @@ def weight_bytes(model: FrozenModel) -> int:
 
 def _check_content(kind: str, checkpoint: str, path: Path, entry: Checkpoint | None) -> Finding:
     licence = f"licence {licence_of(checkpoint)}"
+    if (path / "card.json").is_file() and entry is None:
+        return _check_card(kind, checkpoint, path, licence)
     file = path if entry is None or path.is_file() else path / entry.file
     if entry is None or not (entry.sha256 or entry.size) or not file.is_file():
-        known = "" if checkpoint == "miniature" else "; no published sha256 to compare it with"
-        return Finding("ok", kind, f"{checkpoint}: {path}{known}; {licence}")
+        return Finding("ok", kind, f"{checkpoint}: {path}; no published sha256 to compare it with; {licence}")
     digest = sha256_file(file)
     if (entry.size is not None and file.stat().st_size != entry.size) or not digest.startswith(entry.sha256):
         text = f"{file} is not the published file: {file.stat().st_size} bytes, sha256 {digest[:16]}..."
         return Finding("error", kind, text, f"remove it and fetch it again from {entry.source}")
     return Finding("ok", kind, f"{checkpoint}: {file}, sha256 as published; {licence}")
+
+
+def _check_card(kind: str, checkpoint: str, path: Path, licence: str) -> Finding:
+    """The miniature's folders carry a card with the sha256 of each of their files."""
+    stated = json.loads((path / "card.json").read_text()).get("sha256", {})
+    other = [name for name, digest in stated.items() if sha256_file(path / name) != digest]
+    if other:
+        return Finding(
+            "error", kind, f"{path / other[0]} is not the file its card describes", "install the package again"
+        )
+    known = "sha256 as on its card" if stated else "no sha256 on its card"
+    return Finding("ok", kind, f"{checkpoint}: {path}, {known}; {licence}")
 
 
 def _how_to_fetch(entry: Checkpoint | None) -> str:
