@@ -14,8 +14,10 @@ TRAIN_CLIPS, TEST_CLIPS = 183_730, 15_446
 FRAMES, SECONDS = 10, 10.0
 EPOCHS, EVALUATIONS, EVALUATED_CLIPS = 200, 20, 512
 MAPPER_STEPS, AUDIOLDM_STEPS = 64, 200
-PEAK, SHARE = 312e12, 0.3
-"""Operations a second of an A100 in bfloat16, and the share of them that is reached."""
+PEAKS = {"bfloat16": 312e12, "float32": 19.5e12}
+"""Operations a second of an A100 in each precision; float32 without its rounded matrix units."""
+SHARE = 0.3
+"""The part of them that is reached."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,9 @@ class Cost:
     count: int
     operations: float
 
-    @property
-    def gpu_hours(self) -> float:
-        """On one accelerator of `PEAK`, of which `SHARE` is reached."""
-        return self.count * self.operations / (PEAK * SHARE) / 3600
+    def gpu_hours(self, precision: str) -> float:
+        """On one accelerator, of which `SHARE` is reached."""
+        return self.count * self.operations / (PEAKS[precision] * SHARE) / 3600
 
 
 def operations(build: Callable[[], Any], call: Callable[[Any], Any]) -> float:
@@ -83,13 +84,16 @@ def disk_table() -> list[tuple[str, float]]:
 
 def main() -> None:
     """Print both tables as Markdown."""
-    print(f"Computed: {PEAK / 1e12:g} TFLOP/s (A100, bfloat16), of which {SHARE:.0%} are reached.\n")
-    print("| stage | repeated | times | GFLOP each | GPU hours |\n| --- | --- | ---: | ---: | ---: |")
+    peaks = ", ".join(f"{peak / 1e12:g} TFLOP/s in {precision}" for precision, peak in PEAKS.items())
+    print(f"Computed for an A100: {peaks}, of which {SHARE:.0%} are reached.\n")
+    heads = " | ".join(f"GPU hours, {precision}" for precision in PEAKS)
+    print(f"| stage | repeated | times | GFLOP each | {heads} |\n| --- | --- | ---: | ---: | ---: | ---: |")
     costs = count_costs()
     for cost in costs:
-        row = f"{cost.count:,} | {cost.operations / 1e9:,.1f} | {cost.gpu_hours:,.1f} |"
-        print(f"| {cost.stage} | {cost.unit} | {row}")
-    print(f"| all | | | | {sum(cost.gpu_hours for cost in costs):,.1f} |")
+        hours = " | ".join(f"{cost.gpu_hours(precision):,.1f}" for precision in PEAKS)
+        print(f"| {cost.stage} | {cost.unit} | {cost.count:,} | {cost.operations / 1e9:,.1f} | {hours} |")
+    sums = " | ".join(f"{sum(cost.gpu_hours(precision) for cost in costs):,.1f}" for precision in PEAKS)
+    print(f"| all | | | | {sums} |")
     print("\n| on the disk | GB |\n| --- | ---: |")
     for what, gigabytes in disk_table():
         print(f"| {what} | {gigabytes:,.1f} |")

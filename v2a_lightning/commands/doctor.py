@@ -1,5 +1,6 @@
 """`doctor`: what would go wrong, found before a long run instead of in it."""
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,9 @@ def read_config(config: Sequence[str], settings: Sequence[str]) -> "MapperCLI":
     from omegaconf.errors import OmegaConfBaseException
 
     from v2a_lightning.lightning_cli import MapperCLI
+
+    # Lightning tells which seed it sets; nothing is drawn here.
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
 
     class ConfigReader(MapperCLI):
         def instantiate_classes(self) -> None:

@@ -1,6 +1,5 @@
 """Fetching one large file: resumed where it was cut off, verified, and in its place only when it is whole."""
 
-import hashlib
 import time
 import urllib.error
 import urllib.request
@@ -9,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from v2a_lightning.errors import RunFailure
+from v2a_lightning.files import sha256_file
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 5
@@ -102,8 +102,7 @@ def _verify(url: str, part: Path, size: int | None, sha256: str) -> None:
         raise RunFailure(f"{url} has {found} bytes, the published file {size}; it was removed")
     if not sha256:
         return
-    with open(part, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_file(part)
     if not digest.startswith(sha256):
         _discard(part)
         raise RunFailure(f"{url} has the sha256 {digest}, the published file {sha256}; it was removed")
