@@ -35,8 +35,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
         UsageError: when the config is wrong.
     """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_without_tips)
-    # Lightning's own use of torch; nothing to act on.
+    # Lightning's own use of torch, and a resumed run's folder that is meant not to be empty: nothing to act on.
     warnings.filterwarnings("ignore", message=".*isinstance\\(treespec")
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     try:
         cli = MapperCLI(command, arguments)
     except (ArgumentError, OmegaConfBaseException) as error:

@@ -1,5 +1,6 @@
 """The page of a run."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.reports.conftest import CLIPS
 from v2a_lightning.errors import UsageError
-from v2a_lightning.reports.run_page import card_table, latest_evaluation, write_report
+from v2a_lightning.reports.run_page import card_table, latest_evaluation, shown_clips, write_report
 
 
 def test_page_holds_every_clip_inlined(run_folder: Path) -> None:
@@ -53,6 +54,27 @@ def test_latest_evaluation_is_of_the_last_step(run_folder: Path) -> None:
 def test_card_table_parts_what_is_shared_from_what_differs() -> None:
     first = {"metric": "fd", "extractor": "Cnn14", "sample_rate": 16000, "generation": {"steps": 10}}
     table = card_table({"fd": first, "fad": first | {"metric": "fad", "extractor": "VGGish"}})
-    assert table.metrics == ["fd", "fad"]
     assert table.shared == [("sample rate", "16000"), ("generation", "steps 10")]
-    assert table.differing == [("extractor", ["Cnn14", "VGGish"])]
+    assert table.columns == ["extractor"]
+    assert table.rows == [("fd", ["Cnn14"]), ("fad", ["VGGish"])]
+
+
+def test_every_label_is_shown_before_any_twice() -> None:
+    clips = [{"clip_id": index, "label": label} for index, label in enumerate("aabac")]
+    assert [clip["clip_id"] for clip in shown_clips(clips, 4)] == [0, 2, 4, 1]
+
+
+def test_the_domain_gap_is_shown_at_first_and_at_last(run_folder: Path) -> None:
+    (run_folder / "domain_gap").mkdir()
+    for epoch, distance in ((0, 4.0), (9, 2.0), (19, 0.5)):
+        points = {"CLIP": [[0, 0], [0, 1]], "CLAP": [[5, 0], [5, 1]], "mapped": [[5 - distance, 0], [5 - distance, 1]]}
+        gap = {"centroid": distance, "separability": 0.75, "frechet": distance**2}
+        content = json.dumps({"epoch": epoch, "gap": gap, "points": points})
+        (run_folder / "domain_gap" / f"epoch_{epoch:03d}.json").write_text(content)
+    page = write_report(run_folder).read_text()
+    assert "After epoch 0<" in page
+    assert "After epoch 9<" not in page
+    assert "After epoch 19<" in page
+    assert "separability 75% · centroids 0.500" in page
+    mapped = [float(x) for x in re.findall(r'class="spot p2" cx="([\d.]+)"', page)]
+    assert mapped[0] < mapped[2], "both pictures have one scale"

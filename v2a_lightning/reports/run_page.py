@@ -1,6 +1,7 @@
 """A run's `report.html`: what was seen, what was heard, what was made of it, and how the scores moved."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from v2a_lightning.files import atomic_write
 from v2a_lightning.media import MediaError, read_frames, read_wave, resample
 from v2a_lightning.reports.curves import Better, Series, best_point, line_chart, number, read_metrics
 from v2a_lightning.reports.pictures import Wave, sound_uri, spectrogram_pair, strip_uris
+from v2a_lightning.reports.scatter import Bounds, scatter_chart
 from v2a_lightning.runs import CONFIG_FILE, METRICS_FILE
 from v2a_lightning.specs import FrameSpec
 
@@ -79,7 +81,8 @@ def write_report(run: Path, clips: int = 12) -> Path:
             ("Sound", _charts(series, SOUND_MEASURES)),
             ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES)),
         ],
-        clips=[_clip(run, clip, evaluation) for clip in evaluation.get("clips", [])[:clips]],
+        clips=[_clip(run, clip, evaluation) for clip in shown_clips(evaluation.get("clips", []), clips)],
+        gaps=_gaps(run),
         cards=card_table(evaluation.get("cards", {})),
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
     )
@@ -96,21 +99,52 @@ def latest_evaluation(run: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CardTable:
-    """Metric cards side by side: what they share once, and the rest by metric."""
+    """Metric cards in one table: what they share once, and for each metric what only it has."""
 
     shared: list[tuple[str, str]]
-    metrics: list[str]
-    differing: list[tuple[str, list[str]]]
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
 
 
 def card_table(cards: Mapping[str, Mapping[str, Any]]) -> CardTable:
     """Lay out the cards of one evaluation, keyed by metric."""
-    rows = {
-        key: [_text(card[key]) for card in cards.values()] for key in next(iter(cards.values()), {}) if key != "metric"
-    }
-    shared = [(_words(key), values[0]) for key, values in rows.items() if len(set(values)) == 1 and values[0]]
-    differing = [(_words(key), values) for key, values in rows.items() if len(set(values)) > 1]
-    return CardTable(shared, list(cards), differing)
+    keys = [key for key in next(iter(cards.values()), {}) if key != "metric"]
+    values = {key: [_text(card[key]) for card in cards.values()] for key in keys}
+    differing = [key for key in keys if len(set(values[key])) > 1]
+    shared = [(_words(key), values[key][0]) for key in keys if key not in differing and values[key][0]]
+    rows = [(name, [values[key][index] for key in differing]) for index, name in enumerate(cards)]
+    return CardTable(shared, [_words(key) for key in differing], rows)
+
+
+def shown_clips(clips: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    """`count` of the clips: the first of every label before the second of any."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for clip in clips:
+        turns.append(seen[clip["label"]])
+        seen[clip["label"]] += 1
+    order = sorted(range(len(clips)), key=lambda index: (turns[index], index))
+    return [clips[index] for index in order[:count]]
+
+
+def _gaps(run: Path) -> list[dict[str, Any]]:
+    """The first and the last picture of the domain gap, at one scale."""
+    written = [json.loads(path.read_text()) for path in sorted(run.glob("domain_gap/epoch_*.json"))]
+    chosen = [written[0], written[-1]] if len(written) > 1 else written
+    if not chosen:
+        return []
+    bounds = Bounds.around([one["points"] for one in chosen])
+    return [
+        {
+            "epoch": one["epoch"],
+            "names": list(one["points"]),
+            "svg": Markup(scatter_chart(one["points"], bounds)),
+            "centroid": number(one["gap"]["centroid"]),
+            "frechet": number(one["gap"]["frechet"]),
+            "separability": f"{one['gap']['separability']:.0%}",
+        }
+        for one in chosen
+    ]
 
 
 def _words(key: str) -> str:
@@ -124,7 +158,7 @@ def _text(value: Any) -> str:
         return f"{value:g}"
     # A sha256 is recognised by its beginning; the whole one is in evaluation.json.
     text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 and " " not in text else text
+    return f"{text[:10]}…" if len(text) == 64 and " " not in text else text
 
 
 def _template() -> Any:
