@@ -1,5 +1,8 @@
-"""DataLoaders whose order depends on a seed and the epoch alone, and which show no clip twice in an evaluation."""
+"""DataLoaders whose order depends on a seed and the epoch alone, which a resumed run takes up where it stopped, and
+which show no clip twice in an evaluation."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,12 +19,50 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
+class TrainingSampler(DistributedSampler[Batch]):
+    """A new order each epoch (Lightning tells which); the next epoch begins after `skip` of this process's clips."""
+
+    skip = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        skip, self.skip = self.skip, 0
+        return islice(super().__iter__(), skip, None)
+
+
+class ResumableLoader(DataLoader[Batch]):
+    """Lightning keeps such a loader's state in checkpoints, so that a resumed epoch has the batches that were left.
+
+    Every process has had as many batches as the others, so that one process's state is everybody's.
+    """
+
+    sampler: TrainingSampler
+    given = 0
+    _resumed: dict[str, int] | None = None
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and how many of its batches were given."""
+        return {"epoch": self.sampler.epoch, "given": self.given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after those batches, if the next epoch to be given is that one."""
+        self._resumed = state
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # A generator, so that this runs at the first batch: only then has Lightning told the sampler the epoch.
+        resumed, self._resumed = self._resumed, None
+        self.given = resumed["given"] if resumed and resumed["epoch"] == self.sampler.epoch else 0
+        self.sampler.skip = self.given * int(self.batch_size or 1)
+        for batch in super().__iter__():
+            self.given += 1
+            yield batch
+
+
 def training_loader(
     dataset: Dataset[Batch], batch_size: int, seed: int, rank: int, ranks: int, workers: int = 0
 ) -> DataLoader[Batch]:
-    """Shuffled anew each epoch (Lightning tells the sampler which), in the same way after a resume."""
-    sampler: DistributedSampler[Batch] = DistributedSampler(dataset, ranks, rank, shuffle=True, seed=seed)
-    return _loader(dataset, batch_size, sampler, workers)
+    """Shuffled anew each epoch, in the same way after a resume."""
+    sampler = TrainingSampler(dataset, ranks, rank, shuffle=True, seed=seed)
+    return ResumableLoader(dataset, sampler=sampler, **_options(batch_size, workers))
 
 
 def evaluation_loader(
@@ -36,17 +77,15 @@ def evaluation_loader(
     if count < ranks:
         raise RunFailure(f"{count} clips cannot be shared by {ranks} processes; use fewer devices or more clips")
     sampler = UnrepeatedDistributedSampler(dataset, ranks, rank, shuffle=False)
-    return _loader(dataset, batch_size, sampler, workers)
+    return DataLoader(dataset, sampler=sampler, **_options(batch_size, workers))
 
 
-def _loader(dataset: Dataset[Batch], batch_size: int, sampler: Any, workers: int) -> DataLoader[Batch]:
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=sampler,
-        collate_fn=as_it_is,
-        num_workers=workers,
-        persistent_workers=workers > 0,
+def _options(batch_size: int, workers: int) -> dict[str, Any]:
+    return {
+        "batch_size": batch_size,
+        "collate_fn": as_it_is,
+        "num_workers": workers,
+        "persistent_workers": workers > 0,
         # Iterating would else take a number from the global random stream, which is training's.
-        generator=torch.Generator(),
-    )
+        "generator": torch.Generator(),
+    }

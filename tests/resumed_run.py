@@ -26,7 +26,7 @@ class Kill(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fit(*callbacks: Callback, ckpt_path: Path | None = None, **options: Any) -> V2AMapper:
+def fit(*callbacks: Callback, ckpt_path: Path | None = None, workers: int = 0, **options: Any) -> V2AMapper:
     """Three epochs of six steps, with everything that draws: frames, dropout, noise, timesteps, dropped conditions."""
     torch.manual_seed(0)
     mapper = V2AMapper(
@@ -48,7 +48,7 @@ def fit(*callbacks: Callback, ckpt_path: Path | None = None, **options: Any) -> 
         callbacks=[EMAWeightAveraging(decay=0.8), *callbacks],
         **{"max_epochs": 3, **options},
     )
-    trainer.fit(mapper, datamodule=PairsModule(), ckpt_path=ckpt_path)
+    trainer.fit(mapper, datamodule=PairsModule(workers=workers), ckpt_path=ckpt_path)
     return mapper
 
 

@@ -27,8 +27,9 @@ def test_killed_in_the_middle_of_an_epoch(tmp_path: Path, uninterrupted: V2AMapp
     )
     assert killed.returncode == -9, killed.stderr.decode()
     assert {path.name for path in tmp_path.glob("*.ckpt")} == {"step=4.ckpt", "step=8.ckpt"}
-    resumed = fit(ckpt_path=tmp_path / "step=8.ckpt")
-    assert_same_weights(resumed, uninterrupted)
+    for workers in (0, 1):
+        resumed = fit(ckpt_path=tmp_path / "step=8.ckpt", workers=workers)
+        assert_same_weights(resumed, uninterrupted)
 
 
 @pytest.mark.parametrize("step", [6, 12])

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,22 @@ from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_r
 
 
 def test_names_are_new_and_sort_by_time() -> None:
-    names = [new_run_name() for _ in range(50)]
-    assert len(set(names)) == 50
-    assert [name[:15] for name in names] == sorted(name[:15] for name in names)
+    names = [new_run_name() for _ in range(2000)]
+    assert len(set(names)) == 2000
+    assert names == sorted(names)
+    began = datetime.strptime(names[0].rpartition("-")[0], "%Y%m%d-%H%M%S-%f").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - began).total_seconds()) < 60
+
+
+def test_names_sort_by_time_when_clocks_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+    for zone in ("UTC-2", "UTC-1"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        names.append(new_run_name())
+    monkeypatch.undo()
+    time.tzset()
+    assert names == sorted(names)
 
 
 def test_a_folder_with_a_run_is_not_taken_again(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ class RunSettings:
     Args:
         root: the folder of all runs.
         experiment: the name under which comparable runs stand beside one another.
-        name: the run's own folder; the time of its start and four random letters when not given.
+        name: the run's own folder; the time of its start (UTC) and four random digits when not given.
         wandb: "auto" logs to Weights & Biases online when this machine is logged in there, else into an offline run
             inside the run's folder, and not at all when the package is missing. WANDB_MODE decides between the two.
         project: the project at Weights & Biases.
@@ -42,8 +42,11 @@ class RunSettings:
 
 
 def new_run_name() -> str:
-    """A name no other run has, sorted by time: the start in local time and four random hexadecimal digits."""
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """A name no other run has; names sort by time: the start in UTC to the microsecond, four random hex digits.
+
+    UTC, since local time repeats an hour every autumn; random digits for runs that start on two machines at once.
+    """
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
 def claim_folder(folder: Path) -> Path:

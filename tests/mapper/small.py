@@ -1,14 +1,15 @@
 """Small networks and made-up pairs for the tests of the mapper."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from data_modules.loaders import training_loader
 from v2a_lightning.mapper import Network, TransformerMapper
 
 DIM = 512
@@ -57,60 +58,37 @@ def batch_of(pairs: Pairs, indices: Sequence[int]) -> dict[str, Any]:
     return torch.utils.data.default_collate([pairs[index] for index in indices])
 
 
-class EpochOrder(Sampler[int]):
-    """A new order every epoch, which follows from the epoch alone; the next one begins after `skip` clips."""
+class WholeBatches(Dataset):
+    """Pairs that make batches themselves, as the data modules' datasets do."""
 
-    def __init__(self, count: int) -> None:
-        self.count, self.epoch, self.skip = count, 0, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs = pairs
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.pairs)
 
-    def __iter__(self) -> Iterator[int]:
-        skip, self.skip = self.skip, 0
-        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(self.epoch))
-        yield from order[skip:].tolist()
-
-
-class ResumableLoader(DataLoader):
-    """A loader whose epoch and position Lightning keeps in checkpoints, so that a resumed epoch has what was left."""
-
-    given = 0
-    resume: dict[str, int] | None = None
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.sampler.epoch, "given": self.given}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self.resume = state
-
-    def __iter__(self) -> Iterator[Any]:
-        # A generator, so that this runs at the first batch, when Lightning has told the sampler the epoch.
-        resume, self.resume = self.resume, None
-        self.given = resume["given"] if resume and resume["epoch"] == self.sampler.epoch else 0
-        self.sampler.skip = self.given * self.batch_size
-        for batch in super().__iter__():
-            self.given += 1
-            yield batch
+    def __getitems__(self, indices: list[int]) -> dict[str, Any]:
+        return batch_of(self.pairs, indices)
 
 
 class PairsModule(LightningDataModule):
-    """Pairs in a fixed order; validation is dealt out to processes like cards, so that shards may be uneven."""
+    """Pairs in training's real loader; validation is dealt out to processes like cards, so that shards are uneven."""
 
-    def __init__(self, training: int = 24, validation: int = 7, batch_size: int = 4) -> None:
+    def __init__(self, training: int = 24, validation: int = 7, batch_size: int = 4, workers: int = 0) -> None:
         super().__init__()
+        self.workers = workers
         self.training_pairs, self.validation_pairs = Pairs(training), Pairs(validation, seed=10)
         self.batch_size = batch_size
 
     def train_dataloader(self) -> DataLoader:
-        return ResumableLoader(self.training_pairs, self.batch_size, sampler=EpochOrder(len(self.training_pairs)))
+        return training_loader(WholeBatches(self.training_pairs), self.batch_size, 0, *self._place(), self.workers)
 
     def val_dataloader(self) -> DataLoader:
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        rank, world = self._place()
         share = range(rank, len(self.validation_pairs), world)
         return DataLoader(self.validation_pairs, batch_size=2, sampler=share)
 
     test_dataloader = predict_dataloader = val_dataloader
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
