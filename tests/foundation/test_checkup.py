@@ -24,6 +24,30 @@ def test_files_are_held_to_the_card_that_comes_with_them(weights: Path, tmp_path
     assert "is not the file its card describes" in found.text
 
 
+def test_the_weights_of_a_published_folder_are_held_to_their_digests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2A_MIRROR", str(tmp_path))
+    unet = tmp_path / "cvssp" / "audioldm-s-full-v2" / "unet"
+    unet.mkdir(parents=True)
+    (unet / "diffusion_pytorch_model.bin").write_bytes(b"other weights")
+    found = check_file("audioldm", "cvssp/audioldm-s-full-v2")
+    assert (found.level, "is not the published file: 13 bytes" in found.text) == ("error", True)
+    (unet / "diffusion_pytorch_model.safetensors").write_bytes(b"weights that are read in place of the pickle")
+    found = check_file("audioldm", "cvssp/audioldm-s-full-v2")
+    assert (found.level, "no published sha256" in found.text) == ("ok", True)
+    assert "CC-BY-NC-SA-4.0" in found.text
+
+
+def test_a_missing_checkpoints_licence_is_told_before_it_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2A_CACHE", str(tmp_path))
+    found = check_file("audioldm", "audioldm-s-full-v2")
+    assert "licence CC-BY-NC-4.0 (not for commercial use)" in found.text
+    assert "about 2560 MB" in found.remedy
+
+
 def test_what_has_no_known_digest_says_so_and_what_has_no_name_is_an_error(weights: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(weights / "clap", tmp_path / "clap")
     (folder / "card.json").unlink()

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +25,7 @@ class Hub(BaseHTTPRequestHandler):
 
     files: ClassVar[dict[str, bytes]] = {}
     asked: ClassVar[list[str]] = []
+    stated: ClassVar[dict[str, str]] = {}
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -45,8 +48,15 @@ class Hub(BaseHTTPRequestHandler):
         return {"type": "file", "path": name, "size": len(self.files[name]), "oid": COMMIT}
 
     def description(self) -> dict[str, object]:
-        siblings = [{"rfilename": name} for name in self.files]
+        siblings = [{"rfilename": name, "size": len(self.files[name]), **self.large(name)} for name in self.files]
         return {"id": "owner/name", "modelId": "owner/name", "sha": COMMIT, "siblings": siblings, "tags": []}
+
+    def large(self, name: str) -> dict[str, object]:
+        """What the Hub says of a large file, unless a test has it say something else."""
+        if not name.endswith((".safetensors", ".bin", ".pt")):
+            return {}
+        digest = self.stated.get(name, hashlib.sha256(self.files[name]).hexdigest())
+        return {"lfs": {"sha256": digest, "size": len(self.files[name]), "pointerSize": 134}}
 
     def answer(self, content: bytes, name: str = "") -> None:
         self.send_response(200)
@@ -64,7 +74,7 @@ class Hub(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     import huggingface_hub.constants as hub
 
-    Hub.files, Hub.asked = {}, []
+    Hub.files, Hub.asked, Hub.stated = {}, [], {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
@@ -92,8 +102,12 @@ def test_every_known_checkpoint_says_where_it_is_from_and_under_what_licence() -
         assert entry.licence
         assert entry.purpose
         assert entry.megabytes > 0
-        assert all(digit in "0123456789abcdef" for digit in entry.sha256)
-        assert entry.is_url or entry.source.count("/") == 1
+        assert entry.evidence
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for _, digest in entry.digests.values())
+        assert set(entry.unverified) <= {"megabytes", "licence"}
+        if entry.is_url and entry.size is not None:
+            assert round(entry.size / 1e6) == entry.megabytes
+        assert entry.is_url or entry.repository.count("/") == 1
     assert "not known" in licence_of("somebody/something")
 
 
@@ -154,6 +168,27 @@ def test_offline_the_hubs_own_cache_is_used(server: str, monkeypatch: pytest.Mon
     assert len(Hub.asked) == asked
 
 
+def test_a_file_that_is_not_what_the_hub_states_is_refused_and_fetched_anew(server: str) -> None:
+    Hub.files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    Hub.stated = {"model.safetensors": "0" * 64}
+    with pytest.raises(RunFailure, match=r"model.safetensors of owner/name has the sha256 .*; it was removed"):
+        resolve("owner/name", "clap")
+    Hub.stated = {}
+    assert (resolve("owner/name", "clap") / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_a_known_file_on_the_hub_is_asked_of_the_endpoint_and_held_to_its_digest(
+    server: str, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    entry = CHECKPOINTS["laion-clap-630k-audioset"]
+    Hub.files = {"lukewys/laion_clap/resolve/main/630k-audioset-best.pt": b"something else"}
+    with pytest.raises(RunFailure, match=r"14 bytes, the published file 1863587645"):
+        resolve(entry.name, "clap")
+    right = replace(entry, size=14, sha256=hashlib.sha256(b"something else").hexdigest())
+    monkeypatch.setitem(CHECKPOINTS, entry.name, right)
+    assert resolve(entry.name, "clap") == cache / "files" / entry.file
+
+
 def test_a_hub_folder_that_is_not_there_is_named(server: str) -> None:
     with pytest.raises(RunFailure, match="owner/other cannot be fetched from the Hugging Face Hub"):
         resolve("owner/other", "clap")
@@ -167,3 +202,9 @@ def test_offline_nothing_is_asked_of_the_hub() -> None:
 def test_pickles_are_left_where_there_are_safetensors() -> None:
     names = ["unet/model.bin", "unet/model.safetensors", "vae/model.bin", "vae/config.json", "x.onnx", "README.md"]
     assert needed_files(names) == ["unet/model.safetensors", "vae/model.bin", "vae/config.json"]
+
+
+def test_of_an_open_clip_folder_only_its_own_weights_are_taken() -> None:
+    names = ["config.json", "open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    others = ["model.safetensors", "pytorch_model.bin"]
+    assert needed_files([*names, *others]) == names[:3]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from v2a_lightning.errors import V2AError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation.audioldm import AudioLDM
-from v2a_lightning.foundation.base import FrozenModel
+from v2a_lightning.foundation.base import FrozenModel, checkpoint_files
 from v2a_lightning.foundation.checkpoints import CHECKPOINTS, Checkpoint, licence_of
 from v2a_lightning.foundation.clap import ClapEncoder
 from v2a_lightning.foundation.clip import ClipEncoder
@@ -58,7 +58,8 @@ def check_file(kind: str, checkpoint: str, fetch: bool = False) -> Finding:
         return Finding("error", kind, str(error), "correct the name, or fetch the file")
     entry = CHECKPOINTS.get(checkpoint)
     if path is None:
-        return Finding("error", kind, f"{checkpoint} is not on this machine", _how_to_fetch(entry))
+        text = f"{checkpoint} is not on this machine; licence {licence_of(checkpoint)}"
+        return Finding("error", kind, text, _how_to_fetch(entry))
     return _check_content(kind, checkpoint, path, entry)
 
 
@@ -130,14 +131,21 @@ def _check_content(kind: str, checkpoint: str, path: Path, entry: Checkpoint | N
     licence = f"licence {licence_of(checkpoint)}"
     if (path / "card.json").is_file() and entry is None:
         return _check_card(kind, checkpoint, path, licence)
-    file = path if entry is None or path.is_file() else path / entry.file
-    if entry is None or not (entry.sha256 or entry.size) or not file.is_file():
+    if entry is None or not (known := _published(path, entry)):
         return Finding("ok", kind, f"{checkpoint}: {path}; no published sha256 to compare it with; {licence}")
-    digest = sha256_file(file)
-    if (entry.size is not None and file.stat().st_size != entry.size) or not digest.startswith(entry.sha256):
-        text = f"{file} is not the published file: {file.stat().st_size} bytes, sha256 {digest[:16]}..."
-        return Finding("error", kind, text, f"remove it and fetch it again from {entry.source}")
-    return Finding("ok", kind, f"{checkpoint}: {file}, sha256 as published; {licence}")
+    for file, (size, sha256) in known.items():
+        digest = sha256_file(file)
+        if size not in (None, file.stat().st_size) or digest != sha256:
+            text = f"{file} is not the published file: {file.stat().st_size} bytes, sha256 {digest[:16]}..."
+            return Finding("error", kind, text, f"remove it and fetch it again from {entry.source}")
+    return Finding("ok", kind, f"{checkpoint}: {path}, sha256 as published; {licence}")
+
+
+def _published(path: Path, entry: Checkpoint) -> dict[Path, tuple[int | None, str]]:
+    """Sizes and digests of the weights that are read from a file or folder, as far as they are known."""
+    digests = entry.digests
+    named = {file: entry.file if file == path else file.relative_to(path).as_posix() for file in checkpoint_files(path)}
+    return {file: digests[name] for file, name in named.items() if name in digests}
 
 
 def _check_card(kind: str, checkpoint: str, path: Path, licence: str) -> Finding:
@@ -156,7 +164,8 @@ def _how_to_fetch(entry: Checkpoint | None) -> str:
     if entry is None:
         return "--fetch true downloads it; or put it into a folder and name the folder in V2A_MIRROR"
     free = shutil.disk_usage(_existing_parent(cache_folder())).free // 10**6
-    room = f"{entry.megabytes} MB to {cache_folder()}, where {free} MB are free"
+    about = "about " if "megabytes" in entry.unverified else ""
+    room = f"{about}{entry.megabytes} MB to {cache_folder()}, where {free} MB are free"
     return f"--fetch true downloads it ({room}); or put {entry.file} into a folder and name the folder in V2A_MIRROR"
 
 

@@ -5,19 +5,20 @@ or a Hugging Face id (`owner/name`, or `owner/name@revision`). Environment varia
 
     V2A_MIRROR        a folder with files or Hub folders by their names, looked at before any network
     V2A_CACHE         where fetched and converted files are kept (default ~/.cache/v2a_lightning)
-    HF_ENDPOINT       another Hub
+    HF_ENDPOINT       another Hub, for ids and for those of `CHECKPOINTS` that are single files on the Hub
     HF_HUB_OFFLINE    1: nothing is fetched, from wherever
 """
 
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation.checkpoints import CHECKPOINTS, Checkpoint
+from v2a_lightning.files import atomic_write, sha256_file
+from v2a_lightning.foundation.checkpoints import CHECKPOINTS, HUB, Checkpoint
 from v2a_lightning.foundation.download import download, file_name
 
 if TYPE_CHECKING:
@@ -108,12 +109,18 @@ def _fetch(checkpoint: str, kind: str) -> Path:
     with _lock(checkpoint):
         if entry is not None and entry.is_url:
             target = cache_folder() / "files" / entry.file
-            return download(entry.source, target, size=entry.size, sha256=entry.sha256)
+            url = entry.source.replace(HUB, _endpoint() or HUB)
+            return download(url, target, size=entry.size, sha256=entry.sha256)
         if is_url(checkpoint):
             url, _, digest = checkpoint.partition("#sha256=")
             return download(url, _cached_url(url), sha256=digest)
         repository, _, revision = (entry.source if entry else checkpoint).partition("@")
-        return _hub_fetch(repository, revision or None)
+        return _hub_fetch(repository, revision or None, entry.digests if entry else {})
+
+
+def _endpoint() -> str | None:
+    """The Hub to ask, when it is not the usual one."""
+    return (os.environ.get("HF_ENDPOINT") or "").rstrip("/") or None
 
 
 def _find_known(entry: Checkpoint, kind: str) -> Path | None:
@@ -121,7 +128,7 @@ def _find_known(entry: Checkpoint, kind: str) -> Path | None:
         raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
     if entry.is_url:
         return _first_existing([*_mirrored(entry.file), cache_folder() / "files" / entry.file])
-    return _first_existing(_mirrored(entry.source)) or _hub_cached(entry.source, None)
+    return _first_existing(_mirrored(entry.repository)) or _hub_cached(entry.repository, entry.revision)
 
 
 def _hub_cached(repository: str, revision: str | None) -> Path | None:
@@ -138,22 +145,41 @@ def _hub_cached(repository: str, revision: str | None) -> Path | None:
     return next((Path(path).parent for path in found if isinstance(path, str)), None)
 
 
-def _hub_fetch(repository: str, revision: str | None) -> Path:
-    """A Hub folder's configs and weights, safetensors only where there are both kinds."""
+def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, tuple[int | None, str]]) -> Path:
+    """A Hub folder's configs and weights, safetensors only where there are both kinds; each weight is verified."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    endpoint = os.environ.get("HF_ENDPOINT") or None
+    endpoint = _endpoint()
     try:
-        siblings = HfApi(endpoint=endpoint).model_info(repository, revision=revision).siblings or []
+        siblings = (
+            HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True).siblings or []
+        )
         wanted = needed_files([sibling.rfilename for sibling in siblings])
         folder = snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint)
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RunFailure(f"{repository} cannot be fetched from the Hugging Face Hub: {reason}") from error
+    stated = {sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs is not None}
+    expected = {**stated, **{name: digest for name, (_, digest) in published.items()}}
+    for name in wanted:
+        if name in expected:
+            _verify(repository, Path(folder) / name, expected[name])
     with atomic_write(_hub_record(repository, revision)) as temporary:
         temporary.write_text("\n".join([folder, *wanted]))
     return Path(folder)
+
+
+def _verify(repository: str, path: Path, expected: str) -> None:
+    """Refuse a file that is not the published one, and remove it, so that it is fetched anew the next time."""
+    digest = sha256_file(path)
+    if digest == expected:
+        return
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)
+    raise RunFailure(
+        f"{path.name} of {repository} has the sha256 {digest}, the published file {expected}; it was removed"
+    )
 
 
 def _hub_record(repository: str, revision: str | None) -> Path:
@@ -162,16 +188,15 @@ def _hub_record(repository: str, revision: str | None) -> Path:
 
 
 def needed_files(names: list[str]) -> list[str]:
-    """Of the files in a Hub folder, those a model is read from."""
+    """Of the files in a Hub folder, those a model is read from: safetensors rather than pickles of the same, and of an
+    open_clip folder, which may hold the same weights for other libraries, open_clip's."""
     from v2a_lightning.foundation.base import CONFIG_SUFFIXES, WEIGHT_SUFFIXES
 
-    safe = {str(Path(name).parent) for name in names if name.endswith(".safetensors")}
-    return [
-        name
-        for name in names
-        if name.endswith(CONFIG_SUFFIXES)
-        or (name.endswith(WEIGHT_SUFFIXES) and (name.endswith(".safetensors") or str(Path(name).parent) not in safe))
-    ]
+    weights = [name for name in names if name.endswith(WEIGHT_SUFFIXES)]
+    weights = [name for name in weights if Path(name).name.startswith("open_clip")] or weights
+    safe = {str(Path(name).parent) for name in weights if name.endswith(".safetensors")}
+    needed = {name for name in weights if name.endswith(".safetensors") or str(Path(name).parent) not in safe}
+    return [name for name in names if name.endswith(CONFIG_SUFFIXES) or name in needed]
 
 
 def _mirrored(name: str) -> list[Path]:
