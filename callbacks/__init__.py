@@ -4,5 +4,6 @@ from callbacks.audio_evaluation import AudioEvaluation
 from callbacks.domain_gap import DomainGap
 from callbacks.embedding_writer import EmbeddingWriter
 from callbacks.run_report import RunReport
+from callbacks.used_clips import UsedClips
 
-__all__ = ["AudioEvaluation", "DomainGap", "EmbeddingWriter", "RunReport"]
+__all__ = ["AudioEvaluation", "DomainGap", "EmbeddingWriter", "RunReport", "UsedClips"]

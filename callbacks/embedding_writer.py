@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from data_modules.extraction import EmbeddedBatch
 from data_modules.folders import Folder
 from data_modules.progress import progress
 from data_modules.shards import ShardWriter
 from data_modules.store import EmbeddingStore, StoreSpec, StoreWriter
+from v2a_lightning.runs import EMBEDDINGS
 
 
 class Sink(Protocol):
@@ -28,20 +31,24 @@ class EmbeddingWriter(Callback):
     """Writes the CLAP embeddings that a mapper predicts: columns clip_id and embedding (512 float32).
 
     Args:
-        output: folder or fsspec URL; each process adds its own `part-*.parquet`.
+        output: folder or fsspec URL; each process adds its own `part-*.parquet`, so the folder reads as one table. The
+            folder `embeddings` of the run when not given.
     """
 
-    def __init__(self, output: str) -> None:
-        self.output = str(output)
+    def __init__(self, output: str | None = None) -> None:
+        self.output = None if output is None else str(output)
         self._sink: Sink | None = None
 
-    def open(self, rank: int) -> Sink:
-        """Where the predictions of a process go."""
-        return _Predictions(self.output, rank)
+    def open(self, trainer: Trainer) -> Sink:
+        """Where the predictions of this process go."""
+        # The run's folder is the first process's; every process has to ask.
+        output = self.output or str(Path(str(trainer.log_dir)) / EMBEDDINGS)
+        rank_zero_info(f"Embeddings go to {output}")
+        return _Predictions(output, trainer.global_rank)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin."""
-        self._sink = self.open(trainer.global_rank)
+        self._sink = self.open(trainer)
 
     def on_predict_batch_end(
         self,
@@ -85,9 +92,9 @@ class StoreEmbeddings(EmbeddingWriter):
         self._bar = ExitStack()
         self._advance: Callable[[int], None] | None = None
 
-    def open(self, rank: int) -> Sink:
+    def open(self, trainer: Trainer) -> Sink:
         """The store's writer."""
-        return _StoreRows(self.store.writer(self.spec, rank))
+        return _StoreRows(self.store.writer(self.spec, trainer.global_rank))
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, and show a bar."""

@@ -139,6 +139,13 @@ class ClipDataModule(LightningDataModule):
         """Hash of the ids of a split's usable clips; results with the same one were measured on the same clips."""
         return ids_hash(self.clip_ids(split))
 
+    def used_clips(self, stage: str) -> dict[str, dict[str, Any]]:
+        """For each split that a stage uses: the number of its usable clips, and the hash of their ids."""
+        return {
+            split: {"clips": len(self.clip_ids(split)), "ids_sha256": self.ids_hash(split)}
+            for split in self._splits(stage)
+        }
+
     def source(self, clip_id: str) -> Path:
         """A clip's media file.
 
@@ -220,7 +227,7 @@ class ClipDataModule(LightningDataModule):
         return f"no clip left for {split}: the data names {len(self.named_clips)} clips ({splits}), of which {listed}"
 
     def _report(self, stage: str) -> str:
-        used = ", ".join(f"{len(self.clip_ids(split))} {split}" for split in self._splits(stage))
+        used = ", ".join(f"{one['clips']} {split}" for split, one in self.used_clips(stage).items())
         reasons = Counter(reject.reason for reject in self.rejects)
         rejected = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         return f"clips: {used}" + (f"; not used: {rejected}" if rejected else "")

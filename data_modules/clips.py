@@ -9,6 +9,7 @@ from pathlib import Path
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from v2a_lightning.metrics.cards import clips_sha256
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 CSV_FORM = "youtube id, start second, label, split; VGGSound's csv has no header"
@@ -122,8 +123,8 @@ def read_ids(path: Path | str) -> set[str]:
 
 
 def ids_hash(clip_ids: Iterable[str]) -> str:
-    """Sha256 over the sorted ids: two results with the same one were measured on the same clips."""
-    return hashlib.sha256("\n".join(sorted(set(clip_ids))).encode()).hexdigest()
+    """Stands for a set of clips, as in a metric card: results with the same one were measured on the same clips."""
+    return clips_sha256(sorted(set(clip_ids)))
 
 
 def _clip_of_line(path: Path, number: int, fields: Sequence[str]) -> Clip:

@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from data_modules.clips import ids_hash
 from v2a_lightning.cli import main
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media import read_wave
@@ -91,6 +94,9 @@ def test_a_run_leaves_everything_in_its_folder(tiny_config: dict[str, Any], tmp_
     assert list((run / "wandb").glob("offline-run-*/files/media/audio/val/*.wav"))
     assert (run / "report.html").read_text().count("data:audio/flac") == 10
     assert (run / "domain_gap" / "epoch_000.png").is_file()
+    used = json.loads((run / "clips.json").read_text())
+    assert {split: one["clips"] for split, one in used["splits"].items()} == {"train": 17, "validation": 7}
+    assert used["splits"]["validation"]["ids_sha256"] in (run / "report.html").read_text()
 
     saved = checkpoint(run / "checkpoints" / "best.ckpt")
     parts = {name.partition(".")[0] for name in saved["state_dict"]}
@@ -159,14 +165,30 @@ def test_two_processes_score_as_one(tiny_config: dict[str, Any], tmp_path: Path)
     assert [clip["clip_id"] for clip in first["clips"]] == [clip["clip_id"] for clip in second["clips"]]
 
 
-def test_test_scores_the_test_clips_and_says_so(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    config = write(tiny_config, tmp_path)
-    assert fit(config, "--trainer.max_epochs=1", "--run.wandb=disabled") == 0
+def test_test_and_predict_take_the_test_clips_and_say_so(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    written = write(tiny_config, tmp_path)
+    assert fit(written, "--trainer.max_epochs=1", "--run.wandb=disabled", "--evaluation.clips=2") == 0
     options = ["--ckpt_path=last", "--run.wandb=disabled", "--evaluation.test_clips=null"]
-    assert main(["test", "--config", config, *options]) == 0
+    assert main(["test", "--config", written, *options]) == 0
     (run,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-test")
     assert columns(run)["test/fd"][0] > 0
-    assert len(list((run / "audio" / "test").glob("*.wav"))) == 4
+    waves = list((run / "audio" / "test").glob("*.wav"))
+    assert len(waves) == 4
+    used = json.loads((run / "clips.json").read_text())["splits"]
+    assert used == {"test": {"clips": 4, "ids_sha256": ids_hash(path.stem for path in waves)}}
+    evaluation = json.loads((run / "audio" / "test" / "evaluation.json").read_text())
+    assert evaluation["cards"]["fd"]["clips_sha256"] == used["test"]["ids_sha256"]
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert Path(config["ckpt_path"]).name == "last.ckpt", "the checkpoint that was scored, not its nickname"
+
+    assert main(["predict", "--config", written, "--ckpt_path=last", "--run.wandb=disabled"]) == 0
+    (predicted,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-predict")
+    rows = pq.read_table(predicted / "embeddings").to_pydict()
+    assert sorted(rows["clip_id"]) == sorted(path.stem for path in waves)
+    embeddings = np.array(rows["embedding"])
+    assert embeddings.shape == (4, 512)
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+    assert json.loads((predicted / "clips.json").read_text())["splits"] == used
 
 
 @pytest.mark.parametrize("option", ["--trainer.precision=32-true", "--trainer.precision=bf16-mixed"])

@@ -17,6 +17,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from omegaconf.errors import OmegaConfBaseException
 
 from v2a_lightning.cli import PROGRAM, one_line
@@ -47,6 +48,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
         options = {"ckpt_path": cli.checkpoint, "weights_only": True}
         if command == "predict":
             options["return_predictions"] = False
+        if command != "fit" and cli.checkpoint is None and any(one.requires_grad for one in cli.model.parameters()):
+            rank_zero_warn(f"{command} without --ckpt_path: the mapper's weights are untrained")
         getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
     finally:
         _finish_wandb()
@@ -121,7 +124,7 @@ class MapperCLI(LightningCLI):
         callbacks = [self.config_init[key] for key in CALLBACK_KEYS if self.config_init[key] is not None]
         if not trainer_config["fast_dev_run"]:
             folder = self._folder(settings)
-            callbacks.append(SaveConfig(self._config_text(), folder))
+            callbacks += [SaveConfig(self._config_text(), folder), *self._writers(trainer_config["callbacks"] or [])]
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
         return self._instantiate_trainer(trainer_config, callbacks)
 
@@ -155,8 +158,20 @@ class MapperCLI(LightningCLI):
         further = [] if configured in (None, True) else configured if isinstance(configured, list) else [configured]
         return [*loggers_for(settings, folder), *further]
 
+    def _writers(self, configured: Any) -> list[Callback]:
+        """What writes beside the config's own callbacks: which clips were used and, in `predict`, the predictions."""
+        from callbacks import EmbeddingWriter, UsedClips
+
+        callbacks = configured if isinstance(configured, list) else [configured]
+        writes = self.command == "predict" and not any(isinstance(one, EmbeddingWriter) for one in callbacks)
+        return [UsedClips(), EmbeddingWriter()] if writes else [UsedClips()]
+
     def _config_text(self) -> str:
-        return str(self.parser.dump(self.config, skip_none=False, skip_link_targets=False))
+        config = self.config.clone()
+        if self.command != "fit":
+            # "last" means another file tomorrow.
+            config["ckpt_path"] = self.checkpoint
+        return str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
 
 
 class SaveConfig(Callback):

@@ -11,6 +11,10 @@ from v2a_lightning.errors import UsageError
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.csv"
+# How many clips of each split were used, and the hash of their ids.
+CLIPS_FILE = "clips.json"
+# What `predict` makes: Parquet files with the columns clip_id and embedding.
+EMBEDDINGS = "embeddings"
 CHECKPOINTS = "checkpoints"
 # Where a checkpoint keeps the YAML of the run that wrote it, so that `generate` needs nothing but the checkpoint.
 CONFIG_KEY = "v2a_config"

@@ -16,7 +16,7 @@ from v2a_lightning.media import MediaError, read_frames, read_wave, resample
 from v2a_lightning.reports.curves import Better, Series, best_point, line_chart, number, read_metrics
 from v2a_lightning.reports.pictures import Wave, sound_uri, spectrogram_pair, strip_uris
 from v2a_lightning.reports.scatter import Bounds, scatter_chart
-from v2a_lightning.runs import CONFIG_FILE, METRICS_FILE
+from v2a_lightning.runs import CLIPS_FILE, CONFIG_FILE, METRICS_FILE
 from v2a_lightning.specs import FrameSpec
 
 REPORT_FILE = "report.html"
@@ -83,6 +83,7 @@ def write_report(run: Path, clips: int = 12) -> Path:
         ],
         clips=[_clip(run, clip, evaluation) for clip in shown_clips(evaluation.get("clips", []), clips)],
         gaps=_gaps(run),
+        used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
         cards=card_table(evaluation.get("cards", {})),
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
     )

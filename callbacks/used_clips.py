@@ -1,0 +1,34 @@
+"""Which clips a run's figures are about, beside the figures."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+from data_modules import ClipDataModule
+from v2a_lightning.files import atomic_write
+from v2a_lightning.runs import CLIPS_FILE
+
+
+class UsedClips(Callback):
+    """Writes `clips.json` into the run's folder and tells Weights & Biases.
+
+    It says, for each split that is used, how many clips there really are and the hash of their ids, and how many clips
+    were named but not used, by reason. Figures with equal hashes are about the same clips; a metric card made from all
+    of a split has that hash too, and so has the summary of the manifest.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write it; the data is ready when callbacks are."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or not trainer.loggers or not isinstance(data, ClipDataModule):
+            return
+        reasons = Counter(reject.reason for reject in data.rejects)
+        used = {"splits": data.used_clips(stage), "not_used": dict(reasons.most_common())}
+        with atomic_write(Path(str(trainer.loggers[0].log_dir)) / CLIPS_FILE) as temporary:
+            temporary.write_text(json.dumps(used, indent=1) + "\n")
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update({"clips": used}, allow_val_change=True)
