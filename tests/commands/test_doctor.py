@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from data_modules import EmbeddingStore, StoreSpec, Tower
 from v2a_lightning.commands.doctor import doctor
 from v2a_lightning.errors import UsageError
 from v2a_lightning.miniature.architectures import write_random
@@ -37,6 +39,7 @@ def test_a_run_that_will_go_well(tiny_config: dict[str, Any], tmp_path: Path, ca
     assert "16000 Hz, 2/3/5 attention heads" in line_of(text, "audioldm", "opens")
     assert "cosine 1.0000" in line_of(text, "is the one AudioLDM was trained with")
     assert "5 of 5 clips decode" in text
+    assert line_of(text, "ok       store", "of 28 clips")
     assert text.splitlines()[-1] == "all in all: ok"
 
 
@@ -75,6 +78,40 @@ def test_missing_weights_and_missing_clips_say_how_to_get_them(
     assert line_of(text, "354 MB", "put ViT-B-32.pt into a folder and name the folder in V2A_MIRROR")
     assert line_of(text, "error    cnn14", "cnn14-16k is not on this machine")
     assert line_of(text, "error    data", "0 of 28 clips have a file")
+
+
+def test_a_missing_csv_or_manifest_is_one_line_among_the_others(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys
+) -> None:
+    code, text = examine(tiny_config, tmp_path, capsys, "data.csv=nowhere.csv")
+    assert code == 1
+    assert line_of(text, "error    data", "csv nowhere.csv: there is no such file")
+    assert line_of(text, "ok       memory")
+    code, text = examine(tiny_config, tmp_path, capsys, "data.manifest=nowhere.parquet")
+    assert code == 1
+    assert line_of(text, "error    data", "manifest nowhere.parquet: there is no such file")
+
+
+def test_a_store_of_other_encoders_is_an_error_that_names_both(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys
+) -> None:
+    store = EmbeddingStore(tmp_path / "store")
+    other = Tower("frames", "clip:other", "0" * 64, "frames-2fps-2.56s")
+    with store.writer(StoreSpec(other)) as writer:
+        writer.add_frames("a_000000", "dog", "train", "a.mp4", np.zeros((5, 512), np.float32))
+    code, text = examine(tiny_config, tmp_path, capsys, f"data.store={tmp_path / 'store'}")
+    assert code == 1
+    assert line_of(text, "error    store", "holds frames embeddings of clip:other [000000000000]", "names clip:")
+
+
+def test_a_finished_store_is_checked_without_media(tiny_config: dict[str, Any], tmp_path: Path, capsys) -> None:
+    tiny_config["data"] = {
+        "class_path": "data_modules.EmbeddingDataModule",
+        "init_args": {"store": str(tmp_path / "nothing"), "batch_size": 4},
+    }
+    code, text = examine(tiny_config, tmp_path, capsys)
+    assert code == 1
+    assert line_of(text, "error    data", "is no embedding store")
 
 
 def test_the_head_counts_of_published_folders_are_a_warning(

@@ -2,13 +2,13 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from data_modules import ClipDataModule
+from data_modules.checkup import check_data
 from v2a_lightning.cli import PROGRAM, one_line
 from v2a_lightning.errors import UsageError, V2AError
 from v2a_lightning.foundation import AudioLDM, ClapEncoder, ClipEncoder
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from v2a_lightning.lightning_cli import MapperCLI
 
 EXIT_CODES = {"ok": 0, "error": 1, "warning": 3}
-SAMPLED_CLIPS = 5
 GIGABYTE = 1e9
 MANY_PARAMETERS_BYTES = 200e6
 GENERATION_BYTES_PER_SECOND = 34e6
@@ -94,7 +93,8 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
     yield check_device(cli.config_init["trainer"], sizes)
     if isinstance(audioldm, AudioLDM) and "audioldm" in sizes:
         yield check_memory(audioldm, evaluation.seconds, sizes)
-    yield from check_data(data)
+    if isinstance(data, ClipDataModule):
+        yield from check_data(data, encoders_are_there={"clip", "clap"} <= sizes.keys())
 
 
 def check_evaluators(evaluation: Any, fetch: bool) -> Iterator[Finding]:
@@ -151,72 +151,6 @@ def check_memory(audioldm: AudioLDM, seconds: float, sizes: dict[str, int]) -> F
     return Finding("warning", "memory", f"{text} (computed), batch_size is {audioldm.batch_size}", remedy)
 
 
-def check_data(data: Any) -> Iterator[Finding]:
-    """Whether clips are there and can be decoded, and whether their embeddings fit on the disk."""
-    from data_modules import MiniatureDataModule
-
-    if not hasattr(data, "candidates"):
-        yield Finding("ok", "data", f"{type(data).__name__} reads embeddings that are there")
-        return
-    if isinstance(data, MiniatureDataModule) and not (data.root / "vggsound.csv").is_file():
-        yield Finding("ok", "data", "clips are rendered when the run begins")
-        return
-    try:
-        named, present = data.named_clips, data.candidates
-    except V2AError as error:
-        yield Finding("error", "data", str(error), "correct data.csv and data.media")
-        return
-    counts = ", ".join(f"{sum(clip.split == split for clip in present)} {split}" for split in _splits(present))
-    text = f"{len(present)} of {len(named)} clips have a file ({counts or 'none'})"
-    if not present:
-        yield Finding("error", "data", text, "data.media names the folder of files <youtube id>_<start, 6 digits>.mp4")
-        return
-    missing = len(present) < len(named)
-    remedy = f"`{PROGRAM} download` fetches clips, `{PROGRAM} manifest` lists what is missing" if missing else ""
-    yield Finding("warning" if missing else "ok", "data", text, remedy)
-    yield check_decoding(data, present)
-    yield check_disk(data, len(present))
-
-
-def check_decoding(data: Any, present: Sequence[Any]) -> Finding:
-    """Decode a few clips, spread over the list."""
-    from v2a_lightning.media import MediaError, read_audio, read_frames
-
-    chosen = present[:: max(1, len(present) // SAMPLED_CLIPS)][:SAMPLED_CLIPS]
-    failures = []
-    for clip in chosen:
-        try:
-            read_frames(clip.path, data.encoders.frames)
-            if data.encoders.audio is not None:
-                read_audio(clip.path, data.encoders.audio)
-        except MediaError as error:
-            failures.append(str(error))
-    if not failures:
-        return Finding("ok", "decoding", f"{len(chosen)} of {len(chosen)} clips decode")
-    text = f"{len(chosen) - len(failures)} of {len(chosen)} clips decode; {failures[0]}"
-    remedy = f"`{PROGRAM} manifest` says which clips of all can be used"
-    return Finding("error" if len(failures) == len(chosen) else "warning", "decoding", text, remedy)
-
-
-def check_disk(data: Any, clips: int) -> Finding:
-    """Whether the embedding store has room."""
-    url = str(data.store_url)
-    if "://" in url:
-        return Finding("ok", "disk", f"the store is at {url}, whose room is not known")
-    numbers = data.encoders.frames.count + (data.encoders.audio is not None)
-    needed = clips * numbers * 512 * (2 if data.precision == "float16" else 4)
-    folder = next(parent for parent in (Path(url), *Path(url).absolute().parents) if parent.exists())
-    free = shutil.disk_usage(folder).free
-    text = f"embeddings of {clips} clips take {needed / GIGABYTE:.2f} GB (computed), {free / GIGABYTE:.1f} GB are free"
-    if needed < 0.9 * free:
-        return Finding("ok", "disk", text)
-    return Finding("error", "disk", text, "make room, or name another data.store")
-
-
 def machine_memory() -> int:
     """Bytes of memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _splits(clips: Sequence[Any]) -> list[str]:
-    return sorted({clip.split for clip in clips})

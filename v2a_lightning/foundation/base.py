@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import nn
-from typing_extensions import Self
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import sha256_file
