@@ -113,6 +113,35 @@ def test_a_list_is_given_in_one_go_or_bit_by_bit(arguments: list[str], capsys: p
     assert capsys.readouterr().out == "['a', 'b'] ['A=x', 'B=y'] [1, 2]\n"
 
 
+def test_options_from_a_file_give_way_to_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = tmp_path / "options.yaml"
+    options.write_text("system: [A=x, B=y]\ncount: [1, 2]\n")
+    assert run_command(choose, ["a", "--config", str(options)], "prog") == 0
+    assert run_command(choose, ["a", f"--config={options}", "--system", "C=z", "D=w", "--count=3"], "prog") == 0
+    assert capsys.readouterr().out == "['a'] ['A=x', 'B=y'] [1, 2]\n['a'] ['C=z', 'D=w'] [3]\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "options.yaml: there is no such file"),
+        ("colour: red", "options.yaml: there is no option 'colour'; there are system, count"),
+        ("inputs: [a]", "options.yaml: there is no option 'inputs'"),
+        ("count: [one]", "count"),
+        ("count: [1", "options.yaml: not YAML"),
+        ("", "options.yaml: holds no options; it has lines such as `system: value`"),
+    ],
+)
+def test_a_bad_file_of_options_gets_one_line(tmp_path: Path, content: str | None, message: str) -> None:
+    options = tmp_path / "options.yaml"
+    if content is not None:
+        options.write_text(content)
+    with pytest.raises(UsageError) as caught:
+        run_command(choose, ["a", "--config", str(options)], "prog")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_list_without_an_item_is_an_error() -> None:
     with pytest.raises(UsageError, match="system"):
         run_command(choose, ["a", "--system", "--count", "1"], "prog")

@@ -11,11 +11,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from v2a_lightning.errors import UsageError, V2AError
 
 PROGRAM = "python -m v2a_lightning"
+# Every plain command takes its options from a file too, but for those whose own option of this name means a run's YAML.
+CONFIG_OPTION = "config"
 
 LIGHTNING_COMMANDS = {
     "fit": "train a mapper; every epoch makes sound from it and scores that sound",
@@ -128,17 +132,52 @@ def _call(function: Callable[..., Any], arguments: Sequence[str], program: str) 
     from jsonargparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(prog=program, exit_on_error=False, description=_description(function))
+    takes_options_from_a_file = CONFIG_OPTION not in inspect.signature(function).parameters
+    if takes_options_from_a_file:
+        help_text = "YAML with options of this command; those on the command line behind it win over it"
+        parser.add_argument(f"--{CONFIG_OPTION}", action="config", help=help_text)
+        _check_option_files(function, arguments)
     unnamed = _add_unnamed(parser, function)
     parser.add_function_arguments(function, as_group=False, skip=set(unnamed), sub_configs=True)
     try:
         values = parser.instantiate(parser.parse_args(_lists_spelled_out(function, arguments))).as_dict()
     except ArgumentError as error:
         raise UsageError(f"{one_line(error)}; `{program} --help` lists the options") from error
+    if takes_options_from_a_file:
+        del values[CONFIG_OPTION]
     return function(*[values.pop(name) for name in unnamed], **values)
 
 
+def _check_option_files(function: Callable[..., Any], arguments: Sequence[str]) -> None:
+    """Every `--config` names YAML with options of the command.
+
+    Raises:
+        UsageError: naming the file and what is wrong with it.
+    """
+    import yaml
+
+    parameters = inspect.signature(function).parameters.values()
+    options = [one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY]
+    flag = f"--{CONFIG_OPTION}"
+    following = [path for option, path in pairwise(arguments) if option == flag]
+    for name in following + [one.partition("=")[2] for one in arguments if one.startswith(f"{flag}=")]:
+        if not Path(name).is_file():
+            raise UsageError(f"{flag} {name}: there is no such file")
+        try:
+            content = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{flag} {name}: not YAML ({' '.join(str(error).split())})") from error
+        if not isinstance(content, dict):
+            raise UsageError(f"{flag} {name}: holds no options; it has lines such as `{options[0]}: value`")
+        if unknown := [str(key) for key in content if key not in options]:
+            raise UsageError(f"{flag} {name}: there is no option {unknown[0]!r}; there are {', '.join(options)}")
+
+
 def _lists_spelled_out(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
-    """`--system A B` and `--system A --system B` as jsonargparse spells a list's items: `--system+=A --system+=B`."""
+    """`--system A B` and `--system A --system B` as jsonargparse spells a list's items: `--system+=A --system+=B`.
+
+    Before the first item the list is emptied, so that it takes the place of one from a file of options.
+    """
     hints = get_type_hints(function)
     lists = {
         f"--{name}" for name, hint in hints.items() if list in (get_origin(hint), *map(get_origin, get_args(hint)))
@@ -151,10 +190,14 @@ def _lists_spelled_out(function: Callable[..., Any], arguments: Sequence[str]) -
             current = flag if flag in lists else ""
         if not current or (argument.startswith("--") and value.startswith("[")):
             spelled.append(argument)
-        elif not argument.startswith("--"):
-            spelled.append(f"{current}={argument}" if argument.startswith("[") else f"{current}+={argument}")
-        elif equals or following.startswith("--"):
-            spelled.append(f"{current}+={value}" if equals else current)
+        elif not argument.startswith("--") and argument.startswith("["):
+            spelled.append(f"{current}={argument}")
+        elif not argument.startswith("--") or equals:
+            item = value if argument.startswith("--") else argument
+            emptied = [] if any(one.startswith(f"{current}+=") for one in spelled) else [f"{current}=[]"]
+            spelled += [*emptied, f"{current}+={item}"]
+        elif following.startswith("--"):
+            spelled.append(current)
     return spelled
 
 
