@@ -1,5 +1,6 @@
 """CLAP on the miniature's sounds and captions: a small HTSAT and a small RoBERTa, trained by contrast."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 from transformers import ClapModel, RobertaTokenizer
 
 from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation.spectrograms import MelSpec, clap_log_mel
+from v2a_lightning.foundation.spectrograms import MelSpec, audioldm_log_mel, clap_log_mel
 from v2a_lightning.miniature.architectures import build_clap
 from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.training.sounds import Sounds
@@ -20,14 +21,34 @@ CLAP_MEL = MelSpec(sample_rate=48_000, n_fft=1024, hop=480, bins=64, low=50.0, h
 CLAP_SAMPLES = 122_400
 
 
+REBUILT = 2800
+"""How many of the sounds CLAP also hears through AudioLDM's autoencoder and vocoder."""
+
+
 class ClapTraining(Part):
-    """Symmetric contrastive loss. Clips of a batch with the same caption are right answers for one another."""
+    """Symmetric contrastive loss. Clips of a batch with the same caption are right answers for one another.
+
+    Half of the sounds of a batch have been through the autoencoder and the vocoder, as all generated sound has: a CLAP
+    that knows clean sounds alone takes a vocoded beep for a siren. The large one has heard worse in its training.
+
+    Args:
+        sounds: what is learned from.
+        tokenizer: of the captions.
+        rebuilt: (R, frames, 64) log-mels of the first R sounds, made again from their mels.
+    """
 
     def __init__(
-        self, sounds: Sounds, tokenizer: RobertaTokenizer, steps: int = 1400, batch: int = 64, seed: int = 1
+        self,
+        sounds: Sounds,
+        tokenizer: RobertaTokenizer,
+        rebuilt: np.ndarray,
+        steps: int = 1400,
+        batch: int = 64,
+        seed: int = 1,
     ) -> None:
         super().__init__(steps, learning_rate=1e-3, seed=seed, weight_decay=0.05)
         self.sounds = sounds
+        self.rebuilt = rebuilt
         self.batch = batch
         torch.manual_seed(seed)
         self.clap: ClapModel = build_clap(len(tokenizer))
@@ -35,10 +56,11 @@ class ClapTraining(Part):
         self.features = clap_features(sounds)
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        chosen = random.integers(0, self.sounds.count, self.batch)
-        texts = [audible_caption(self.sounds.clips[index], random) for index in chosen]
-        mel = torch.from_numpy(self.features[chosen].astype(np.float32)).unsqueeze(1)
-        mel = mask_stripes(mel, random)
+        true = random.integers(0, self.sounds.count, self.batch - self.batch // 2)
+        again = random.integers(0, len(self.rebuilt), self.batch // 2)
+        texts = [audible_caption(self.sounds.clips[index], random) for index in (*true, *again)]
+        features = np.concatenate([self.features[true], self.rebuilt[again]])
+        mel = mask_stripes(torch.from_numpy(features.astype(np.float32)).unsqueeze(1), random)
         tokens = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True)
         audio = pooled(self.clap.get_audio_features(input_features=mel))
         text = pooled(self.clap.get_text_features(**tokens))
@@ -83,6 +105,20 @@ def clap_features(sounds: Sounds) -> np.ndarray:
     path = sounds.folder / f"clap-{sounds.seed}-{sounds.split}-{sounds.first}-{sounds.count}.npy"
     if not path.exists():
         parts = [recipe_features(waves)[:, 0].half().numpy() for waves in sounds.batches(64)]
+        with atomic_write(path) as temporary:
+            np.save(temporary, np.concatenate(parts))
+    return np.load(path, mmap_mode="r")
+
+
+@torch.inference_mode()
+def rebuilt_features(sounds: Sounds, vae: Any, vocoder: Any, path: Path) -> np.ndarray:
+    """(REBUILT, frames, 64) float16 log-mels of the first sounds through autoencoder and vocoder, kept in a file."""
+    if not path.exists():
+        parts = []
+        for begin in range(0, min(REBUILT, sounds.count), 16):
+            waves = sounds.batch(np.arange(begin, min(begin + 16, sounds.count)))
+            mel = vae.decode(vae.encode(audioldm_log_mel(waves).unsqueeze(1)).latent_dist.mode()).sample
+            parts.append(recipe_features(vocoder(mel.squeeze(1))[:, : waves.shape[1]])[:, 0].half().numpy())
         with atomic_write(path) as temporary:
             np.save(temporary, np.concatenate(parts))
     return np.load(path, mmap_mode="r")

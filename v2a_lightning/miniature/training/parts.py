@@ -83,6 +83,11 @@ class Workshop:
 
         return self.load("autoencoder", build_vae())
 
+    def vocoder(self) -> Any:
+        from v2a_lightning.miniature.architectures import build_vocoder
+
+        return self.load("vocoder", build_vocoder())
+
     def clap(self) -> Any:
         from v2a_lightning.miniature.architectures import build_clap
 
@@ -108,7 +113,7 @@ class Workshop:
         unet = self.load("diffusion", build.build_unet())
         vae, latents = self.vae(), self.latents()
         autoencoder.set_scaling_factor(vae, latents)
-        sound = unet, vae, self.load("vocoder", build.build_vocoder()), diffusion.miniature_scheduler()
+        sound = unet, vae, self.vocoder(), diffusion.miniature_scheduler()
         build.save_audioldm(*sound, self.unconditional(), self.output / "audioldm")
         build.save_clap(self.clap(), self.tokenizer, self.output / "clap")
         build.save_clip(self.clip(), self.tokenizer, self.output / "clip")
@@ -141,7 +146,9 @@ def train_vocoder(shop: Workshop) -> None:
 
 
 def train_clap(shop: Workshop) -> None:
-    part = clap.ClapTraining(shop.train, shop.tokenizer)
+    cache = shop.work / "cache" / f"clap-rebuilt-{shop.train.count}.npy"
+    rebuilt = clap.rebuilt_features(shop.train, shop.vae(), shop.vocoder(), cache)
+    part = clap.ClapTraining(shop.train, shop.tokenizer, rebuilt)
     shop.fit("clap", part, part.clap)
 
 
@@ -176,8 +183,8 @@ def train_wav2clip(shop: Workshop) -> None:
 PARTS: dict[str, Callable[[Workshop], None]] = {
     "referee": train_referee,
     "autoencoder": train_autoencoder,
-    "clap": train_clap,
     "vocoder": train_vocoder,
+    "clap": train_clap,
     "diffusion": train_diffusion,
     "clip": train_clip,
     "cnn14": train_tagger,
