@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +44,11 @@ def read_vggsound_csv(path: Path | str) -> list[Clip]:
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"csv {path}: there is no such file")
-    with open(path, newline="", encoding="utf-8") as file:
-        clips = [_clip_of_line(path, number, fields) for number, fields in enumerate(csv.reader(file), 1) if fields]
+    lines = enumerate(csv.reader(io.StringIO(_text(path, "csv"), newline="")), 1)
+    try:
+        clips = [_clip_of_line(path, number, fields) for number, fields in lines if fields]
+    except csv.Error as error:
+        raise UsageError(f"csv {path}: {error} ({CSV_FORM})") from error
     if not clips:
         raise UsageError(f"csv {path} is empty; expected {CSV_FORM}")
     seen: set[str] = set()
@@ -81,7 +85,7 @@ def hold_out(
 
     Args:
         clips: all clips.
-        fraction: share to hold out; at least one clip, when there are two or more.
+        fraction: share to hold out; at least two clips, since one has no other to be told from, or all but one.
         count: that many instead of a share.
         source: the split to take from.
         target: what the held out clips' split is called.
@@ -90,7 +94,7 @@ def hold_out(
     if any(clip.split == target for clip in clips) or len(candidates) < 2:
         return list(clips)
     if count is None:
-        count = max(1, sum(_hash(clip_id) < fraction for clip_id in candidates))
+        count = max(2, sum(_hash(clip_id) < fraction for clip_id in candidates))
     held = set(candidates[: min(count, len(candidates) - 1)])
     return [replace(clip, split=target) if clip.clip_id in held else clip for clip in clips]
 
@@ -115,7 +119,7 @@ def read_ids(path: Path | str) -> set[str]:
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"list of ids {path}: there is no such file")
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in _text(path, "list of ids").splitlines())
     ids = {line.rsplit(".", 1)[0] if line.endswith(tuple(VIDEO_SUFFIXES)) else line for line in lines if line}
     if not ids:
         raise UsageError(f"list of ids {path} is empty")
@@ -125,6 +129,14 @@ def read_ids(path: Path | str) -> set[str]:
 def ids_hash(clip_ids: Iterable[str]) -> str:
     """Stands for a set of clips, as in a metric card: results with the same one were measured on the same clips."""
     return clips_sha256(sorted(set(clip_ids)))
+
+
+def _text(path: Path, what: str) -> str:
+    """A file's text; a byte order mark, as spreadsheets write it, is no part of the first id."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{what} {path} is not a readable text file in UTF-8: {error}") from error
 
 
 def _clip_of_line(path: Path, number: int, fields: Sequence[str]) -> Clip:

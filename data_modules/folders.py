@@ -29,6 +29,8 @@ class Folder:
             raise UsageError(f"{self.url}: {error}") from error
         object.__setattr__(self, "_system", system)
         object.__setattr__(self, "_root", root.rstrip("/"))
+        if self.is_local and Path(root).exists() and not Path(root).is_dir():
+            raise UsageError(f"{self.url} is a file, and a folder is wanted")
 
     @property
     def is_local(self) -> bool:

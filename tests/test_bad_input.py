@@ -46,6 +46,30 @@ def csv_with_other_columns(config: Config, folder: Path) -> None:
     config["data"]["init_args"]["csv"] = str(folder / "other.csv")
 
 
+def csv_that_is_no_text(config: Config, folder: Path) -> None:
+    (folder / "film.csv").write_bytes(bytes(range(256)))
+    config["data"]["init_args"]["csv"] = str(folder / "film.csv")
+
+
+def missing_media(config: Config, folder: Path) -> None:
+    config["data"]["init_args"]["media"] = str(folder / "nowhere")
+
+
+def store_that_is_a_file(config: Config, folder: Path) -> None:
+    (folder / "store").touch()
+    config["data"]["init_args"]["store"] = str(folder / "store")
+
+
+def runs_that_cannot_be_written(config: Config, folder: Path) -> None:
+    (folder / "file").touch()
+    config["run"]["root"] = str(folder / "file")
+
+
+def text_for_a_checkpoint(config: Config, folder: Path) -> None:
+    (folder / "text.ckpt").write_text("uR7ePL9tL02,26,dog,train\n")
+    config["ckpt_path"] = str(folder / "text.ckpt")
+
+
 def no_clip_left(config: Config, folder: Path) -> None:
     (folder / "nothing").mkdir()
     config["data"]["init_args"] |= {"media": str(folder / "nothing"), "store": str(folder / "store")}
@@ -84,6 +108,11 @@ def missing_weights(config: Config, folder: Path) -> None:
         (refused_by_the_trainer, 2, "max_epochs"),
         (missing_csv, 2, "absent.csv"),
         (csv_with_other_columns, 2, "other.csv"),
+        (csv_that_is_no_text, 2, "film.csv is not a readable text file in UTF-8"),
+        (missing_media, 2, "nowhere: there is no such folder"),
+        (store_that_is_a_file, 2, "store is a file, and a folder is wanted"),
+        (runs_that_cannot_be_written, 2, "file/quickstart/"),
+        (text_for_a_checkpoint, 2, "text.ckpt is not a readable checkpoint"),
         (no_clip_left, 1, "no clip left for train"),
         (missing_checkpoint, 2, "absent.ckpt: there is no such file"),
         (no_earlier_run, 2, "--ckpt_path last: no run under"),

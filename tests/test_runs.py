@@ -40,6 +40,12 @@ def test_a_folder_with_a_run_is_not_taken_again(tmp_path: Path) -> None:
         claim_folder(folder)
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"run\.root: .*file/a/one cannot be made: Not a directory"):
+        claim_folder(tmp_path / "file" / "a" / "one")
+
+
 def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
     settings = RunSettings(root=str(tmp_path), experiment="study/first")
     assert find_checkpoint(settings, "last") is None

@@ -27,6 +27,17 @@ from v2a_lightning.loggers import loggers_for
 from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
 
 CALLBACK_KEYS = ("evaluation", "averaging")
+# What torch says of a file that is none of its own depends on the file's first bytes.
+NO_CHECKPOINT = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError)
+NOTHING_TO_ACT_ON = (
+    # Lightning's own use of torch.
+    ".*isinstance\\(treespec",
+    # A resumed run's folder is meant not to be empty, and a scored checkpoint's run to have another.
+    "Checkpoint directory .* exists and is not empty",
+    "The dirpath has changed from",
+    # A checkpoint's weights are the averaged ones.
+    "You're using the WeightAveraging callback, but loading a checkpoint outside",
+)
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -36,13 +47,14 @@ def run(command: str, arguments: Sequence[str]) -> int:
         UsageError: when the config is wrong.
     """
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_without_tips)
-    # Lightning's own use of torch, and a resumed run's folder that is meant not to be empty: nothing to act on.
-    warnings.filterwarnings("ignore", message=".*isinstance\\(treespec")
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    for message in NOTHING_TO_ACT_ON:
+        warnings.filterwarnings("ignore", message=message)
     try:
         cli = MapperCLI(command, arguments)
     except (ArgumentError, OmegaConfBaseException) as error:
-        raise UsageError(f"{one_line(error)}; `{PROGRAM} {command} --help` lists the keys") from error
+        # A parser of YAML knows the text it was given, and not the file that was from.
+        message = one_line(error).replace('"<unicode string>"', " ".join(_configs(arguments)) or "an option")
+        raise UsageError(f"{message}; `{PROGRAM} {command} --help` lists the keys") from error
     try:
         # What this project's checkpoints hold is plain, and of a stranger's nothing is to be executed.
         options = {"ckpt_path": cli.checkpoint, "weights_only": True}
@@ -204,7 +216,7 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
     """
     try:
         checkpoint = torch.load(path, map_location="meta", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
+    except NO_CHECKPOINT as error:
         raise UsageError(f"{path} is not a readable checkpoint: {one_line(error)}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UsageError(f"{path} is not a checkpoint of a run")
@@ -212,6 +224,14 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
         model.on_load_checkpoint(checkpoint)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def _configs(arguments: Sequence[str]) -> list[str]:
+    """The files that the command line names with --config."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [
+        one.removeprefix("--config=") for before, one in pairs if before == "--config" or one.startswith("--config=")
+    ]
 
 
 def _without_tips(record: logging.LogRecord) -> bool:

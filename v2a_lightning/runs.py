@@ -57,9 +57,14 @@ def claim_folder(folder: Path) -> Path:
     """Make a new run's folder.
 
     Raises:
-        UsageError: when another run has written there.
+        UsageError: when another run has written there, or nobody can.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"run.root: {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"run.root: {folder} cannot be written to")
     if (folder / CONFIG_FILE).exists():
         raise UsageError(f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name")
     return folder

@@ -1,12 +1,13 @@
 """How fast a training step of the mapper is against what the machine's arithmetic allows, measured side by side.
 
-    python experiments/benchmarks/step.py --batch 448 --repeats 5 --output runs/benchmarks
+    python experiments/benchmarks/step.py --batch 448 --repeats 5 --write true
 
-Writes `step.json` and `step.md`: the training step's FLOP rate as a share of the machine's matrix product rate,
-training and sampling throughput against the same network with 77 further tokens (as the public prior of this shape
-carries), and the share of a step that waits for data. Each round measures everything once, and medians over rounds
-are reported. The rounds run in processes with the C library's allocator as it comes, told to keep freed memory, and
-told to ask for huge pages too, since these alone can decide how much of a step goes into page faults.
+Writes `step.json` and `step.md`, and with `--write true` the table into this folder's README.md: the training step's
+FLOP rate as a share of the machine's matrix product rate, training and sampling throughput against the same network
+with 77 further tokens (as the public prior of this shape carries), and the share of a step that waits for data. Each
+round measures everything once, and medians over rounds are reported. The rounds run in processes with the C library's
+allocator as it comes, told to keep freed memory, and told to ask for huge pages too, since these alone can decide how
+much of a step goes into page faults.
 """
 
 import json
@@ -28,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data_modules.loaders import training_loader
 from data_modules.table import EmbeddingDataset, EmbeddingTable
+from v2a_lightning.experiments.readme import write_section
 from v2a_lightning.files import atomic_write
 from v2a_lightning.mapper import Diffusion, TransformerMapper
 from v2a_lightning.mapper.aggregators import AverageFrames
@@ -39,8 +41,14 @@ ALLOCATORS: dict[str, dict[str, str]] = {
     "keeping freed memory": KEEPING,
     "keeping, huge pages": {**KEEPING, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
 }
-SQUARE = 2048
 PRODUCTS = 20
+README = Path(__file__).with_name("README.md")
+# What is to be reached: at least, or at most, so much.
+GOALS = {
+    "training step, share of sgemm": ("at least", 0.92),
+    "training, times as fast": ("at least", 27.0),
+    "waiting for data, share of a step": ("at most", 0.05),
+}
 FRAMES = 10
 """Frames of a clip in the data that is loaded: one a second of ten seconds."""
 
@@ -55,6 +63,7 @@ class Settings:
         sampling_batch: clips that are sampled at once.
         sampling_steps: diffusion steps of sampling.
         depth: blocks of the transformer.
+        square: rows and columns of the matrices whose product is the machine's pace.
         repeats: rounds for each allocator; medians are reported.
         threads: processor threads; as many as PyTorch takes when not given.
     """
@@ -64,12 +73,13 @@ class Settings:
     sampling_batch: int = 64
     sampling_steps: int = 10
     depth: int = 12
+    square: int = 2048
     repeats: int = 5
     threads: int | None = None
 
 
-def benchmark(settings: Settings, folder: Path) -> None:
-    """Measure with each allocator, write the figures, print the table."""
+def benchmark(settings: Settings, folder: Path, readme: Path | None = None) -> None:
+    """Measure with each allocator, write the figures (into the section `step` of a README too), print the table."""
     results = {name: _in_own_process(settings, environment) for name, environment in ALLOCATORS.items()}
     machine = _machine(settings.threads)
     report = {"settings": asdict(settings), "machine": machine, "allocators": ALLOCATORS, "results": results}
@@ -77,6 +87,8 @@ def benchmark(settings: Settings, folder: Path) -> None:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     with atomic_write(folder / "step.md") as temporary:
         temporary.write_text(_table(report))
+    if readme is not None:
+        write_section("step", _table(report), readme)
     print((folder / "step.md").read_text())
 
 
@@ -97,7 +109,7 @@ def measure(settings: Settings) -> dict[str, float]:
     steps = {"ours": TrainingStep(ours, batches["ours"]), "prior": TrainingStep(prior, batches["prior"])}
     draw = settings.sampling_batch, settings.sampling_steps
     tasks: dict[str, Callable[[], object]] = {
-        "sgemm": MatrixProducts(SQUARE, SQUARE, SQUARE),
+        "sgemm": MatrixProducts(settings.square, settings.square, settings.square),
         "own sgemm": MatrixProducts(4 * settings.batch, 512, 2048),
         "step": steps["ours"],
         "loading": Loading(batches["ours"]),
@@ -112,16 +124,14 @@ def measure(settings: Settings) -> dict[str, float]:
     return {name: statistics.median(figure[name] for figure in figures) for name in figures[0]}
 
 
-def _figures(
-    seconds: dict[str, float], flops: int, batches: dict[str, int], settings: dict[str, Any]
-) -> dict[str, float]:
-    sgemm = PRODUCTS * 2 * SQUARE**3 / seconds["sgemm"]
+def _figures(seconds: dict[str, float], flops: int, batches: dict[str, int], settings: Settings) -> dict[str, float]:
+    sgemm = PRODUCTS * 2 * settings.square**3 / seconds["sgemm"]
     own = PRODUCTS * 2 * 4 * settings.batch * 512 * 2048 / seconds["own sgemm"]
     step = flops / seconds["step"]
     trained, prior = batches["ours"] / seconds["step"], batches["prior"] / seconds["prior step"]
     sampled, prior_sampled = (settings.sampling_batch / seconds[name] for name in ("sampling", "prior sampling"))
     return {
-        f"sgemm of {SQUARE} x {SQUARE} matrices, GFLOP/s": sgemm / 1e9,
+        f"sgemm of {settings.square} x {settings.square} matrices, GFLOP/s": sgemm / 1e9,
         "sgemm of the step's own matrices, GFLOP/s": own / 1e9,
         "training step, GFLOP/s": step / 1e9,
         "training step, share of sgemm": step / sgemm,
@@ -257,10 +267,25 @@ def _table(report: dict[str, Any]) -> str:
             "|---" * (len(names) + 1) + "|",
             *rows,
             "",
+            *_reached(results),
+            "",
             *asked,
             "",
         ]
     )
+
+
+def _reached(results: dict[str, dict[str, float]]) -> list[str]:
+    """A line for each goal: the best of the columns against it."""
+    lines = []
+    for name, (side, goal) in GOALS.items():
+        best = (max if side == "at least" else min)(results, key=lambda column: results[column][name])
+        value = results[best][name]
+        met = value >= goal if side == "at least" else value <= goal
+        lines.append(
+            f"- {name}: {value:.3g} (allocator {best}), goal {side} {goal:g}: {'reached' if met else '**missed**'}"
+        )
+    return lines
 
 
 def main() -> None:
@@ -268,9 +293,12 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_class_arguments(Settings)
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="folder for step.json and step.md")
+    parser.add_argument(
+        "--write", type=bool, default=False, help=f"write the table into {README.name} beside this file"
+    )
     options = vars(parser.parse_args())
-    folder = options.pop("output")
-    benchmark(Settings(**options), folder)
+    folder, write = options.pop("output"), options.pop("write")
+    benchmark(Settings(**options), folder, README if write else None)
 
 
 if __name__ == "__main__":

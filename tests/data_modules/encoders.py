@@ -1,13 +1,12 @@
 """Encoders small enough for a test: real modules with the signatures and promises of the foundation models."""
 
 import hashlib
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms.functional import normalize
-from typing_extensions import Self
 
 WIDTH = 512
 

@@ -24,6 +24,23 @@ def test_the_published_csv_is_read_as_it_is(tmp_path: Path) -> None:
     assert second.clip_id == "--0PQM4-hqg_000030"
 
 
+def test_a_csv_from_a_spreadsheet_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "vggsound.csv"
+    path.write_bytes(b'\xef\xbb\xbf---g-f_I2yQ,1,"two\nlines",test\r\n')
+    (only,) = read_vggsound_csv(path)
+    assert (only.clip_id, only.label) == ("---g-f_I2yQ_000001", "two\nlines")
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), "große Glocke".encode("latin-1")])
+def test_what_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "film.csv"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"csv .*film\.csv is not a readable text file in UTF-8"):
+        read_vggsound_csv(path)
+    with pytest.raises(UsageError, match=r"list of ids .*film\.csv is not a readable text file in UTF-8"):
+        read_ids(path)
+
+
 def test_files_are_found_in_one_folder_or_by_split(tmp_path: Path) -> None:
     for name in ("a_000001.mp4", "train/b_000002.mp4", "test/c_000003.webm", "train/notes.txt", "train/a_000001.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -46,6 +63,7 @@ def test_a_share_is_held_out_by_id_alone() -> None:
 
 def test_some_clip_is_held_out_and_some_is_left() -> None:
     assert len(held(hold_out(clips(2), 0.001, None))) == 1
+    assert len(held(hold_out(clips(9), 0.001, None))) == 2
     assert len(held(hold_out(clips(2), 0.0, 50))) == 1
     assert held(hold_out(clips(1), 0.5, None)) == set()
     assert held(hold_out(clips(50, "test"), 0.5, None)) == set()

@@ -107,3 +107,9 @@ def test_networks_say_how_they_were_made() -> None:
     assert words["init_args"]["depth"] == 2
     assert words["init_args"]["registers"] == 3
     assert words["init_args"]["dim_head"] == 64
+
+
+@pytest.mark.parametrize("size", ["depth", "heads"])
+def test_a_size_of_zero_is_refused_by_name(size: str) -> None:
+    with pytest.raises(ValueError, match=f"at least 1, not {size}=0"):
+        small_transformer(**{size: 0})

@@ -2,10 +2,12 @@
 
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from huggingface_hub import ModelHubMixin
 from torch import Tensor
 
 from v2a_lightning.errors import UsageError
@@ -21,7 +23,7 @@ CARD = "README.md"
 CARD_TEXT = """---
 library_name: v2a-lightning
 pipeline_tag: other
-tags: [video-to-audio, clip, clap, audioldm]
+tags: [video-to-audio, clip, clap, audioldm, model_hub_mixin]
 ---
 # {name}
 
@@ -33,15 +35,33 @@ Maps CLIP embeddings of a clip's frames to a CLAP audio embedding, from which Au
 | parameters | {parameters:,} |
 
 ```python
-from v2a_lightning.module import V2AMapper
-
-mapper = V2AMapper.from_pretrained("this folder")
+{usage}
 ```
 """
+MAPPER_USAGE = """from v2a_lightning.module import V2AMapper
+
+mapper = V2AMapper.from_pretrained("this folder, or its name on the Hugging Face Hub")"""
+PIPELINE_USAGE = """from v2a_lightning.pipeline import V2APipeline
+
+pipeline = V2APipeline.from_pretrained("this folder, or its name on the Hugging Face Hub")
+waves = pipeline("dog.jpg", seeds=[0, 1])"""
 
 
-def save_pretrained(mapper: "V2AMapper", folder: Path) -> None:
-    """Write `model.safetensors`, `config.json` and README.md."""
+class OnTheHub(ModelHubMixin):
+    """`save_pretrained` and `push_to_hub` of Hugging Face; what is saved is `_save_pretrained`'s to write."""
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        raise TypeError(f"{type(self).__name__} does not say how it is saved")
+
+
+def save_pretrained(mapper: "V2AMapper", folder: Path, others: Mapping[str, str] | None = None) -> None:
+    """Write `model.safetensors`, `config.json` and README.md.
+
+    Args:
+        mapper: what is saved.
+        folder: where to.
+        others: further rows of the card: the models that a pipeline needs beside the mapper.
+    """
     from safetensors.torch import save_file
 
     with atomic_write(folder / WEIGHTS) as temporary:
@@ -49,7 +69,7 @@ def save_pretrained(mapper: "V2AMapper", folder: Path) -> None:
     with atomic_write(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(_public(mapper.describe()), indent=2) + "\n")
     with atomic_write(folder / CARD) as temporary:
-        temporary.write_text(_card(mapper))
+        temporary.write_text(_card(mapper, others or {}))
 
 
 def load_pretrained(cls: type["V2AMapper"], source: str | Path) -> "V2AMapper":
@@ -62,11 +82,23 @@ def load_pretrained(cls: type["V2AMapper"], source: str | Path) -> "V2AMapper":
     if path.is_file():
         config, weights = _read_checkpoint(path)
     else:
-        config, weights = _read_folder(path if path.is_dir() else _download(str(source)))
+        config, weights = _read_folder(pretrained_folder(source))
     mapper = make_mapper(cls, config)
     refuse_other_mapper(mapper, weights, config)
     mapper.load_state_dict(weights)
     return mapper.eval()
+
+
+def pretrained_folder(source: str | Path) -> Path:
+    """A folder of `save_pretrained`: a local one, or the Hub's `owner/name` or `owner/name@revision`, fetched once.
+
+    Raises:
+        UsageError: when there is none, or it would have to be fetched and nothing may be.
+        RunFailure: when fetching it fails.
+    """
+    from v2a_lightning.foundation.registry import resolve
+
+    return resolve(str(source), "mapper")
 
 
 def make_mapper(cls: type["V2AMapper"], config: dict[str, Any]) -> "V2AMapper":
@@ -115,7 +147,8 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} is no checkpoint, or holds more than plain values and tensors, which may run code when read: "
             "if you trust it, use V2AMapper.load_from_checkpoint(..., weights_only=False)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    # What torch says of a file that is none of its own depends on the file's first bytes.
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UsageError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
     config = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
     if "network" not in config or "state_dict" not in checkpoint:
@@ -132,17 +165,6 @@ def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return json.loads((folder / CONFIG).read_text()), load_file(folder / WEIGHTS)
 
 
-def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS, CARD]))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        message = f"{name}: no such checkpoint or folder here, and not to be had from Hugging Face"
-        raise UsageError(message) from error
-
-
 def _public(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if not key.startswith("_")}
 
@@ -156,9 +178,13 @@ def _words(part: dict[str, Any]) -> str:
     return f"{part['class_path'].rpartition('.')[2]}({arguments})"
 
 
-def _card(mapper: "V2AMapper") -> str:
-    config = _public(mapper.describe())
-    rows = [f"| {key} | `{_words(value) if isinstance(value, dict) else value}` |" for key, value in config.items()]
-    name = type(mapper.network).__name__
-    parameters = sum(parameter.numel() for parameter in mapper.parameters())
-    return CARD_TEXT.format(name=name, rows="\n".join(rows), parameters=parameters)
+def _card(mapper: "V2AMapper", others: Mapping[str, str]) -> str:
+    parts = {key: _words(value) if isinstance(value, dict) else value for key, value in mapper.describe().items()}
+    rows = [f"| {key} | `{value}` |" for key, value in _public(parts).items()]
+    rows += [f"| {key} | {value} |" for key, value in others.items()]
+    return CARD_TEXT.format(
+        name=type(mapper.network).__name__,
+        rows="\n".join(rows),
+        parameters=sum(parameter.numel() for parameter in mapper.parameters()),
+        usage=PIPELINE_USAGE if others else MAPPER_USAGE,
+    )

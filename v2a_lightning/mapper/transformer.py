@@ -122,6 +122,9 @@ class Trunk(nn.Module):
 
     def __init__(self, dim: int, depth: int, heads: int, dim_head: int, ff_mult: int, dropout: float) -> None:
         super().__init__()
+        sizes = {"dim": dim, "depth": depth, "heads": heads, "dim_head": dim_head, "ff_mult": ff_mult}
+        if wrong := [f"{name}={size}" for name, size in sizes.items() if size < 1]:
+            raise ValueError(f"a transformer's sizes are at least 1, not {', '.join(wrong)}")
         self.blocks = nn.ModuleList(Block(dim, heads, dim_head, ff_mult, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, bias=False)
         self.projection = nn.Linear(dim, dim, bias=False)
