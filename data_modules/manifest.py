@@ -1,10 +1,12 @@
 """The manifest: every clip of a data set, looked at once, with what is wrong with it."""
 
 import io
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,12 +14,16 @@ import pyarrow.parquet as pq
 from data_modules.clips import Clip, ids_hash
 from data_modules.extraction import DecodingSettings
 from data_modules.progress import progress
-from data_modules.store import Reject
+from data_modules.store import Reject, file_stamp
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, Inspection, MediaError, WorkerPool, inspect_clip
+from v2a_lightning.media.errors import Reason
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 USABLE, REJECTED = "ok", "rejected"
+METADATA_KEY = b"v2a_looked_at"
+SAVE_SECONDS = 60.0
+"""How much work a killed manifest loses at most."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class ManifestRow:
         status: ok or rejected.
         reason: what is wrong; empty when nothing is. A still picture may be ok all the same.
         detail: what was found.
+        stamp: size and time of the file; a file that has changed since is looked at again.
     """
 
     clip_id: str
@@ -45,6 +52,16 @@ class ManifestRow:
     status: str
     reason: str
     detail: str
+    stamp: str = ""
+
+    def is_of(self, clip: Clip) -> bool:
+        """Whether this says what looking at the clip's file again would say."""
+        same_file = self.path == str(clip.path) and self.stamp == file_stamp(self.path) != ""
+        return same_file and self.reason not in ("timeout", "duplicate")
+
+    def inspection(self) -> Inspection:
+        """What was found when the clip was looked at."""
+        return Inspection(self.duration, cast(Reason, self.reason) if self.reason else None, self.detail)
 
     def as_reject(self) -> Reject:
         """The clip as the list of rejected clips has it."""
@@ -52,22 +69,60 @@ class ManifestRow:
 
 
 def inspect_clips(
-    clips: Sequence[Clip], frames: FrameSpec, audio: AudioSpec | None, decoding: DecodingSettings
+    clips: Sequence[Clip],
+    frames: FrameSpec,
+    audio: AudioSpec | None,
+    decoding: DecodingSettings,
+    known: Iterable[ManifestRow] = (),
+    save: Callable[[list[ManifestRow]], None] | None = None,
 ) -> list[ManifestRow]:
-    """Look at every clip, with a progress bar; the rows are in the order of the clips."""
-    present = [clip for clip in clips if clip.path is not None and not clip.duplicate]
-    requests = [
-        ClipRequest(clip.path, frames, audio, backend=decoding.backend) for clip in present if clip.path is not None
-    ]
-    found: dict[str, Inspection] = {}
-    workers = max(1, min(decoding.workers, len(requests)))
+    """Look at every clip, with a progress bar; the rows are in the order of the clips.
+
+    Args:
+        clips: what to look at.
+        frames: which frames.
+        audio: which sound, if any.
+        decoding: how.
+        known: rows of an earlier look with the same specs; clips whose files are as they were are not looked at again.
+        save: is given the rows there are, about once a minute.
+    """
+    earlier = {row.clip_id: row for row in known}
+    new, found = [], {}
+    for clip in clips:
+        row = earlier.get(clip.clip_id)
+        if clip.path is None or clip.duplicate:
+            continue
+        if row is not None and row.is_of(clip):
+            found[clip.clip_id] = row.inspection()
+        else:
+            new.append(clip)
+    saved = time.monotonic()
+    for clip, inspection in _inspections(new, frames, audio, decoding):
+        found[clip.clip_id] = inspection
+        if save is not None and time.monotonic() - saved >= SAVE_SECONDS:
+            save(_rows(clips, found, decoding.keep_still))
+            saved = time.monotonic()
+    return _rows(clips, found, decoding.keep_still)
+
+
+def _inspections(
+    clips: Sequence[Clip], frames: FrameSpec, audio: AudioSpec | None, decoding: DecodingSettings
+) -> Iterator[tuple[Clip, Inspection]]:
+    requests = [ClipRequest(clip.path, frames, audio, backend=decoding.backend) for clip in clips if clip.path]
+    if not requests:
+        return
+    workers = min(decoding.workers, len(requests))
     with progress("inspecting clips", len(requests)) as advance, _pool(workers, decoding) as pool:
-        for clip, outcome in zip(present, pool.map(requests), strict=True):
-            if isinstance(outcome, MediaError):
-                outcome = Inspection(0.0, outcome.reason, outcome.detail)
-            found[clip.clip_id] = outcome
+        for clip, outcome in zip(clips, pool.map(requests), strict=True):
+            failed = isinstance(outcome, MediaError)
+            yield clip, Inspection(0.0, outcome.reason, outcome.detail) if failed else outcome
             advance(1)
-    return [_row(clip, _judge(clip, found), decoding.keep_still) for clip in clips]
+
+
+def _rows(clips: Sequence[Clip], found: Mapping[str, Inspection], keep_still: bool) -> list[ManifestRow]:
+    """Rows of the clips about which something is known."""
+    known = (clip for clip in clips if clip.duplicate or clip.path is None or clip.clip_id in found)
+    return [_row(clip, _judge(clip, found), keep_still) for clip in known]
 
 
 def _pool(workers: int, decoding: DecodingSettings) -> WorkerPool[ClipRequest, Inspection]:
@@ -93,18 +148,25 @@ def _row(clip: Clip, inspection: Inspection, keep_still: bool) -> ManifestRow:
         status=USABLE if usable else REJECTED,
         reason=inspection.reason or "",
         detail=inspection.detail,
+        stamp="" if clip.path is None else file_stamp(clip.path),
     )
 
 
-def manifest_bytes(rows: Sequence[ManifestRow]) -> bytes:
+def looked_at(frames: FrameSpec, audio: AudioSpec | None) -> str:
+    """What of a clip a manifest is about: rows that were made with another are not taken over."""
+    return frames.key if audio is None else f"{frames.key} {audio.key}"
+
+
+def manifest_bytes(rows: Sequence[ManifestRow], of_what: str = "") -> bytes:
     """The manifest as a Parquet file."""
     kinds = {str: pa.string(), int: pa.int32(), float: pa.float64()}
     columns = {
         field.name: pa.array([getattr(row, field.name) for row in rows], kinds[field.type])  # type: ignore[index]
         for field in fields(ManifestRow)
     }
+    table = pa.table(columns).replace_schema_metadata({METADATA_KEY: of_what.encode()})
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, write_page_checksum=True)
+    pq.write_table(table, buffer, write_page_checksum=True)
     return buffer.getvalue()
 
 
@@ -112,6 +174,17 @@ def rows_of_bytes(content: bytes) -> list[ManifestRow]:
     """The rows of a manifest's content."""
     names = [field.name for field in fields(ManifestRow)]
     return [ManifestRow(**row) for row in pq.read_table(io.BytesIO(content), columns=names).to_pylist()]
+
+
+def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
+    """The rows of a manifest that was begun or finished before; none when there is none about the same."""
+    if not path.is_file():
+        return []
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return read_manifest(path) if metadata.get(METADATA_KEY) == of_what.encode() else []
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"manifest {path} is there, and is something else: {str(error).splitlines()[0]}") from error
 
 
 def read_manifest(path: Path | str) -> list[ManifestRow]:
@@ -156,8 +229,10 @@ def _table(rows: Sequence[ManifestRow], key: str) -> Iterator[str]:
     reasons = sorted({row.reason for row in rows if row.reason})
     yield "| " + " | ".join([key, "clips", "usable", *reasons]) + " |"
     yield "|" + "|".join(["---", *["---:"] * (2 + len(reasons))]) + "|"
-    for name in sorted({str(asdict(row)[key]) for row in rows}):
-        part = [row for row in rows if getattr(row, key) == name]
+    parts: dict[str, list[ManifestRow]] = defaultdict(list)
+    for row in rows:
+        parts[getattr(row, key)].append(row)
+    for name, part in sorted(parts.items()):
         counts = Counter(row.reason for row in part)
         usable = sum(row.status == USABLE for row in part)
         cells = [name, len(part), usable, *(counts[reason] for reason in reasons)]

@@ -1,14 +1,25 @@
 """`manifest` looks at every clip and says what is wrong with it."""
 
+import hashlib
+import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data_modules.clips import ids_hash
+from data_modules.clips import find_media, ids_hash, read_vggsound_csv
+from data_modules.extraction import DecodingSettings
+from data_modules.manifest import inspect_clips, manifest_bytes, read_manifest
+from data_modules.vggsound import with_files
 from v2a_lightning.cli import main
+from v2a_lightning.media import write_clip
+from v2a_lightning.metrics.cards import clips_sha256
+from v2a_lightning.specs import FrameSpec
 
 from ..data_modules.conftest import BAD, SmallVGGSound, write_vggsound
+from ..media.conftest import numbered_frames, tone, write_sound
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +50,69 @@ def test_every_clip_of_the_csv_gets_its_line(
     assert "| split | clips | usable | duplicate | missing | no_audio | short | silent | undecodable |" in page
     assert "| train | 15 | 12 | 1 | 0 | 1 | 1 | 0 | 0 |" in page
     assert used in capsys.readouterr().out
+    listed = tmp_path / "manifest.test_ids.txt"
+    assert hashlib.sha256(listed.read_bytes()).hexdigest() == used == clips_sha256(listed.read_text().splitlines())
+    assert len(listed.read_text().splitlines()) == 4
+
+
+def write_hanging(path: Path) -> None:
+    """A clip that FFmpeg opens and then waits for: a list of one part, which is a pipe that nobody writes to."""
+    os.mkfifo(path.with_suffix(".pipe"))
+    path.write_text(f"ffconcat version 1.0\nfile {path.stem}.pipe\n")
+
+
+def test_each_thing_that_can_be_wrong_is_told_from_the_others(
+    clips: SmallVGGSound, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    media = tmp_path / "clips"
+    frames = np.repeat(numbered_frames(1), 16, 0)
+    write_clip(media / "stillstills_000001.mp4", frames, 8, tone(2.0, 16_000), 16_000)
+    write_sound(media / "soundsounds_000001.mp4", tone(2.0, 48_000)[None], 48_000, "aac", "mono")
+    write_hanging(media / "hanghanghan_000001.mp4")
+    names = ("stillstills", "soundsounds", "hanghanghan")
+    (tmp_path / "clips.csv").write_text("".join(f"{name},1,bad,test\n" for name in names))
+    own = SmallVGGSound(tmp_path / "clips.csv", media)
+    output = tmp_path / "manifest.parquet"
+    patient = [*arguments(own, output), "--timeout", "5"]
+    assert main(patient) == 0
+    rows = {row["clip_id"].partition("_")[0]: row for row in pq.read_table(output).to_pylist()}
+    found = {name: (row["status"], row["reason"]) for name, row in rows.items()}
+    assert found == {
+        "stillstills": ("ok", "still"),
+        "soundsounds": ("rejected", "no_video"),
+        "hanghanghan": ("rejected", "timeout"),
+    }
+    (media / "hanghanghan_000001.mp4").unlink()
+    assert main([*patient, "--keep_still", "false"]) == 0
+    rows = {row["clip_id"].partition("_")[0]: row for row in pq.read_table(output).to_pylist()}
+    assert (rows["stillstills"]["status"], rows["hanghanghan"]["reason"]) == ("rejected", "missing")
+
+
+def test_what_was_looked_at_before_is_not_looked_at_again(clips: SmallVGGSound, tmp_path: Path) -> None:
+    output = tmp_path / "manifest.parquet"
+    looked = [*arguments(clips, output)]
+    assert main(looked) == 0
+    rows = read_manifest(output)
+    marked = [replace(row, detail="as before") for row in rows if row.status == "ok"][:5]
+    output.write_bytes(manifest_bytes(marked, "frames-4fps-2s audio-16000hz-2s"))
+    assert main(looked) == 0
+    again = read_manifest(output)
+    assert [row.clip_id for row in again] == [row.clip_id for row in rows]
+    assert [row.clip_id for row in again if row.detail == "as before"] == [row.clip_id for row in marked]
+    output.write_bytes(manifest_bytes(marked, "frames-1fps-10s audio-16000hz-10s"))
+    assert main(looked) == 0
+    assert read_manifest(output) == rows
+
+
+def test_a_long_look_is_saved_on_the_way(clips: SmallVGGSound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_modules.manifest.SAVE_SECONDS", 0.0)
+    named = with_files(read_vggsound_csv(clips.csv), find_media(clips.media))[:4]
+    saved: list[int] = []
+    rows = inspect_clips(
+        named, FrameSpec(4, 2), None, DecodingSettings(workers=1), save=lambda some: saved.append(len(some))
+    )
+    assert saved == [1, 2, 3, 4]
+    assert [row.clip_id for row in rows] == [clip.clip_id for clip in named]
 
 
 def test_a_list_of_test_ids_decides_which_are_used(clips: SmallVGGSound, tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 """`manifest`: look at every clip of a csv and list what is usable."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write
+
+if TYPE_CHECKING:
+    from data_modules.manifest import ManifestRow
 
 
 def manifest(
@@ -21,8 +26,15 @@ def manifest(
 
     Every clip is decoded as training would decode it: missing, no_audio, no_video, silent, still, short, undecodable,
     timeout and duplicate are told apart. Writes a Parquet table (clip_id, path, label, split, start, duration, status,
-    reason, detail) and, beside it, a page that counts them by split and class and gives the hash of the test ids used:
-    results with the same hash were measured on the same clips. `data.manifest` of a config takes the table.
+    reason, detail, stamp), which `data.manifest` of a config takes, and beside it, by the table's name:
+
+    .md: a page that counts them by split and class and gives the hash of the test ids used. It is the `clips_sha256`
+    of a result that was measured on all of them.
+
+    .test_ids.txt: those test ids, which `data.test_ids` takes; its sha256 is that hash.
+
+    Clips that an earlier run looked at, and whose files are as they were, are not looked at again, so the command can
+    be killed and started again.
 
     Args:
         csv: VGGSound's csv: youtube id, start second, label, split.
@@ -39,9 +51,8 @@ def manifest(
     from data_modules.base import default_workers
     from data_modules.clips import find_media, read_ids, read_vggsound_csv
     from data_modules.extraction import DecodingSettings
-    from data_modules.manifest import inspect_clips, manifest_bytes, summary
+    from data_modules.manifest import earlier_rows, inspect_clips, looked_at, manifest_bytes, summary, used_test_ids
     from data_modules.vggsound import with_files
-    from v2a_lightning.files import atomic_write
     from v2a_lightning.media import VIDEO_SUFFIXES
     from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -51,10 +62,20 @@ def manifest(
     clips = with_files(read_vggsound_csv(csv), find_media(media, VIDEO_SUFFIXES))
     decoding = DecodingSettings(workers or default_workers(), timeout, keep_still=keep_still)
     frames, audio = FrameSpec(frames_per_second, seconds), AudioSpec(sample_rate, seconds)
-    rows = inspect_clips(clips, frames, audio, decoding)
+    table, of_what = Path(output), looked_at(frames, audio)
+
+    def save(rows: "list[ManifestRow]") -> None:
+        _write(table, manifest_bytes(rows, of_what))
+
+    rows = inspect_clips(clips, frames, audio, decoding, earlier_rows(table, of_what), save)
     page = summary(rows, listed)
-    for path, content in ((Path(output), manifest_bytes(rows)), (Path(output).with_suffix(".md"), page.encode())):
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(content)
+    save(rows)
+    _write(table.with_suffix(".md"), page.encode())
+    _write(table.with_suffix(".test_ids.txt"), "".join(f"{one}\n" for one in used_test_ids(rows, listed)).encode())
     print(page.split("\n## By class")[0].strip())
     return 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
