@@ -42,6 +42,7 @@ class ClipDataModule(LightningDataModule):
         validation_clips: hold out that many instead.
         test_split: the split that is tested and predicted.
         max_clips: at most so many clips of each split.
+        passes: how often an epoch goes through the training clips.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class ClipDataModule(LightningDataModule):
         validation_clips: int | None,
         test_split: str,
         max_clips: int | None,
+        passes: int = 1,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise UsageError(f"data.batch_size is at least 1, not {batch_size}")
+        for name, value in {"batch_size": batch_size, "passes": passes}.items():
+            if value < 1:
+                raise UsageError(f"data.{name} is at least 1, not {value}")
         if not 0 <= validation_fraction < 1:
             raise UsageError(f"data.validation_fraction is at least 0 and below 1, not {validation_fraction}")
         self.audio = audio
@@ -66,6 +69,7 @@ class ClipDataModule(LightningDataModule):
         self.validation_clips = validation_clips
         self.test_split = test_split
         self.max_clips = max_clips
+        self.passes = passes
         # With several machines the first one prepares; the store is on a disk they share, or behind a URL.
         self.prepare_data_per_node = False
         self._datasets: dict[str, Dataset[Batch]] = {}
@@ -189,7 +193,9 @@ class ClipDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches."""
         place = self._place()
-        return training_loader(self._datasets[TRAIN], self.batch_size, self.seed, *place, self.loading_processes)
+        return training_loader(
+            self._datasets[TRAIN], self.batch_size, self.seed, *place, self.loading_processes, self.passes
+        )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """Batches of the held out clips; nothing when none are."""

@@ -28,6 +28,8 @@ class EmbeddingDataModule(ClipDataModule):
         test_split: the split that is tested and predicted.
         max_clips: at most so many clips of each split.
         seed: of the order of training.
+        passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
+            epochs as long as a large one's, each with its validation.
     """
 
     def __init__(
@@ -41,8 +43,11 @@ class EmbeddingDataModule(ClipDataModule):
         test_split: str = TEST,
         max_clips: int | None = None,
         seed: int = 0,
+        passes: int = 1,
     ) -> None:
-        super().__init__(None, batch_size, seed, validation_fraction, validation_clips, test_split, max_clips)
+        super().__init__(
+            None, batch_size, seed, validation_fraction, validation_clips, test_split, max_clips, passes
+        )
         self.store_url = str(store)
         self.media = media
         self.test_ids = test_ids

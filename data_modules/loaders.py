@@ -2,7 +2,7 @@
 which show no clip twice in an evaluation."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -20,13 +20,29 @@ def as_it_is(batch: Any) -> Any:
 
 
 class TrainingSampler(DistributedSampler[Batch]):
-    """A new order each epoch (Lightning tells which); the next epoch begins after `skip` of this process's clips."""
+    """A new order each epoch (Lightning tells which); the next epoch begins after `skip` of this process's clips.
+
+    An epoch goes through the clips `passes` times, each time in another order.
+    """
 
     skip = 0
+    passes = 1
 
     def __iter__(self) -> Iterator[Any]:
         skip, self.skip = self.skip, 0
-        return islice(super().__iter__(), skip, None)
+        return islice(chain.from_iterable(self._orders()), skip, None)
+
+    def __len__(self) -> int:
+        return self.passes * super().__len__()
+
+    def _orders(self) -> list[list[int]]:
+        epoch, orders = self.epoch, []
+        for number in range(self.passes):
+            # What the order is drawn from, beside the seed.
+            self.epoch = epoch * self.passes + number
+            orders.append(list(super().__iter__()))
+        self.epoch = epoch
+        return orders
 
 
 class ResumableLoader(DataLoader[Batch]):
@@ -58,10 +74,11 @@ class ResumableLoader(DataLoader[Batch]):
 
 
 def training_loader(
-    dataset: Dataset[Batch], batch_size: int, seed: int, rank: int, ranks: int, workers: int = 0
+    dataset: Dataset[Batch], batch_size: int, seed: int, rank: int, ranks: int, workers: int = 0, passes: int = 1
 ) -> DataLoader[Batch]:
-    """Shuffled anew each epoch, in the same way after a resume."""
+    """Shuffled anew in each pass of each epoch, in the same way after a resume."""
     sampler = TrainingSampler(dataset, ranks, rank, shuffle=True, seed=seed)
+    sampler.passes = passes
     return ResumableLoader(dataset, sampler=sampler, **_options(batch_size, workers))
 
 

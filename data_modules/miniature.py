@@ -44,6 +44,8 @@ class MiniatureDataModule(VGGSoundDataModule):
         precision: in which embeddings are stored.
         encoder_batch_size: clips that go through the encoders together.
         seed: of the order of training.
+        passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
+            epochs as long as a large one's, each with its validation.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         precision: Precision = "float16",
         encoder_batch_size: int = 32,
         seed: int = 0,
+        passes: int = 1,
     ) -> None:
         super().__init__(
             csv=str(Path(root, "vggsound.csv")),
@@ -87,6 +90,7 @@ class MiniatureDataModule(VGGSoundDataModule):
             precision=precision,
             encoder_batch_size=encoder_batch_size,
             seed=seed,
+            passes=passes,
         )
         self.root = Path(root)
         self.clips = clips

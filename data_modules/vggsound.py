@@ -41,6 +41,8 @@ class VGGSoundDataModule(EncodedDataModule):
         encoder_batch_size: clips that go through the encoders together.
         backend: the picture decoder.
         seed: of the order of training.
+        passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
+            epochs as long as a large one's, each with its validation.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class VGGSoundDataModule(EncodedDataModule):
         encoder_batch_size: int = 16,
         backend: Backend = "pyav",
         seed: int = 0,
+        passes: int = 1,
     ) -> None:
         super().__init__(
             store=store,
@@ -88,6 +91,7 @@ class VGGSoundDataModule(EncodedDataModule):
             validation_clips=validation_clips,
             test_split=test_split,
             max_clips=max_clips,
+            passes=passes,
         )
         self.csv = str(csv)
         self.media = str(media)

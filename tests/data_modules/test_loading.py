@@ -43,6 +43,18 @@ def test_training_deals_all_clips_out_evenly() -> None:
     assert seen[0] != sorted(seen[0])
 
 
+def test_an_epoch_of_several_passes_goes_through_all_clips_in_new_orders() -> None:
+    loader = training_loader(dataset(10), 4, seed=3, rank=0, ranks=1, passes=3)
+    epochs = []
+    for epoch in range(2):
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        seen = [clip_id for batch in loader for clip_id in batch["clip_id"]]
+        epochs.extend([seen[:10], seen[10:20], seen[20:]])
+    assert len(loader) == 8
+    assert all(sorted(one) == sorted(epochs[0]) for one in epochs)
+    assert len({tuple(one) for one in epochs}) == 6
+
+
 def test_loading_leaves_the_random_stream_alone() -> None:
     loaders = [training_loader(dataset(10), 4, seed=3, rank=0, ranks=1), evaluation_loader(dataset(10), 4, 0, 1)]
     torch.manual_seed(5)
