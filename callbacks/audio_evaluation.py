@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -11,13 +12,18 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
+from callbacks.scored import Watching, write_options, write_scores
 from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_share
 from callbacks.sounds import Sounds
+from v2a_lightning import __version__
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM
+from v2a_lightning.generation import describe_audioldm, describe_mapper, write_generation
 from v2a_lightning.media import MediaError
+from v2a_lightning.metrics.reading import hear_files
 from v2a_lightning.metrics.suite import EvaluationSuite
+from v2a_lightning.module import V2AMapper
 from v2a_lightning.reports.run_page import EVALUATION_FILE
 
 MONITORED = ("fd", "fad", "kl", "is", "cs")
@@ -27,12 +33,15 @@ class AudioEvaluation(Callback):
     """Drives AudioLDM with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
     `val/is` and `val/cs` through the module, so that checkpoints, early stopping and sweeps can go by them.
 
+    What is scored is what is written: 16-bit wav files, read again and compared with the clips' own files, as the
+    `evaluate` command does it. The options beside the sounds, `evaluate.yaml`, give it the same numbers.
+
     All processes share the generation; the metrics are exact however unevenly. An epoch without an evaluation keeps the
     last values where ModelCheckpoint looks for them, and logs none.
 
     Args:
         audioldm: what makes the sound.
-        suite: what scores it.
+        suite: what scores it. It hears the first `seconds` of every sound, unless it has a length of its own.
         clips: validation clips that are made into sound; always the same ones.
         test_clips: clips of a test or validate command; None takes all.
         every_n_epochs: evaluates the first epoch, every n-th and the last.
@@ -65,8 +74,11 @@ class AudioEvaluation(Callback):
         self.seed = seed
         self.wave_files = wave_files
         self.logged_sounds = logged_sounds
+        # What is compared is as much of the true sounds as is made.
+        suite.limit(seconds)
         self._last: dict[str, float] = {}
         self._selection = Selection(clips, seed)
+        self._watching: Watching | None = None
 
     # ---- Lightning's hooks. Those of a callback run before the module's of the same name. ----
 
@@ -137,21 +149,24 @@ class AudioEvaluation(Callback):
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
         chosen = self._selection.everywhere()
-        sounds = self._make(own_share(chosen), trainer, pl_module)
-        failures = gather_lists(sounds.failures)
-        if len(failures) == len(chosen):
-            reason = f"; the first: {failures[0]['reason']}" if failures else ""
-            raise RunFailure(f"no clip could be made into sound and scored{reason}")
-        values = self._score(sounds, trainer, pl_module)
-        self._tell_monitors(pl_module, stage, values)
-        if failures:
-            rank_zero_warn(
-                f"{len(failures)} of {len(chosen)} clips could not be scored; the first: {failures[0]['reason']}"
-            )
-        if not getattr(trainer, "fast_dev_run", False):
-            self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
-            if trainer.is_global_zero:
-                sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
+        with TemporaryDirectory() as scratch:
+            sounds = self._sounds(trainer, stage, chosen, Path(scratch))
+            self.suite.frames = self._watch(trainer).describe([clip.clip_id for clip in chosen])
+            self._make_and_hear(sounds, own_share(chosen), trainer, pl_module)
+            failures = gather_lists(sounds.failures)
+            if len(failures) == len(chosen):
+                reason = f"; the first: {failures[0]['reason']}" if failures else ""
+                raise RunFailure(f"no clip could be made into sound and scored{reason}")
+            values = self._score(trainer)
+            self._tell_monitors(pl_module, stage, values)
+            if failures:
+                rank_zero_warn(
+                    f"{len(failures)} of {len(chosen)} clips could not be scored; the first: {failures[0]['reason']}"
+                )
+            if not _leaves_nothing(trainer):
+                self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
+                if trainer.is_global_zero:
+                    sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
         measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
         self._tell_loggers(trainer, stage, measured)
         return values
@@ -171,43 +186,57 @@ class AudioEvaluation(Callback):
             logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
             logger.save()
 
-    def _make(self, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule) -> Sounds:
-        """True and generated sound of each clip; a clip whose true sound cannot be read is counted, not made."""
-        sounds = Sounds(self.audioldm.sample_rate, self.seed)
-        for clip in clips:
-            try:
-                if self._has_audio(trainer):
-                    reference = torch.as_tensor(_data(trainer).reference_wave(clip.clip_id))
-                    sounds.references.append(reference)
-                sounds.clips.append(clip)
-            except MediaError as error:
-                sounds.failures.append({"clip_id": clip.clip_id, "reason": str(error)})
-        if sounds.clips:
-            embeddings = torch.stack([clip.embedding for clip in sounds.clips]).to(pl_module.device)
-            waves = self.audioldm.to(pl_module.device).generate(embeddings, seconds=self.seconds, seeds=sounds.seeds)
-            sounds.waves = list(waves.cpu())
-        return sounds
+    def _sounds(self, trainer: Trainer, stage: str, chosen: Sequence[MappedClip], scratch: Path) -> Sounds:
+        """Where the sounds go: the run's folder, or nowhere for long."""
+        if _leaves_nothing(trainer):
+            return Sounds(scratch, scratch, (), self.audioldm.sample_rate, self.seed)
+        name = f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage
+        limit = self.wave_files if _fitting(trainer) else None
+        kept = {clip.clip_id for clip in chosen[:limit]}
+        folder = Path(str(trainer.log_dir)) / "audio" / name
+        return Sounds(folder, scratch, kept, self.audioldm.sample_rate, self.seed)
 
-    def _score(self, sounds: Sounds, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+    def _make_and_hear(
+        self, sounds: Sounds, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule
+    ) -> None:
+        """Make, write and hear a batch at a time, so that memory does not grow with the number of clips.
+
+        A clip whose true sound cannot be read is counted, not scored.
+        """
+        data, audioldm, watching = _data(trainer), self.audioldm.to(pl_module.device), self._watch(trainer)
         self.suite.reset()
-        self.suite.generation = self._generation()
-        if sounds.clips:
-            self.suite.update(
-                [clip.clip_id for clip in sounds.clips],
-                sounds.waves,
-                self.audioldm.sample_rate,
-                sounds.references if self._has_audio(trainer) else None,
-                [clip.frames for clip in sounds.clips],
-            )
+        self.suite.generation = self._generation(pl_module)
+        for start in range(0, len(clips), audioldm.batch_size):
+            batch = clips[start : start + audioldm.batch_size]
+            embeddings = torch.stack([clip.embedding for clip in batch]).to(pl_module.device)
+            seeds = [sounds.seed_of(clip.clip_id) for clip in batch]
+            waves = audioldm.generate(embeddings, seconds=self.seconds, seeds=seeds).cpu()
+            for clip, wave in zip(batch, waves, strict=True):
+                if not wave.isfinite().all():
+                    # 16-bit samples could not tell.
+                    sounds.fail(clip.clip_id, f"{clip.clip_id}: the generated sound is not finite")
+                    continue
+                written, source = sounds.write(clip.clip_id, wave), data.source(clip.clip_id)
+                own = source if data.has_audio else None
+                try:
+                    frames = watching.frames_of(clip, keep=_fitting(trainer))
+                    hear_files(self.suite, clip.clip_id, written, own, frames, clip.label or None, source)
+                    sounds.clips.append(clip)
+                except MediaError as error:
+                    sounds.fail(clip.clip_id, str(error))
+
+    def _watch(self, trainer: Trainer) -> Watching:
+        if self._watching is None or self._watching.data is not _data(trainer):
+            self._watching = Watching(_data(trainer), self.suite.device)
+        return self._watching
+
+    def _score(self, trainer: Trainer) -> dict[str, float]:
         values = self.suite.compute()
         for name, reason in self.suite.scores().missing.items():
             # Without a true sound most cannot be had, which is no news.
-            if name in MONITORED and self._has_audio(trainer):
+            if name in MONITORED and _data(trainer).has_audio:
                 rank_zero_warn(f"{name} cannot be computed: {reason}")
         return values
-
-    def _has_audio(self, trainer: Trainer) -> bool:
-        return bool(_data(trainer).has_audio)
 
     # ---- What is written down ----
 
@@ -220,15 +249,19 @@ class AudioEvaluation(Callback):
         failures: Sequence[Mapping[str, str]],
         order: Sequence[str],
     ) -> None:
-        run = Path(str(trainer.log_dir))
-        folder = run / "audio" / (f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage)
-        kept = set(order if self.wave_files is None or not _fitting(trainer) else order[: self.wave_files])
-        records = gather_lists(sounds.write(run, folder, kept, _data(trainer)))
+        run, folder, data = Path(str(trainer.log_dir)), sounds.folder, _data(trainer)
+        records = gather_lists(sounds.records(run, data))
         records.sort(key=lambda record: order.index(record["clip_id"]))
-        if trainer.is_global_zero:
-            evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
-            with atomic_write(folder / EVALUATION_FILE) as temporary:
-                temporary.write_text(json.dumps(evaluation, indent=1))
+        if not trainer.is_global_zero:
+            return
+        evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
+        with atomic_write(folder / EVALUATION_FILE) as temporary:
+            temporary.write_text(json.dumps(evaluation, indent=1))
+        made = {record["clip_id"]: {"seed": record["seed"]} for record in records}
+        write_generation(folder, self.suite.generation, made)
+        write_scores(folder, f"{run.name} {folder.name}", self.suite)
+        if records:
+            write_options(folder, self.suite, self._watch(trainer), [record["clip_id"] for record in records])
 
     def _summary(self, trainer: Trainer, stage: str, values: Mapping[str, float]) -> dict[str, Any]:
         return {
@@ -237,22 +270,25 @@ class AudioEvaluation(Callback):
             "step": trainer.global_step,
             "seconds": self.seconds,
             "sample_rate": self.audioldm.sample_rate,
-            "has_audio": self._has_audio(trainer),
+            "has_audio": bool(_data(trainer).has_audio),
             "metrics": dict(values),
             "cards": {name: card.to_dict() for name, card in self.suite.cards().items()},
         }
 
-    def _generation(self) -> dict[str, Any]:
-        model = self.audioldm
+    def _generation(self, pl_module: LightningModule) -> dict[str, Any]:
+        """How these sounds are made, for their folder and the metric cards."""
+        by_mapper = describe_mapper(pl_module) if isinstance(pl_module, V2AMapper) else {}
         return {
-            "audioldm": model.name,
-            "fingerprint": model.fingerprint,
-            "sampler": model.sampler,
-            "steps": model.steps,
-            "guidance": model.guidance,
+            "made_by": f"v2a_lightning {__version__}, evaluation of a run",
             "seed": self.seed,
             "seconds": self.seconds,
+            **describe_audioldm(self.audioldm),
+            **by_mapper,
         }
+
+
+def _leaves_nothing(trainer: Trainer) -> bool:
+    return bool(getattr(trainer, "fast_dev_run", False))
 
 
 def _fitting(trainer: Trainer) -> bool:

@@ -1,4 +1,4 @@
-"""The sounds of one evaluation: what a process made, and what is written down of it."""
+"""The sounds of one evaluation: the files they are in, and what is written down of them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -9,69 +9,80 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
 from callbacks.sharing import MappedClip
-from v2a_lightning.media import write_wave
+from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
 
 
 @dataclass
 class Sounds:
-    """What one process made of its share of the clips.
+    """What one process made of its share of the clips. Every sound is a file: what is scored is what can be heard.
 
     Args:
+        folder: gets the wav files that are kept.
+        scratch: gets the others.
+        kept: ids of the clips whose sounds are kept.
         sample_rate: of the waves, in Hz.
         seed: of the noise.
-        clips: those that were made into sound.
-        waves: (N,) for each of them.
-        references: the true sound of each, where the data has any.
+        clips: those that were made into sound and scored.
         failures: the clips that were not, and why.
     """
 
+    folder: Path
+    scratch: Path
+    kept: Collection[str]
     sample_rate: int
     seed: int
     clips: list[MappedClip] = field(default_factory=list)
-    waves: list[Tensor] = field(default_factory=list)
-    references: list[Tensor] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
 
-    @property
-    def seeds(self) -> list[int]:
-        """Each clip's own seed: its noise is the same in every epoch, batch and process."""
-        return [clip_seed(self.seed, clip.clip_id) for clip in self.clips]
+    def seed_of(self, clip_id: str) -> int:
+        """A clip's own seed: its noise is the same in every epoch, batch and process."""
+        return clip_seed(self.seed, clip_id)
 
-    def write(self, run: Path, folder: Path, kept: Collection[str], data: Any) -> list[dict[str, Any]]:
-        """Write the waves of the clips in `kept` to `folder`.
+    def path(self, clip_id: str) -> Path:
+        """The wav file of a clip."""
+        return (self.folder if clip_id in self.kept else self.scratch) / f"{clip_id}.wav"
+
+    def write(self, clip_id: str, wave: Tensor) -> Path:
+        """Write a clip's wave (N,) as 16-bit PCM."""
+        path = self.path(clip_id)
+        write_wave(path, wave.numpy(), self.sample_rate)
+        return path
+
+    def fail(self, clip_id: str, reason: str) -> None:
+        """Take a clip's sound back, for one of them cannot be scored."""
+        self.path(clip_id).unlink(missing_ok=True)
+        self.failures.append({"clip_id": clip_id, "reason": reason})
+
+    def records(self, run: Path, data: Any) -> list[dict[str, Any]]:
+        """For each kept file what a report needs to show it beside its clip.
 
         Args:
             run: the run's folder, in which `folder` is.
-            folder: gets `<clip id>.wav` files.
-            kept: ids of clips.
             data: the data module, which knows where a clip is from.
-
-        Returns:
-            For each file what a report needs to show it beside its clip.
         """
-        records = []
-        for clip, wave, seed in zip(self.clips, self.waves, self.seeds, strict=True):
-            if clip.clip_id not in kept:
-                continue
-            path = folder / f"{clip.clip_id}.wav"
-            write_wave(path, wave.numpy(), self.sample_rate)
-            source, place = str(data.source(clip.clip_id)), str(path.relative_to(run))
-            records.append(
-                {"clip_id": clip.clip_id, "label": clip.label, "source": source, "wave": place, "seed": seed}
-            )
-        return records
+        return [
+            {
+                "clip_id": clip.clip_id,
+                "label": clip.label,
+                "source": str(data.source(clip.clip_id)),
+                "wave": str(self.path(clip.clip_id).relative_to(run)),
+                "seed": self.seed_of(clip.clip_id),
+            }
+            for clip in self.clips
+            if clip.clip_id in self.kept
+        ]
 
     def show(self, loggers: Sequence[Logger], name: str, step: int, count: int) -> None:
         """Send the first `count` sounds to Weights & Biases, where it is among the loggers."""
         online = [logger for logger in loggers if isinstance(logger, WandbLogger)]
-        if not online or not count or not self.waves:
+        if not online or not count or not self.clips:
             return
         import wandb
 
-        shown = [
-            wandb.Audio(wave.numpy(), sample_rate=self.sample_rate, caption=f"{clip.label} {clip.clip_id}".strip())
-            for clip, wave in list(zip(self.clips, self.waves, strict=True))[:count]
-        ]
+        shown = []
+        for clip in self.clips[:count]:
+            wave, rate = read_wave(self.path(clip.clip_id))
+            shown.append(wandb.Audio(wave, sample_rate=rate, caption=f"{clip.label} {clip.clip_id}".strip()))
         for logger in online:
             logger.experiment.log({name: shown, "trainer/global_step": step})

@@ -1,5 +1,6 @@
 """Pictures and clips to sound, from Python and from the command line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.hub import Hub, serving
 from tests.test_fit import fit, only_run, write
 from v2a_lightning.cli import main
 from v2a_lightning.commands.generate import find_inputs
 from v2a_lightning.errors import UsageError
+from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation import AudioLDM, ClipEncoder
+from v2a_lightning.generation import read_generation
 from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper
 from v2a_lightning.media import probe, read_wave, write_clip
 from v2a_lightning.module import V2AMapper
@@ -77,6 +81,27 @@ def test_saved_and_read_again_it_sounds_the_same(pipeline: V2APipeline, media: P
     ]  # fmt: skip
     again = V2APipeline.from_pretrained(tmp_path / "saved")
     assert torch.equal(again(media / "still.png"), pipeline(media / "still.png"))
+    pipeline.audioldm.dtype = torch.bfloat16
+    pipeline.save_pretrained(tmp_path / "half")
+    pipeline.audioldm.dtype = torch.float32
+    assert V2APipeline.from_pretrained(tmp_path / "half").audioldm.dtype == torch.bfloat16
+
+
+def test_on_the_hub_and_back_it_sounds_the_same(
+    pipeline: V2APipeline, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2A_CACHE", str(tmp_path / "cache"))
+    with serving(monkeypatch, tmp_path):
+        pipeline.push_to_hub("owner/name", token="hf_nothing")
+        assert set(Hub.files) == {"README.md", "config.json", "model.safetensors", "pipeline.json"}
+        card = Hub.files["README.md"].decode()
+        assert card.startswith("---\nlibrary_name: v2a-lightning")
+        assert "| AudioLDM | `" in card
+        assert "V2APipeline.from_pretrained" in card
+        again = V2APipeline.from_pretrained("owner/name")
+        assert torch.equal(again(media / "still.png"), pipeline(media / "still.png"))
+        weights = V2AMapper.from_pretrained("owner/name").state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in pipeline.mapper.state_dict().items())
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
@@ -112,7 +137,7 @@ def test_generate_from_a_runs_checkpoint(
     assert "broken.mp4: undecodable" in told.err
     names = {path.name for path in output.iterdir()}
     assert names == {f"{stem}_{index}.wav" for stem in ("still", "short") for index in (0, 1)} | {
-        "short_0.mp4", "short_1.mp4"
+        "short_0.mp4", "short_1.mp4", "generation.json"
     }  # fmt: skip
     wave, rate = read_wave(output / "still_0.wav")
     assert (len(wave), rate) == (40_960, 16_000)
@@ -121,3 +146,20 @@ def test_generate_from_a_runs_checkpoint(
     content = (output / "short_0.wav").read_bytes()
     assert main(["generate", inputs[2], *options]) == 0
     assert (output / "short_0.wav").read_bytes() == content
+
+    settings, made = read_generation(output)
+    assert made == {"still_0", "still_1", "short_0", "short_1"}, "a second call with the same settings adds its sounds"
+    assert settings["checkpoint_sha256"] == sha256_file(Path(checkpoint))
+    own = json.loads((only_run(tiny_config) / "audio" / "epoch_000" / "generation.json").read_text())
+    same = (
+        "audioldm_fingerprint",
+        "sampler",
+        "steps",
+        "guidance",
+        "mapper",
+        "mapper_weights_sha256",
+        "mapper_guidance",
+    )
+    assert {name: settings[name] for name in same} == {name: own[name] for name in same}
+    assert main(["generate", inputs[1], *options, "--guidance=3"]) == 0
+    assert read_generation(output)[1] == {"still_0", "still_1"}, "the others were made otherwise"

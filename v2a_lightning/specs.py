@@ -34,6 +34,12 @@ class FrameSpec:
         """Stands for this spec in an embedding store."""
         return f"frames-{self.frames_per_second:g}fps-{self.duration:g}s"
 
+    @classmethod
+    def from_key(cls, key: str) -> "FrameSpec":
+        """The spec that a key stands for."""
+        frames_per_second, duration = key.removeprefix("frames-").removesuffix("s").split("fps-")
+        return cls(float(frames_per_second), float(duration))
+
 
 @dataclass(frozen=True)
 class AudioSpec:

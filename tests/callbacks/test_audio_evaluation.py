@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from callbacks import AudioEvaluation
 from data_modules.clips import hold_out, read_vggsound_csv
 from tests.test_fit import checkpoint, columns, fit, only_run, write
 from v2a_lightning.cli import main
+from v2a_lightning.generation import weights_sha256
+from v2a_lightning.metrics.score_files import read_score_file
+from v2a_lightning.module import V2AMapper
 
 
 def test_evaluated_epochs_failed_clips_and_the_best_checkpoint(
@@ -60,6 +64,48 @@ def test_clips_without_sound_have_a_clip_score(tiny_config: dict[str, Any], tiny
     values = columns(Path(tiny_config["run"]["root"], "quickstart", "pictures"))
     assert len(values["test/cs"]) == 1
     assert "test/fd" not in values
+
+
+def test_the_command_gives_the_logged_numbers(
+    tiny_config: dict[str, Any], tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tiny_config["run"]["wandb"] = "disabled"
+    assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1") == 0
+    run = only_run(tiny_config)
+    folder = run / "audio" / "epoch_000"
+
+    options = yaml.safe_load((folder / "evaluate.yaml").read_text())
+    clips = str(tiny_world / "clips")
+    given = {name: options[name] for name in ("generated", "reference", "media", "seconds", "frames_per_second")}
+    assert given == {
+        "generated": str(folder), "reference": clips, "media": clips, "seconds": 2.56, "frames_per_second": 2.0
+    }  # fmt: skip
+    again = tmp_path / "scores.json"
+    arguments = ["--config", str(folder / "evaluate.yaml"), "--output", str(again), "--resamples", "20"]
+    assert main(["evaluate", *arguments, "--device", "cpu"]) == 0
+
+    logged, found = columns(run), json.loads(again.read_text())["metrics"]
+    for name in ("fd", "fad", "kl", "is", "cs"):
+        assert found[name]["value"] == pytest.approx(logged[f"val/{name}"][0], rel=1e-6), name
+    of_run, of_command = read_score_file(folder / "scores.json"), read_score_file(again)
+    assert of_run.cards == of_command.cards, "how the sounds were made is read from beside them"
+    assert main(["compare", str(folder / "scores.json"), str(again)]) == 0
+
+    generation = of_command.cards["fd"].generation
+    assert (generation["steps"], generation["guidance"], generation["mapper_steps"]) == (1, 1.0, 2)
+    best = V2AMapper.from_pretrained(run / "checkpoints" / "best.ckpt")
+    assert generation["mapper_weights_sha256"] == weights_sha256(best)
+
+
+def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    tiny_config["run"]["wandb"] = "disabled"
+    tiny_config["evaluation"]["init_args"] |= {"wave_files": 2}
+    assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1") == 0
+    folder = only_run(tiny_config) / "audio" / "epoch_000"
+    assert len(list(folder.glob("*.wav"))) == 2
+    assert len(json.loads((folder / "evaluation.json").read_text())["clips"]) == 2
+    assert read_score_file(folder / "scores.json").cards["fd"].n_generated == 5
 
 
 @pytest.mark.parametrize("wrong", [{"clips": 0}, {"every_n_epochs": 0}])

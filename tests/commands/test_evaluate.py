@@ -93,6 +93,30 @@ def test_any_rate_channels_and_format(folders: Path, extractors: dict[str, str])
         assert value == pytest.approx(expected, abs=0.3 if twice else 0.02)
 
 
+def test_options_may_come_from_a_file(folders: Path, extractors: dict[str, str]) -> None:
+    options = {"generated": "made", "reference": "own", "resamples": 20, "output": "scores.json", **extractors}
+    paths = {name: str(folders / options[name]) for name in ("generated", "reference", "output")}
+    (folders / "options.yaml").write_text(json.dumps(options | paths | {"resamples": 10}))
+    assert main(["evaluate", "--config", str(folders / "options.yaml"), "--resamples", "5", "--device", "cpu"]) == 0
+    assert json.loads((folders / "scores.json").read_text())["resamples"] == 5
+    by_file = scores(folders)
+    assert run(folders, extractors) == 0
+    assert {name: metric["value"] for name, metric in scores(folders).items()} == {
+        name: metric["value"] for name, metric in by_file.items()
+    }
+
+
+def test_sounds_of_another_maker_are_told(
+    folders: Path, extractors: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {"seed": 3, "sounds": {clip: {"seed": 1} for clip in CLIPS[1:]}}
+    (folders / "made" / "generation.json").write_text(json.dumps(made))
+    assert run(folders, extractors) == 0
+    assert scores(folders)["fd"]["card"]["generation"] == {"seed": 3}
+    told = f"1 sounds are not in generation.json; what made them is not known: {CLIPS[0]}"
+    assert told in capsys.readouterr().out
+
+
 def test_unpaired_and_faulty_are_said(
     folders: Path, extractors: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +210,9 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
     if case == "bad generation.json":
         (folders / "made" / "generation.json").write_text("{")
         return run(folders, extractors)
+    if case == "unknown option in a file":
+        (folders / "options.yaml").write_text("loudness: 3\n")
+        return run(folders, extractors, "--config", str(folders / "options.yaml"))
     if case == "short seconds":
         return run(folders, extractors, "--seconds", "0.2")
     return run(folders, extractors, "--loudness", "3")
@@ -205,6 +232,10 @@ BAD_INPUT = {
     "bad generation.json": (2, "generation.json: not JSON"),
     "short seconds": (2, "--seconds is 1 or more, not 0.2"),
     "unknown option": (2, "loudness"),
+    "unknown option in a file": (
+        2,
+        "--config {folder}/options.yaml: there is no option 'loudness'; there are generated",
+    ),
 }
 
 

@@ -38,5 +38,13 @@ def test_what_a_system_does_may_differ_and_how_it_is_measured_may_not() -> None:
     assert differing_fields(CARD, other) == ["sample_rate", "crop"]
 
 
+def test_one_network_may_have_two_names_and_two_networks_not_one() -> None:
+    elsewhere = dataclasses.replace(CARD, extractor="cnn14:a copy", label="miniature")
+    assert differing_fields(CARD, elsewhere) == []
+    assert differing_fields(CARD, dataclasses.replace(elsewhere, fingerprint="another")) == [
+        "extractor", "fingerprint", "label"
+    ]  # fmt: skip
+
+
 def test_clips_have_no_order() -> None:
     assert clips_sha256(["b", "a"]) == clips_sha256(["a", "b"]) != clips_sha256(["ab"])

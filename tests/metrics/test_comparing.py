@@ -101,6 +101,12 @@ def test_other_resamples_are_refused() -> None:
         check_comparable([system("base", values(0)), system("ours", values(1), 50)])
 
 
+def test_without_resamples_values_stand_side_by_side() -> None:
+    first, second = system("base", values(0)), system("ours", values(1), 0)
+    check_comparable([first, second])
+    assert paired_difference(first.scores.found["kl"], second.scores.found["kl"]) is None
+
+
 def test_the_best_goes_by_the_metrics_direction() -> None:
     low, high = system("low", values(0) - 5), system("high", values(0))
     assert best_system("kl", [high, low]) == 1

@@ -19,10 +19,12 @@ from v2a_lightning.metrics import (
     ClipScore,
     EmbeddingMetrics,
     EvaluationSuite,
+    FrechetAtInfinity,
     FrechetDistance,
     InceptionScore,
     KernelDistance,
     KullbackLeibler,
+    PrecisionRecallDensityCoverage,
 )
 
 SHARDS = {
@@ -49,8 +51,14 @@ def feature_metrics(rows: list[int]) -> dict[str, float]:
         inception.update(made[part])
         embeddings.update(made[part], own[part])
         similarity.update(made[part], [own[: 1 + row % 3]])
-    metrics = {"fd": frechet, "kad": kernel, "kl": kl, "is": inception, "cs": similarity}
-    return {name: float(metric.compute()) for name, metric in metrics.items()} | embeddings.compute()
+    clouds, endless = PrecisionRecallDensityCoverage(6, neighbours=2), FrechetAtInfinity(6)
+    for row in rows:
+        part = slice(row, row + 1)
+        clouds.update(made[part], own[part])
+        # Sixteen clips are the least: each row stands for two.
+        endless.update([made[part] + 1, made[part].expand(2, 6)], [own[part], own[part] - 1])
+    metrics = {"fd": frechet, "kad": kernel, "kl": kl, "is": inception, "cs": similarity, "endless": endless}
+    return {name: float(metric.compute()) for name, metric in metrics.items()} | embeddings.compute() | clouds.compute()
 
 
 def suite_metrics(extractors: dict[str, str], rows: list[int]) -> dict[str, float]:

@@ -58,3 +58,12 @@ def test_what_cannot_be_paired_is_named(tmp_path: Path) -> None:
     for generated, reference, media, message in cases:
         with pytest.raises(UsageError, match=message):
             pair_folders(generated, reference, media)
+
+
+def test_class_folders_are_part_of_the_clip_id_where_that_is_wanted(tmp_path: Path) -> None:
+    made = touch(tmp_path / "made", "cat_1.wav", "dog_1.wav")
+    media = touch(tmp_path / "media", "cat/1.jpg", "dog/1.jpg", "cow/2.jpg", "pig/2.jpg")
+    found = pair_folders(made, None, media).media
+    assert {clip: str(path.relative_to(media)) for clip, path in found.items()} == {
+        "cat_1": "cat/1.jpg", "dog_1": "dog/1.jpg"
+    }  # fmt: skip

@@ -1,20 +1,19 @@
 """`evaluate`: score any system's folder of sounds."""
 
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.generation import GENERATION_FILE, read_generation
 
 if TYPE_CHECKING:
     from v2a_lightning.metrics.folders import Pairing
     from v2a_lightning.metrics.seeing import FrameReader
     from v2a_lightning.metrics.suite import EvaluationSuite
-
-GENERATION_FILE = "generation.json"
 
 
 def evaluate(
@@ -85,7 +84,8 @@ def evaluate(
     from v2a_lightning.metrics.seeing import FrameReader
     from v2a_lightning.metrics.suite import EvaluationSuite
 
-    device = _device(device)
+    device = choose_device(device)
+    generation, made = read_generation(Path(generated))
     features = Path(cache) if cache is not None else default_cache()
     reader = FrameReader(clip, frames_per_second, seconds, device, features) if media is not None else None
     suite = EvaluationSuite(
@@ -96,13 +96,14 @@ def evaluate(
         device=device,
         seconds=seconds,
         cache=features,
-        generation=_generation(Path(generated)),
-        frames=reader.description if reader is not None else "",
+        generation=generation,
+        frames=reader.describe(pairing.media.values()) if reader is not None else "",
         extras=extras or [],
     )
     _hear(pairing, suite, reader, _labels(csv))
-    sources = {"generated": generated, "reference": reference, "media": media}
-    _report(suite, pairing, Path(output), name or Path(generated).resolve().name, sources, resamples, seed)
+    sources = {"generated": generated, "reference": reference, "media": media, "clip": clip if media else None}
+    notes = [*pairing.lines(), *_unknown_makers(pairing.generated, made)]
+    _report(suite, notes, Path(output), name or Path(generated).resolve().name, sources, resamples, seed)
     return 0
 
 
@@ -113,19 +114,18 @@ def default_cache() -> Path:
 
 def _hear(pairing: "Pairing", suite: "EvaluationSuite", reader: "FrameReader | None", labels: dict[str, str]) -> None:
     """Hear every clip. All unreadable files are found before the command fails, so that one run names them all."""
-    from v2a_lightning.media import MediaError, read_wave
+    from v2a_lightning.media import MediaError
+    from v2a_lightning.metrics.reading import hear_files
 
     unreadable: list[str] = []
     for clip_id in _progress(pairing.generated):
+        made, own, picture = (side.get(clip_id) for side in (pairing.generated, pairing.reference, pairing.media))
+        assert made is not None
         try:
-            wave, rate = read_wave(pairing.generated[clip_id])
-            own, own_rate = read_wave(pairing.reference[clip_id]) if pairing.reference else (None, None)
-            picture = pairing.media.get(clip_id)
             frames = reader.read(picture) if reader is not None and picture is not None else None
+            hear_files(suite, clip_id, made, own, frames, labels.get(clip_id), picture)
         except MediaError as error:
             unreadable.append(str(error))
-            continue
-        suite.update([clip_id], [wave], rate, [own], [frames], [labels.get(clip_id)], own_rate, [picture])
     if unreadable:
         more = f"; and {len(unreadable) - 1} more: {'; '.join(unreadable[1:4])}" if unreadable[1:] else ""
         raise RunFailure(f"cannot read {unreadable[0]}{more}")
@@ -133,7 +133,7 @@ def _hear(pairing: "Pairing", suite: "EvaluationSuite", reader: "FrameReader | N
 
 def _report(
     suite: "EvaluationSuite",
-    pairing: "Pairing",
+    notes: list[str],
     output: Path,
     name: str,
     sources: dict[str, str | None],
@@ -152,7 +152,7 @@ def _report(
         cards=suite.cards(),
         resamples=resamples,
         seed=seed,
-        notes=pairing.lines() + suite.faults(),
+        notes=notes + suite.faults(),
         sources={role: folder for role, folder in sources.items() if folder is not None},
     )
     file.write(output)
@@ -166,18 +166,13 @@ def _report(
     print(f"scores and cards: {output}")
 
 
-def _generation(folder: Path) -> dict[str, Any]:
-    """How the sounds were made, where their maker wrote it down."""
-    path = folder / GENERATION_FILE
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: holds a {type(content).__name__}, not an object of settings")
-    return content
+def _unknown_makers(clip_ids: Iterable[str], made: set[str] | None) -> list[str]:
+    """A line on sounds that are not among those of the folder's generation.json."""
+    others = [] if made is None else sorted(set(clip_ids) - made)
+    if not others:
+        return []
+    named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    return [f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known: {named}"]
 
 
 def _labels(path: str | None) -> dict[str, str]:
@@ -207,11 +202,3 @@ def _progress(clips: dict[str, Path]) -> Iterator[str]:
 
 def _folder(path: str | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"

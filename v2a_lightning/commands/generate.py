@@ -1,10 +1,15 @@
 """`generate`: pictures and clips to sound."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from v2a_lightning import __version__
+from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import sha256_file
+from v2a_lightning.generation import describe_audioldm, describe_mapper, write_generation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +33,8 @@ def generate(
     """Turn pictures and clips into sound.
 
     Each input becomes a wav file named after it; a clip becomes a copy with the new sound under its picture too. With
-    several samples the files are numbered. The same input, seed and checkpoint always give the same sound.
+    several samples the files are numbered. The same input, seed and checkpoint always give the same sound. How they
+    were made is written to generation.json beside them, from where `evaluate` takes it into its cards.
 
     Args:
         inputs: pictures and clips, or folders of them.
@@ -47,16 +53,25 @@ def generate(
     files = find_inputs(inputs)
     from v2a_lightning.pipeline import V2APipeline
 
-    pipeline = V2APipeline.from_pretrained(checkpoint, clip, audioldm).to(_device(device))
-    failures = []
-    for file in files:
-        try:
-            waves = pipeline(file, seed=seed, samples=samples, steps=steps, guidance=guidance)
-            for written in _write(pipeline, file, waves, Path(output)):
-                print(written)
-        except RunFailure as error:
-            failures.append(str(error))
-            print(f"left out: {error}")
+    pipeline = V2APipeline.from_pretrained(checkpoint, clip, audioldm).to(choose_device(device))
+    settings = _settings(pipeline, Path(checkpoint), seed, steps, guidance)
+    make = partial(pipeline, seed=seed, samples=samples, steps=steps, guidance=guidance)
+    failures: list[str] = []
+    sounds: dict[str, dict[str, Any]] = {}
+    try:
+        for file in files:
+            try:
+                names = _write(pipeline, file, make(file), Path(output))
+                sounds |= {
+                    name: {"source": str(file), "seed": seed, "sample": sample} for sample, name in enumerate(names)
+                }
+            except RunFailure as error:
+                failures.append(str(error))
+                print(f"left out: {error}")
+    finally:
+        # Also of what was made before something went wrong.
+        if sounds:
+            write_generation(Path(output), settings, sounds, adding=True)
     if failures:
         raise RunFailure(f"{len(failures)} of {len(files)} inputs could not be used; the first: {failures[0]}")
     return 0
@@ -85,22 +100,37 @@ def find_inputs(inputs: Sequence[str]) -> list[Path]:
     return files
 
 
-def _device(wanted: str) -> str:
-    import torch
+def _settings(
+    pipeline: "V2APipeline", checkpoint: Path, seed: int, steps: int | None, guidance: float | None
+) -> dict[str, Any]:
+    """How all sounds of this call are made."""
+    settings: dict[str, Any] = {"made_by": f"v2a_lightning {__version__}, generate", "seed": seed}
+    settings |= {"seconds": pipeline.frames.duration, "frames": pipeline.frames.key, "checkpoint": checkpoint.name}
+    if checkpoint.is_file():
+        settings["checkpoint_sha256"] = sha256_file(checkpoint)
+    settings |= describe_audioldm(pipeline.audioldm, steps, guidance) | describe_mapper(pipeline.mapper)
+    return settings | {"clip": pipeline.clip.name, "clip_fingerprint": pipeline.clip.fingerprint}
 
-    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
+def _write(pipeline: "V2APipeline", source: Path, waves: "Tensor", folder: Path) -> list[str]:
+    """A wav file for each wave, and for a clip an mp4 with it.
 
-def _write(pipeline: "V2APipeline", source: Path, waves: "Tensor", folder: Path) -> list[Path]:
-    """A wav file for each wave, and for a clip an mp4 with it."""
+    Returns:
+        the sounds' names: files without their suffix.
+
+    Raises:
+        RunFailure: when a wave is not finite; a file could not tell.
+    """
     from v2a_lightning.media import is_picture, replace_audio, write_wave
 
-    written = []
+    if not waves.isfinite().all():
+        raise RunFailure(f"{source}: the sound is not finite")
+    names = []
     for index, wave in enumerate(waves.numpy()):
-        stem = source.stem if len(waves) == 1 else f"{source.stem}_{index}"
-        write_wave(folder / f"{stem}.wav", wave, pipeline.sample_rate)
-        written.append(folder / f"{stem}.wav")
+        names.append(source.stem if len(waves) == 1 else f"{source.stem}_{index}")
+        write_wave(folder / f"{names[-1]}.wav", wave, pipeline.sample_rate)
+        print(folder / f"{names[-1]}.wav")
         if not is_picture(source):
-            replace_audio(source, wave, pipeline.sample_rate, folder / f"{stem}.mp4")
-            written.append(folder / f"{stem}.mp4")
-    return written
+            replace_audio(source, wave, pipeline.sample_rate, folder / f"{names[-1]}.mp4")
+            print(folder / f"{names[-1]}.mp4")
+    return names

@@ -8,10 +8,10 @@ from v2a_lightning.metrics.cards import MetricCard, differing_fields
 from v2a_lightning.metrics.catalogue import CATALOGUE
 from v2a_lightning.metrics.divergence import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler
 from v2a_lightning.metrics.embeddings import EmbeddingMetrics
-from v2a_lightning.metrics.extrapolation import frechet_at_infinity
+from v2a_lightning.metrics.extrapolation import FrechetAtInfinity, frechet_at_infinity
 from v2a_lightning.metrics.frechet import FrechetDistance, frechet_distance, frechet_distance_from_moments
 from v2a_lightning.metrics.kernel import KernelDistance, kernel_distance, paired_kernel_distance
-from v2a_lightning.metrics.neighbours import neighbourhoods
+from v2a_lightning.metrics.neighbours import PrecisionRecallDensityCoverage, neighbourhoods
 from v2a_lightning.metrics.similarity import ClapScore, ClipScore, ClipScoreOfMeanFrame
 from v2a_lightning.metrics.suite import EvaluationSuite
 
@@ -22,11 +22,13 @@ __all__ = [
     "ClipScoreOfMeanFrame",
     "EmbeddingMetrics",
     "EvaluationSuite",
+    "FrechetAtInfinity",
     "FrechetDistance",
     "InceptionScore",
     "KernelDistance",
     "KullbackLeibler",
     "MetricCard",
+    "PrecisionRecallDensityCoverage",
     "SigmoidKullbackLeibler",
     "differing_fields",
     "frechet_at_infinity",

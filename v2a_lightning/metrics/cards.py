@@ -71,7 +71,9 @@ class MetricCard:
 
 def differing_fields(first: MetricCard, second: MetricCard) -> list[str]:
     """Names of the fields that forbid comparing two numbers; outcomes of the systems themselves are not among them."""
-    names = (item.name for item in dataclasses.fields(MetricCard) if item.name not in OUTCOMES)
+    # One network may lie in two places: with the same fingerprint its name and label say nothing more.
+    told_by_fingerprint = frozenset({"extractor", "label"}) if first.fingerprint == second.fingerprint else frozenset()
+    names = [item.name for item in dataclasses.fields(MetricCard) if item.name not in OUTCOMES | told_by_fingerprint]
     return [name for name in names if getattr(first, name) != getattr(second, name)]
 
 

@@ -44,7 +44,9 @@ def check_comparable(files: Sequence[ScoreFile]) -> None:
                     f"{first.name} and {other.name} cannot be compared: the cards of {name} differ in "
                     f"{', '.join(fields)} ({fields[0]}: {_shown(values[0])} and {_shown(values[1])})"
                 )
-        if (first.resamples, first.seed) != (other.resamples, other.seed):
+        # Without resamples there is no p-value to be wrong; numbers as they are may be put side by side.
+        drawn = first.resamples and other.resamples
+        if drawn and (first.resamples, first.seed) != (other.resamples, other.seed):
             raise UsageError(
                 f"{first.name} and {other.name} took other resamples ({first.resamples}, seed {first.seed} and "
                 f"{other.resamples}, seed {other.seed}); evaluate both with the same --resamples and --seed"

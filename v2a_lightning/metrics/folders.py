@@ -1,6 +1,6 @@
 """Finding the sounds and pictures that belong together in folders: a file's name without its suffix is its clip id."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,9 @@ def pair_folders(generated: Path, reference: Path | None, media: Path | None) ->
 
     sounds = AUDIO_SUFFIXES, VIDEO_SUFFIXES
     made = find_clips(generated, "--generated", "sound", *sounds)
-    own = {} if reference is None else find_clips(reference, "--reference", "sound", *sounds)
-    seen = {} if media is None else find_clips(media, "--media", "picture", VIDEO_SUFFIXES, PICTURE_SUFFIXES)
+    pictures = VIDEO_SUFFIXES, PICTURE_SUFFIXES
+    own = {} if reference is None else find_clips(reference, "--reference", "sound", *sounds, wanted=made)
+    seen = {} if media is None else find_clips(media, "--media", "picture", *pictures, wanted=made)
     scored = made if reference is None else {clip: made[clip] for clip in made if clip in own}
     if not scored:
         names = f"{next(iter(made))!r} there and {next(iter(own))!r} here, for instance"
@@ -62,8 +63,18 @@ def pair_folders(generated: Path, reference: Path | None, media: Path | None) ->
     return Pairing(scored, _only(own, scored), _only(seen, scored), unpaired)
 
 
-def find_clips(folder: Path, flag: str, what: str, *suffixes: frozenset[str]) -> dict[str, Path]:
+def find_clips(
+    folder: Path, flag: str, what: str, *suffixes: frozenset[str], wanted: Collection[str] | None = None
+) -> dict[str, Path]:
     """Clip id -> file of all files under a folder, sorted; of a clip's files the first suffix group's is taken.
+
+    Args:
+        folder: looked through with the folders in it.
+        flag: what names it on the command line.
+        what: the files that are looked for, in a word.
+        suffixes: groups of suffixes.
+        wanted: clip ids that the files are for. A file `cat/1.jpg` then also stands for a wanted `cat_1`, and only
+            wanted ids may not stand for two files.
 
     Raises:
         UsageError: when the folder is missing, holds no such file, or holds two of a kind for one clip.
@@ -77,13 +88,19 @@ def find_clips(folder: Path, flag: str, what: str, *suffixes: frozenset[str]) ->
         for path in files:
             if path.suffix.lower() not in group:
                 continue
-            if path.stem in members:
-                raise UsageError(f"{flag} {folder}: {members[path.stem]} and {path} bear the same clip id; keep one")
-            members[path.stem] = path
+            clip_id = _clip_id(path, wanted)
+            if clip_id in members and (wanted is None or clip_id in wanted):
+                raise UsageError(f"{flag} {folder}: {members[clip_id]} and {path} bear the same clip id; keep one")
+            members[clip_id] = path
         found = members | found
     if not found:
         raise UsageError(f"{flag} {folder}: holds no {what} file")
     return dict(sorted(found.items()))
+
+
+def _clip_id(path: Path, wanted: Collection[str] | None) -> str:
+    with_class = f"{path.parent.name}_{path.stem}"
+    return with_class if wanted is not None and path.stem not in wanted and with_class in wanted else path.stem
 
 
 def _only(files: Mapping[str, Path], clips: Mapping[str, Path]) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from v2a_lightning.files import atomic_write
 from v2a_lightning.metrics.extractors import Extractor, load_extractor
-from v2a_lightning.metrics.sounds import Crop, Wave
+from v2a_lightning.metrics.sounds import RESAMPLER, Crop, Wave
 
 Features = dict[str, Tensor]
 
@@ -79,7 +79,7 @@ class ExtractorEar:
     """
 
     def __init__(self, kind: str, checkpoint: str | Path, device: torch.device | str, crop: Crop) -> None:
-        self.kind, self.checkpoint, self.device, self._crop = kind, str(checkpoint), device, crop
+        self.kind, self.checkpoint, self.device, self.part = kind, str(checkpoint), device, crop
         self.name = f"{kind}:{Path(self.checkpoint).name}"
         self.label = "miniature" if self.checkpoint == "miniature" else ""
 
@@ -96,7 +96,7 @@ class ExtractorEar:
     @property
     def crop(self) -> str:
         """Which part of a sound it hears, in words."""
-        return str(self._crop)
+        return str(self.part)
 
     @property
     def weights_sha256(self) -> str:
@@ -111,7 +111,7 @@ class ExtractorEar:
     @torch.no_grad()
     def hear(self, wave: Wave, rate: int) -> Features:
         """(N,) at `rate` to the extractor's features."""
-        prepared = torch.from_numpy(self._crop.prepare(wave, rate, self.sample_rate)).to(self.device)
+        prepared = torch.from_numpy(self.part.prepare(wave, rate, self.sample_rate)).to(self.device)
         return {name: feature.float().cpu() for name, feature in self.extractor.hear(prepared).items()}
 
 
@@ -178,7 +178,8 @@ class FeatureCache:
         """What `ear.hear` gives, read from the folder where it was heard before."""
         if self.folder is None:
             return ear.hear(wave, rate)
-        return self.recall(f"{ear.fingerprint}/{ear.crop}/{content_sha256(wave, rate)}", lambda: ear.hear(wave, rate))
+        key = f"{ear.fingerprint}/{ear.crop}/{RESAMPLER}/{content_sha256(wave, rate)}"
+        return self.recall(key, lambda: ear.hear(wave, rate))
 
     def recall(self, key: str, make: Callable[[], Features]) -> Features:
         """What `make` gives, read from the folder where it was made before under the same key."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
-from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.shapes import check_features, stored_rows
 
 NEIGHBOURS = 5
 ROWS_AT_ONCE = 1024
@@ -50,6 +51,47 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
         coverage[rows] = in_real_ball.any(1)
         recall[rows] = (distances < made_radius[None]).any(1)
     return Neighbourhoods((density > 0).double(), recall.double(), density / neighbours, coverage.double())
+
+
+class PrecisionRecallDensityCoverage(Metric):
+    """The means of `neighbourhoods` over a stream of features, which are kept and gathered over processes.
+
+    `compute` gives {"precision", "recall", "density", "coverage"}.
+
+    Args:
+        features: width D of the features.
+        neighbours: k.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    is_differentiable = False
+    generated: list[Tensor] | Tensor
+    reference: list[Tensor] | Tensor
+
+    def __init__(self, features: int, neighbours: int = NEIGHBOURS, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.features, self.neighbours = features, neighbours
+        self.add_state("generated", [], dist_reduce_fx="cat")
+        self.add_state("reference", [], dist_reduce_fx="cat")
+
+    def update(self, generated: Tensor | None = None, reference: Tensor | None = None) -> None:
+        """Add features (N, D) to either set or both."""
+        for state, features in ((self.generated, generated), (self.reference, reference)):
+            if features is not None:
+                check_features(features, features.new_zeros(1, self.features), minimum=0)
+                assert isinstance(state, list)
+                state.append(features.detach().to(self.device, self.dtype).flatten())
+
+    def compute(self) -> dict[str, float]:
+        """The four metrics by name.
+
+        Raises:
+            ValueError: when a set has no more than `neighbours` samples.
+        """
+        sets = (stored_rows(state, self.features) for state in (self.generated, self.reference))
+        found = neighbourhoods(*sets, self.neighbours)
+        return {name: float(getattr(found, name).mean()) for name in ("precision", "recall", "density", "coverage")}
 
 
 def _radii(samples: Tensor, neighbours: int) -> Tensor:

@@ -1,20 +1,47 @@
 """CLIP embeddings of a clip's frames, for the CLIP-score."""
 
+from collections.abc import Iterable
+from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from v2a_lightning.metrics.hearing import FeatureCache, content_sha256
 from v2a_lightning.specs import FrameSpec
 
+if TYPE_CHECKING:
+    from v2a_lightning.foundation import ClipEncoder
+
+
+def frames_in_words(
+    frames_per_second: float, seconds: float | None, fingerprint: str, media: Iterable[Path | str]
+) -> str:
+    """For metric cards: which frames were seen by the CLIP with a fingerprint.
+
+    The CLIP's name is left out: two names of one network must not keep two numbers from being compared. Nor does it
+    matter to pictures how densely films would have been looked at.
+
+    Args:
+        frames_per_second: how densely films are looked at.
+        seconds: how much of a film is looked at, from its start; None for all of it.
+        fingerprint: of the CLIP.
+        media: what was looked at.
+    """
+    from v2a_lightning.media import is_picture
+
+    if all(is_picture(path) for path in media):
+        return f"the picture, clip:{fingerprint[:16]}"
+    part = "all of the film" if seconds is None else f"the first {seconds:g} s"
+    return f"{frames_per_second:g} a second of {part}, clip:{fingerprint[:16]}"
+
 
 class FrameReader:
     """Reads films and pictures and looks at them with CLIP.
 
     Args:
-        clip: checkpoint of `v2a_lightning.foundation.ClipEncoder`.
+        clip: the CLIP, or its checkpoint.
         frames_per_second: how densely films are looked at.
         seconds: how much of a film is looked at, from its start; None for all of it.
         device: where CLIP runs.
@@ -22,17 +49,20 @@ class FrameReader:
     """
 
     def __init__(
-        self, clip: str, frames_per_second: float, seconds: float | None, device: str, cache: Path | None
+        self,
+        clip: "ClipEncoder | str",
+        frames_per_second: float,
+        seconds: float | None,
+        device: str,
+        cache: Path | None = None,
     ) -> None:
-        self.checkpoint, self.device = clip, device
+        self.clip, self.device = clip, device
         self.frames_per_second, self.seconds = frames_per_second, seconds
         self.cache = FeatureCache(cache)
 
-    @property
-    def description(self) -> str:
-        """For metric cards: which frames, seen by which CLIP."""
-        part = "all of the film" if self.seconds is None else f"the first {self.seconds:g} s"
-        return f"{self.frames_per_second:g} a second of {part}, clip:{self.checkpoint} {self._fingerprint[:16]}"
+    def describe(self, media: Iterable[Path]) -> str:
+        """For metric cards: which frames of these films and pictures, seen by which CLIP."""
+        return frames_in_words(self.frames_per_second, self.seconds, self._fingerprint, media)
 
     def read(self, path: Path) -> Tensor:
         """(T, D) embeddings of a film's frames, L2-normalised; T = 1 for a picture.
@@ -51,7 +81,9 @@ class FrameReader:
     def _encoder(self) -> Any:
         from v2a_lightning.foundation import ClipEncoder
 
-        return ClipEncoder(self.checkpoint).to(self.device)
+        # A copy, which loads weights of its own: whoever else uses the encoder may have it on another device.
+        encoder = ClipEncoder(self.clip) if isinstance(self.clip, str) else copy(self.clip)
+        return encoder.to(self.device)
 
     @cached_property
     def _fingerprint(self) -> str:

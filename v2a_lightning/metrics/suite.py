@@ -10,12 +10,12 @@ from torch import Tensor
 
 from v2a_lightning.metrics.cards import MetricCard, clips_sha256
 from v2a_lightning.metrics.catalogue import CATALOGUE
-from v2a_lightning.metrics.extras import load_ears, load_onlookers
+from v2a_lightning.metrics.extras import check_extras, load_ears, load_onlookers
 from v2a_lightning.metrics.hearing import ClapEar, Described, Ear, ExtractorEar, FeatureCache, Features, content_sha256
 from v2a_lightning.metrics.records import ClipRecord, fault_lines, fault_share, gather_records
 from v2a_lightning.metrics.scoring import SIMILARITIES, Scores, score_records
 from v2a_lightning.metrics.similarity import PERCENT, clip_score, clip_score_of_mean_frame, cosines
-from v2a_lightning.metrics.sounds import CHANNELS, RESAMPLER, Crop, Wave, find_faults
+from v2a_lightning.metrics.sounds import CHANNELS, RESAMPLER, SHORTEST_SECONDS, Crop, Wave, find_faults
 
 
 class EvaluationSuite:
@@ -36,6 +36,9 @@ class EvaluationSuite:
         generation: how the sounds were made (seed, sampler, steps, guidance, checkpoint), for the cards.
         frames: which frames of the clips are looked at, for the cards.
         extras: scores through packages of their own: "passt", "imagebind", "desync".
+
+    Raises:
+        UsageError: when an extra is unknown or its package is not installed.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class EvaluationSuite:
         frames: str = "",
         extras: Sequence[str] = (),
     ) -> None:
+        # Training names no folders; its clips have sounds and pictures as far as the data has them.
+        check_extras(extras, has_reference=True, has_media=True)
         self.crop = Crop(seconds)
         self.ears: dict[str, Ear] = {
             "tagger": ExtractorEar("cnn14", tagger, device, self.crop),
@@ -59,14 +64,32 @@ class EvaluationSuite:
         }
         if clap is not None:
             self.ears["clap"] = ClapEar(clap, device)
-        self.ears.update(load_ears(extras, device))
+        self.ears.update(load_ears(extras, device, self.crop))
         self.onlookers = load_onlookers(extras, device)
+        self.device = device
         self.cache = FeatureCache(cache)
         self.generation, self.frames = dict(generation or {}), frames
         self._records: dict[str, ClipRecord] = {}
         self._references: dict[str, Features] = {}
         self._gathered: list[ClipRecord] | None = None
         self._scores: Scores | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the `evaluate` command is to be given to hear with the same ears."""
+        found: dict[str, Any] = {"device": self.device}
+        for name, ear in self.ears.items():
+            if isinstance(ear, (ExtractorEar, ClapEar)):
+                found[name] = ear.checkpoint
+        return found if self.crop.seconds is None else {**found, "seconds": self.crop.seconds}
+
+    def limit(self, seconds: float) -> None:
+        """Hear the first so many seconds of every sound from now on, unless it was said already how many."""
+        if self.crop.seconds is None:
+            self.crop = Crop(max(seconds, SHORTEST_SECONDS))
+            for ear in self.ears.values():
+                if hasattr(ear, "part"):
+                    ear.part = self.crop
 
     def update(
         self,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from v2a_lightning.metrics.hearing import Ear, Onlooker
+    from v2a_lightning.metrics.sounds import Crop
 
 Model = TypeVar("Model", bound="nn.Module")
 
@@ -58,13 +59,13 @@ def check_extras(names: Sequence[str], *, has_reference: bool, has_media: bool) 
             raise UsageError(f"--extras {name} needs --{extra.needs}")
 
 
-def load_ears(names: Sequence[str], device: str) -> "dict[str, Ear]":
-    """The named extras that hear sounds alone."""
+def load_ears(names: Sequence[str], device: str, crop: "Crop") -> "dict[str, Ear]":
+    """The named extras that hear sounds alone, and the same part of them as the others."""
     if "passt" not in names:
         return {}
     from v2a_lightning.metrics.extras.passt import PasstEar
 
-    return {"passt": PasstEar(device)}
+    return {"passt": PasstEar(device, crop)}
 
 
 def load_onlookers(names: Sequence[str], device: str) -> "dict[str, Onlooker]":

@@ -23,7 +23,7 @@ class PasstEar:
     name, label, sample_rate = "passt:passt_s_swa_p16_128_ap476", "", 32_000
 
     def __init__(self, device: str, crop: Crop | None = None) -> None:
-        self.device, self._crop = device, crop or Crop()
+        self.device, self.part = device, crop or Crop()
 
     @cached_property
     def _model(self) -> Any:
@@ -34,7 +34,7 @@ class PasstEar:
     @property
     def crop(self) -> str:
         """Which part of a sound it hears, in words."""
-        return str(self._crop)
+        return str(self.part)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -49,6 +49,6 @@ class PasstEar:
     @torch.no_grad()
     def hear(self, wave: Wave, rate: int) -> Features:
         """(N,) at `rate` to logits and embedding."""
-        prepared = torch.from_numpy(self._crop.prepare(wave, rate, self.sample_rate))
+        prepared = torch.from_numpy(self.part.prepare(wave, rate, self.sample_rate)).to(self.device)
         both = self._model.get_scene_embeddings(prepared[None])[0].float().cpu()
         return {"passt_logits": both[:CLASSES].contiguous(), "passt_embedding": both[CLASSES:].contiguous()}

@@ -87,9 +87,13 @@ class Clips:
     def frames(self) -> list[Tensor]:
         return list(self.held_out.frame_embeddings(ClipEncoder()))
 
+    @property
+    def texts(self) -> list[str]:
+        return [clip.event for clip in self.held_out.clips]
+
     @cached_property
     def suite(self) -> EvaluationSuite:
-        return EvaluationSuite(cache=self.folder)
+        return EvaluationSuite(clap="miniature", cache=self.folder)
 
     @property
     def clip_ids(self) -> list[str]:
@@ -103,7 +107,7 @@ class Clips:
 def _responses(clips: Clips) -> str:
     pieces = [clips.note]
     for distortion in distortions(SAMPLE_RATE):
-        table = responses(clips.suite, distortion, clips.clip_ids, clips.waves, clips.frames)
+        table = responses(clips.suite, distortion, clips.clip_ids, clips.waves, clips.frames, clips.texts)
         rows = [
             [_title(name), *(f"{value:.3g}" for value in values), response(name, values)]
             for name, values in table.items()

@@ -71,12 +71,13 @@ def responses(
     clips: Sequence[str],
     waves: Sequence[Wave],
     frames: Sequence[Tensor],
+    texts: Sequence[str] | None = None,
 ) -> dict[str, list[float]]:
     """Each metric's value on the untouched sounds and after each dose; the references are the untouched sounds."""
     rate, table = suite.ears["tagger"].sample_rate, []
     for harmed in [list(waves), *(dose(waves) for dose in distortion.doses.values())]:
         suite.reset()
-        suite.update(clips, harmed, rate, waves, frames)
+        suite.update(clips, harmed, rate, waves, frames, texts)
         table.append({name: score.value for name, score in suite.scores().found.items()})
     return {name: [row[name] for row in table] for name in table[0]}
 
