@@ -115,6 +115,15 @@ def test_one_clip_has_no_distribution(extractors: dict[str, str]) -> None:
     assert suite.scores().missing["is"] == "needs at least 2 sounds; there is 1"
 
 
+def test_clips_of_one_and_the_same_sound_have_no_kernel_distance(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    suite.update(CLIPS[:3], GENERATED[:3], RATE, GENERATED[3:4] * 3)
+    values = suite.compute()
+    assert values["fd"] > 0
+    assert "kad" not in values
+    assert "there is no bandwidth" in suite.scores().missing["kad"]
+
+
 def test_faulty_sounds_are_counted_and_silence_warned_of(extractors: dict[str, str]) -> None:
     suite = EvaluationSuite(**extractors)
     made = list(GENERATED[:6])

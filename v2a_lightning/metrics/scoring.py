@@ -140,19 +140,29 @@ def _distribution_scores(records: list[ClipRecord], counts: Counts) -> Scores:
     made_examples = [record.generated["examples"] for record in records]
     own_examples = [record.reference["examples"] for record in records]
     drawn = counts(len(records))
-    # Without resamples the sum over none of them keeps the shape.
-    kernel_replicates = paired_kernel_distance(made, own, drawn) if len(drawn) else drawn.sum(1)
+    kernel = _kernel_scores(made, own, records, drawn)
     found = {
         "fd": _resampled(lambda rows: frechet_distance(made[rows], own[rows]), records, drawn),
         "fad": _resampled(
             lambda rows: frechet_distance(_joined(made_examples, rows), _joined(own_examples, rows)), records, drawn
         ),
-        "kad": Score(float(paired_kernel_distance(made, own)), _ids(records), kernel_replicates),
+        **kernel.found,
     }
     if len(records) < MINIMUM_CLIPS:
-        return Scores(found, {"fad_infinity": _too_few("pairs", MINIMUM_CLIPS, len(records))})
+        return Scores(found, {**kernel.missing, "fad_infinity": _too_few("pairs", MINIMUM_CLIPS, len(records))})
     extended = Score(frechet_at_infinity(made_examples, own_examples), _ids(records))
-    return Scores(found | {"fad_infinity": extended})
+    return Scores(found | {"fad_infinity": extended}, kernel.missing)
+
+
+def _kernel_scores(made: Tensor, own: Tensor, records: list[ClipRecord], drawn: Tensor) -> Scores:
+    try:
+        value = float(paired_kernel_distance(made, own))
+    except ValueError as error:
+        # Several cuts of one film may have one and the same sound.
+        return Scores({}, {"kad": str(error)})
+    # Without resamples the sum over none of them keeps the shape.
+    replicates = paired_kernel_distance(made, own, drawn) if len(drawn) else drawn.sum(1)
+    return Scores({"kad": Score(value, _ids(records), replicates)})
 
 
 def _neighbour_scores(records: list[ClipRecord], counts: Counts) -> Scores:
