@@ -165,6 +165,26 @@ def test_two_processes_score_as_one(tiny_config: dict[str, Any], tmp_path: Path)
     assert [clip["clip_id"] for clip in first["clips"]] == [clip["clip_id"] for clip in second["clips"]]
 
 
+def test_two_processes_that_encode_their_own_batches_score_as_one_with_a_store(
+    tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny_config |= {"evaluation": None}
+    tiny_config["trainer"]["callbacks"] = []
+    tiny_config["data"]["init_args"] |= {"precision": "float32", "store": str(tmp_path / "store"), "batch_size": 3}
+    config = write(tiny_config, tmp_path)
+    options = ["validate", "--config", config, "--run.wandb=disabled"]
+    assert main([*options, "--run.name=one"]) == 0
+    live = ["--run.name=two", "--trainer.devices=2", "--data.mode=on_the_fly", f"--data.store={tmp_path / 'live'}"]
+    command = [sys.executable, "-m", "v2a_lightning", *options, *live]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    assert told.returncode == 0, told.stderr
+    runs = Path(tiny_config["run"]["root"], "quickstart")
+    alone, shared = columns(runs / "one"), columns(runs / "two")
+    for name in ("val/loss", "val/embedding_fd", "val/cosine", "val/cosine_unrelated", "val/recall@1"):
+        assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-5), name
+    assert (runs / "one" / "clips.json").read_text() == (runs / "two" / "clips.json").read_text()
+
+
 def test_test_and_predict_take_the_test_clips_and_say_so(tiny_config: dict[str, Any], tmp_path: Path) -> None:
     written = write(tiny_config, tmp_path)
     assert fit(written, "--trainer.max_epochs=1", "--run.wandb=disabled", "--evaluation.clips=2") == 0

@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
 from v2a_lightning.cli import PROGRAM, one_line
@@ -61,7 +61,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         if command == "predict":
             options["return_predictions"] = False
         if command != "fit" and cli.checkpoint is None and any(one.requires_grad for one in cli.model.parameters()):
-            rank_zero_warn(f"{command} without --ckpt_path: the mapper's weights are untrained")
+            rank_zero_info(f"{command} without --ckpt_path: the mapper's weights are untrained")
         getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
     finally:
         _finish_wandb()
