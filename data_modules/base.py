@@ -60,6 +60,11 @@ class ClipDataModule(LightningDataModule):
         for name, value in {"batch_size": batch_size, "passes": passes}.items():
             if value < 1:
                 raise UsageError(f"data.{name} is at least 1, not {value}")
+        if validation_clips is not None and validation_clips < 2:
+            raise UsageError(
+                f"data.validation_clips is at least 2, not {validation_clips}: one clip has no other to be told from; "
+                "for no validation, leave it out and set data.validation_fraction to 0"
+            )
         if not 0 <= validation_fraction < 1:
             raise UsageError(f"data.validation_fraction is at least 0 and below 1, not {validation_fraction}")
         self.audio = audio

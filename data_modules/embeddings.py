@@ -45,9 +45,7 @@ class EmbeddingDataModule(ClipDataModule):
         seed: int = 0,
         passes: int = 1,
     ) -> None:
-        super().__init__(
-            None, batch_size, seed, validation_fraction, validation_clips, test_split, max_clips, passes
-        )
+        super().__init__(None, batch_size, seed, validation_fraction, validation_clips, test_split, max_clips, passes)
         self.store_url = str(store)
         self.media = media
         self.test_ids = test_ids
