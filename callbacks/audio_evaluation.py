@@ -33,7 +33,7 @@ class AudioEvaluation(Callback):
     """Drives AudioLDM with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
     `val/is` and `val/cs` through the module, so that checkpoints, early stopping and sweeps can go by them.
 
-    What is scored is what is written: 16-bit wav files, read again and compared with the clips' own files, as the
+    What is scored is what is written: 24-bit wav files, read again and compared with the clips' own files, as the
     `evaluate` command does it. The options beside the sounds, `evaluate.yaml`, give it the same numbers.
 
     All processes share the generation; the metrics are exact however unevenly. An epoch without an evaluation keeps the
@@ -213,7 +213,7 @@ class AudioEvaluation(Callback):
             waves = audioldm.generate(embeddings, seconds=self.seconds, seeds=seeds).cpu()
             for clip, wave in zip(batch, waves, strict=True):
                 if not wave.isfinite().all():
-                    # 16-bit samples could not tell.
+                    # Whole-number samples could not tell.
                     sounds.fail(clip.clip_id, f"{clip.clip_id}: the generated sound is not finite")
                     continue
                 written, source = sounds.write(clip.clip_id, wave), data.source(clip.clip_id)

