@@ -21,7 +21,7 @@ from v2a_lightning.mapper.closed_form import ClosedForm
 from v2a_lightning.mapper.gathering import gather_clips
 from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.mapper.optimizer import adamw
-from v2a_lightning.mapper.pretrained import load_pretrained, refuse_other_mapper, save_pretrained
+from v2a_lightning.mapper.pretrained import OnTheHub, load_pretrained, refuse_other_mapper, save_pretrained
 from v2a_lightning.metrics.embeddings import EmbeddingMetrics
 from v2a_lightning.randomness import Generators, clip_seed, generators
 
@@ -30,7 +30,7 @@ Outputs = dict[str, Any]
 Scored = tuple[list[str], Tensor, Tensor, Tensor]
 
 
-class V2AMapper(LightningModule):
+class V2AMapper(LightningModule, OnTheHub):
     """Maps a clip's CLIP frame embeddings to a CLAP audio embedding.
 
     Batches are `{"clip_id": list[str], "frames": (B, T, dim), "frame_mask": (B, T) bool, "audio": (B, dim)}`; without
@@ -39,6 +39,8 @@ class V2AMapper(LightningModule):
 
     What a training step draws follows from (seed, step, process) alone, and what validation draws from (seed, clip). So
     a resumed run continues exactly, and validation neither changes from epoch to epoch nor disturbs training.
+
+    `save_pretrained(folder)` writes weights, config and a card; `push_to_hub("owner/name")` puts them on the Hub.
 
     Args:
         network: what predicts.
@@ -206,12 +208,12 @@ class V2AMapper(LightningModule):
         """
         refuse_other_mapper(self, checkpoint["state_dict"], checkpoint.get("hyper_parameters", {}))
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def _save_pretrained(self, save_directory: Path) -> None:
         """Write `model.safetensors`, `config.json` and a card, README.md, into a folder."""
-        save_pretrained(self, Path(folder))
+        save_pretrained(self, save_directory)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path) -> "V2AMapper":
+    def from_pretrained(cls, source: str | Path) -> "V2AMapper":  # type: ignore[override]
         """A mapper ready to sample from: of a checkpoint file, a folder of `save_pretrained`, or a Hugging Face name.
 
         Raises:

@@ -17,6 +17,9 @@ from torch import Tensor
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM, ClipEncoder
+from v2a_lightning.foundation.base import FrozenModel
+from v2a_lightning.foundation.checkpoints import licence_of
+from v2a_lightning.mapper.pretrained import OnTheHub, pretrained_folder, save_pretrained
 from v2a_lightning.media import is_picture, probe, read_frames
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
@@ -32,8 +35,11 @@ WINDOW_TOLERANCE = 0.1
 FADE_SECONDS = 0.01
 
 
-class V2APipeline:
+class V2APipeline(OnTheHub):
     """CLIP, a trained mapper and AudioLDM in a row.
+
+    `save_pretrained(folder)` writes the mapper and the names of the others; `push_to_hub("owner/name")` sends that to
+    the Hub.
 
     Args:
         clip: embeds the frames; the one the mapper was trained with.
@@ -75,11 +81,13 @@ class V2APipeline:
         return cls._assemble(mapper, _parts_of_config(yaml.safe_load(text)), clip, audioldm, str(checkpoint))
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, clip: str | None = None, audioldm: str | None = None) -> "V2APipeline":
+    def from_pretrained(  # type: ignore[override]
+        cls, source: str | Path, clip: str | None = None, audioldm: str | None = None
+    ) -> "V2APipeline":
         """A pipeline from a checkpoint of `fit` or a folder of `save_pretrained`.
 
         Args:
-            source: a file or a folder.
+            source: a file, a folder, or a Hugging Face name, `owner/name` or `owner/name@revision`.
             clip: another CLIP checkpoint than the one named there.
             audioldm: another AudioLDM checkpoint than the one named there.
 
@@ -88,30 +96,25 @@ class V2APipeline:
         """
         if Path(source).is_file():
             return cls.from_checkpoint(source, clip, audioldm)
-        described = Path(source) / PIPELINE_FILE
+        folder = pretrained_folder(source)
+        described = folder / PIPELINE_FILE
         if not described.is_file():
             raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
         parts = json.loads(described.read_text())
-        return cls._assemble(V2AMapper.from_pretrained(source), parts, clip, audioldm, str(source))
+        return cls._assemble(V2AMapper.from_pretrained(folder), parts, clip, audioldm, str(source))
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def _save_pretrained(self, save_directory: Path) -> None:
         """Write the mapper and the names of the other models, not their weights, into a folder."""
-        self.mapper.save_pretrained(folder)
+        models = {"CLIP": self.clip.checkpoint, "AudioLDM": self.audioldm.checkpoint}
+        rows = {key: f"`{name}`, licence {licence_of(name)}" for key, name in models.items()}
+        save_pretrained(self.mapper, save_directory, rows)
+        sampling = ("checkpoint", "steps", "guidance", "sampler", "eta", "head_counts", "batch_size")
         parts = {
-            "clip": {
-                "class_path": "v2a_lightning.foundation.ClipEncoder",
-                "init_args": {"checkpoint": self.clip.checkpoint, "model_name": self.clip.model_name},
-            },
-            "audioldm": {
-                "class_path": "v2a_lightning.foundation.AudioLDM",
-                "init_args": {
-                    name: getattr(self.audioldm, name)
-                    for name in ("checkpoint", "steps", "guidance", "sampler", "eta", "head_counts", "batch_size")
-                },
-            },
+            "clip": _described(self.clip, ("checkpoint", "model_name")),
+            "audioldm": _described(self.audioldm, sampling),
             "frames": asdict(self.frames),
         }
-        with atomic_write(Path(folder) / PIPELINE_FILE) as temporary:
+        with atomic_write(save_directory / PIPELINE_FILE) as temporary:
             temporary.write_text(json.dumps(parts, indent=2) + "\n")
 
     def to(self, device: str | torch.device) -> "V2APipeline":
@@ -189,6 +192,12 @@ def _parts_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise UsageError(f"the checkpoint's config does not say which {missing[0]} its data was made with")
     return {"clip": data["clip"], "frames": data["frames"], "audioldm": evaluation.get("audioldm")}
+
+
+def _described(model: FrozenModel, names: Sequence[str]) -> dict[str, Any]:
+    """A class path and arguments, from which `_make` makes the same model again."""
+    arguments = {name: getattr(model, name) for name in names} | {"dtype": str(model.dtype).removeprefix("torch.")}
+    return {"class_path": f"v2a_lightning.foundation.{type(model).__name__}", "init_args": arguments}
 
 
 def _make(described: Mapping[str, Any]) -> Any:

@@ -1,90 +1,24 @@
 """Names to files: the registry, local paths, URLs, a mirror, and the Hub with and without network."""
 
 import hashlib
-import json
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
+from tests.hub import Hub, serving
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.foundation import ClapEncoder
 from v2a_lightning.foundation.checkpoints import CHECKPOINTS, licence_of
 from v2a_lightning.foundation.registry import find, needed_files, resolve
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the Hugging Face Hub as a download asks for."""
-
-    files: ClassVar[dict[str, bytes]] = {}
-    asked: ClassVar[list[str]] = []
-    stated: ClassVar[dict[str, str]] = {}
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = self.path.split("?")[0]
-        self.asked.append(path)
-        if path.startswith("/api/models/owner/name/tree/"):
-            self.answer(json.dumps([self.entry(name) for name in self.files]).encode())
-        elif path.startswith("/api/models/owner/name"):
-            self.answer(json.dumps(self.description()).encode())
-        elif path.startswith("/owner/name/resolve/"):
-            name = path.split("/", 5)[5]
-            self.answer(self.files[name], name) if name in self.files else self.send_error(404)
-        else:
-            name = path.lstrip("/")
-            self.answer(self.files[name], name) if name in self.files else self.send_error(404)
-
-    def entry(self, name: str) -> dict[str, object]:
-        return {"type": "file", "path": name, "size": len(self.files[name]), "oid": COMMIT}
-
-    def description(self) -> dict[str, object]:
-        siblings = [{"rfilename": name, "size": len(self.files[name]), **self.large(name)} for name in self.files]
-        return {"id": "owner/name", "modelId": "owner/name", "sha": COMMIT, "siblings": siblings, "tags": []}
-
-    def large(self, name: str) -> dict[str, object]:
-        """What the Hub says of a large file, unless a test has it say something else."""
-        if not name.endswith((".safetensors", ".bin", ".pt")):
-            return {}
-        digest = self.stated.get(name, hashlib.sha256(self.files[name]).hexdigest())
-        return {"lfs": {"sha256": digest, "size": len(self.files[name]), "pointerSize": 134}}
-
-    def answer(self, content: bytes, name: str = "") -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{hashlib.sha256(name.encode() + content).hexdigest()[:40]}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, *_arguments: object) -> None: ...
-
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    import huggingface_hub.constants as hub
-
-    Hub.files, Hub.asked, Hub.stated = {}, [], {}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setenv("HF_ENDPOINT", address)
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    yield address
-    server.shutdown()
-    server.server_close()
+    with serving(monkeypatch, tmp_path) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ def resolve(checkpoint: str, kind: str) -> Path:
 
     Args:
         checkpoint: see above.
-        kind: clip, clap, audioldm, cnn14, vggish, wav2clip or referee.
+        kind: clip, clap, audioldm, cnn14, vggish, wav2clip, referee or mapper.
 
     Raises:
         UsageError: when the name stands for nothing, or nothing is there and nothing may be fetched.
@@ -78,7 +78,8 @@ def find(checkpoint: str, kind: str) -> Path | None:
         repository, _, revision = checkpoint.partition("@")
         return _first_existing(_mirrored(repository)) or _hub_cached(repository, revision or None)
     known = ", ".join(name for name, entry in CHECKPOINTS.items() if kind in entry.kinds)
-    raise UsageError(f"{kind} checkpoint {checkpoint!r}: there is no such file or folder; known names are {known}")
+    told = f"{kind} checkpoint {checkpoint!r}: there is no such file or folder"
+    raise UsageError(f"{told}; known names are {known}" if known else told)
 
 
 def cache_folder() -> Path:
