@@ -1,11 +1,13 @@
-"""How much memory AudioLDM-S takes for each second of each clip at once: `python -m tests.full.generation_memory`.
+"""How much memory AudioLDM-S takes for each second of each clip at once: `python -m tests.full.generation_memory`
+writes it into experiments/COSTS.md.
 
-What `doctor` computes with. Two clips against one, ten seconds, with guidance, on the CPU in float32.
+What `doctor` computes with. Three clips against one, ten seconds, with guidance, on the CPU in float32.
 """
 
 from pathlib import Path
 
-from tests.full.measuring import run
+from tests.full.measuring import COSTS, run
+from v2a_lightning.experiments.readme import write_section
 
 SECONDS = 10
 PROGRAM = """
@@ -21,13 +23,16 @@ with torch.no_grad():
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and write down."""
     peaks = []
     for clips in (1, 3):
         measured = run(f"{clips} clips", ["-c", PROGRAM.format(clips=clips, seconds=SECONDS)], Path.cwd())
         peaks.append(measured.peak_bytes)
         print(f"{clips} clips: {measured.peak_bytes / 1e9:.2f} GB, {measured.seconds:.0f} s")
-    print(f"{(peaks[1] - peaks[0]) / 2 / SECONDS / 1e6:.0f} MB for each second of each clip")
+    each = f"{(peaks[1] - peaks[0]) / 2 / SECONDS / 1e6:.0f} MB for each second of each clip"
+    said = f"AudioLDM-S beside its weights, float32, with guidance, on the CPU: {each} (three clips against one)."
+    write_section("memory", said, COSTS)
+    print(said)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The paper's run with full-size weights in the published layouts: every step, on real clips, within 20 GB.
 
 The weights are random, so the sounds and scores mean nothing; what is proven is that only their values are missing.
-With V2A_FIGURES set to a file, the time and memory of each step are written to it.
+With V2A_FIGURES=1 the time and memory of each step are written into experiments/COSTS.md.
 """
 
 import csv
@@ -17,7 +17,8 @@ import torch
 import yaml
 
 from tests.full import checkpoints
-from tests.full.measuring import ROOT, Measured, run, table
+from tests.full.measuring import COSTS, ROOT, Measured, run, table
+from v2a_lightning.experiments.readme import write_section
 from v2a_lightning.foundation import AudioLDM, published
 from v2a_lightning.foundation.conversion import unet_of
 from v2a_lightning.foundation.pickles import read_state
@@ -86,7 +87,15 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
         "evaluation": {
             "class_path": "callbacks.AudioEvaluation",
             "init_args": {
-                "audioldm": model("AudioLDM", checkpoint="audioldm-s-full-v2", steps=2, eta=1.0, batch_size=1),
+                "audioldm": model(
+                    # A processor has no units for the config's bfloat16.
+                    "AudioLDM",
+                    checkpoint="audioldm-s-full-v2",
+                    steps=2,
+                    eta=1.0,
+                    batch_size=1,
+                    dtype="float32",
+                ),
                 "suite": {
                     "class_path": "v2a_lightning.metrics.EvaluationSuite",
                     "init_args": {
@@ -168,13 +177,13 @@ def check_run(place: Path, checkpoint: Path) -> None:
 
 
 def write_figures(steps: list[Measured]) -> None:
-    """Keep the table, if a place for it was named."""
+    """Keep the table, if that was asked for."""
     text = (
         f"Measured on {os.cpu_count()} processors, random weights of full size, ten-second clips.\n\n{table(steps)}\n"
     )
     print(text)
-    if target := os.environ.get("V2A_FIGURES"):
-        Path(target).write_text(text)
+    if os.environ.get("V2A_FIGURES"):
+        write_section("measured", text, COSTS)
 
 
 def test_the_unet_has_the_published_size_and_the_originals_heads(files: dict[str, Path]) -> None:

@@ -169,17 +169,18 @@ class AudioLDM(FrozenModel):
     def _denoise(
         self, embeddings: Tensor, seconds: float, noise: list[torch.Generator], steps: int, guidance: float | None
     ) -> Tensor:
-        """From noise to latents (B, C, T / factor, bins / factor)."""
+        """From noise to latents (B, C, T / factor, bins / factor), float32 throughout: each of hundreds of steps moves
+        them by less than half precision can tell. Only the UNet looks at them in its own."""
         unet, scheduler = self._part("unet"), make_scheduler(self.path, self.sampler)
         scale = self.guidance if guidance is None else guidance
         condition = self._condition(embeddings, guided=scale > 1)
         scheduler.set_timesteps(steps, device=self.device)
-        latents = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, self.dtype)
+        latents = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
         latents = latents * scheduler.init_noise_sigma
         for step in scheduler.timesteps:
             doubled = torch.cat([latents] * (len(condition) // len(latents)))
-            doubled = scheduler.scale_model_input(doubled, step)
-            predicted = unet(doubled, step, encoder_hidden_states=None, class_labels=condition).sample
+            doubled = scheduler.scale_model_input(doubled, step).to(self.dtype)
+            predicted = unet(doubled, step, encoder_hidden_states=None, class_labels=condition).sample.float()
             if scale > 1:
                 unconditional, conditional = predicted.chunk(2)
                 predicted = unconditional + scale * (conditional - unconditional)

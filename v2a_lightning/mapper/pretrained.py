@@ -44,7 +44,7 @@ mapper = V2AMapper.from_pretrained("this folder, or its name on the Hugging Face
 PIPELINE_USAGE = """from v2a_lightning.pipeline import V2APipeline
 
 pipeline = V2APipeline.from_pretrained("this folder, or its name on the Hugging Face Hub")
-waves = pipeline("dog.jpg", seeds=[0, 1])"""
+waves = pipeline("dog.jpg", seed=0, samples=2)"""
 
 
 class OnTheHub(ModelHubMixin):
