@@ -51,5 +51,5 @@ clean: ## remove what running the project made, but not .venv
 # Every study, what it found written into experiments/README.md, and the paper's orderings over them: hours on two cores.
 .PHONY: studies
 studies: install ## every study, written into experiments/README.md
-	for study in $(STUDIES); do $(MAIN) experiment $$study --seeds $(SEEDS) --write true $(ARGS) || exit 1; done
-	$(MAIN) experiment orderings --seeds $(SEEDS) --write true
+	status=0; for study in $(STUDIES) orderings; do \
+	  $(MAIN) experiment $$study --seeds $(SEEDS) --write true $(ARGS) || status=1; done; exit $$status

@@ -1,13 +1,16 @@
 """A folder as the project's own, with studies at their tiny size on small models with random weights."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from v2a_lightning.experiments import runner
 from v2a_lightning.experiments.plan import Options
+from v2a_lightning.experiments.worker import ReusedProcess, environment
 
 PROJECT = Path(__file__).parents[2]
 BASE = "base.yaml"
@@ -35,11 +38,32 @@ def project(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+class SharedProcess(ReusedProcess):
+    """A worker that outlives the study it works for: importing the libraries takes longer than a tiny run."""
+
+    def close(self) -> None:
+        """The session ends it."""
+
+    def end(self) -> None:
+        """End it."""
+        super().close()
+
+
+@pytest.fixture(scope="session")
+def shared_process(project: Path) -> Iterator[SharedProcess]:
+    """A worker for all studies of the session, which starts in the folder of the first test that runs something."""
+    path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    process = SharedProcess({**environment(1), "PYTHONPATH": path})
+    yield process
+    process.end()
+
+
 @pytest.fixture
-def in_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """That folder as the working directory."""
+def in_project(project: Path, shared_process: SharedProcess, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder as the working directory; studies are run by the session's worker."""
     monkeypatch.chdir(project)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setattr(runner, "launchers", lambda workers: [shared_process])
     return project
 
 

@@ -16,6 +16,7 @@ TARGETS = {
 }  # fmt: skip
 
 
+ON_BOTH_LINES = "AudioLDM 2.5"
 DETERMINISTIC = {"ridge regression", "orthogonal Procrustes", "nearest neighbour", "no mapper"}
 
 
@@ -59,10 +60,27 @@ def test_an_evaluation_takes_the_checkpoint_of_its_training(in_project: Path) ->
         assert runs.index(run.needs) < runs.index(run)
 
 
+def test_preparing_writes_no_run_and_makes_sound_only_where_a_config_needs_it(in_project: Path) -> None:
+    runs = {run.variant: run for run in plan(read_study("direct-baseline"), Options(seeds=1))}
+    for run in runs.values():
+        assert "--trainer.fast_dev_run=true" in run.preparing
+        assert not any(one.startswith(("--run.", "--ckpt_path")) for one in run.preparing)
+    assert "--evaluation=null" in runs["mapper"].preparing
+    # Its UNet is that of the evaluation's AudioLDM.
+    assert "--evaluation=null" not in runs["direct"].preparing
+
+
 def test_no_two_runs_share_a_folder(in_project: Path) -> None:
     for target in TARGETS - {"generalization", "table1"}:
         runs = [run for run in plan(read_study(target), Options(seeds=3)) if run.variant not in DETERMINISTIC]
-        assert len({run.folder for run in runs}) == len(runs), target
+        alone = [run for run in runs if run.evaluation != ON_BOTH_LINES]
+        assert len({run.folder for run in alone}) == len(alone), target
+
+
+def test_a_point_on_two_lines_of_a_figure_is_run_once(in_project: Path) -> None:
+    runs = {run.evaluation: run for run in plan(read_study("ablation-guidance"), Options(seeds=1))}
+    assert runs[ON_BOTH_LINES].folder == runs["mapper 1"].folder
+    assert runs[ON_BOTH_LINES].row != runs["mapper 1"].row
 
 
 def test_what_draws_nothing_is_run_once_and_stands_for_every_seed(in_project: Path) -> None:

@@ -1,8 +1,10 @@
 """Runs are done once, whole or not at all, the same in a shared process as at the command line."""
 
+import itertools
 import json
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +12,14 @@ import pytest
 import yaml
 
 from v2a_lightning.cli import main
+from v2a_lightning.experiments import runner
 from v2a_lightning.experiments.conduct import conduct
 from v2a_lightning.experiments.plan import Options, Run, plan
 from v2a_lightning.experiments.records import RECORD_FILE, Record, read_record, scores_of
 from v2a_lightning.experiments.runner import run_all
 from v2a_lightning.experiments.study import Study, read_study
 from v2a_lightning.experiments.tables import Table
-from v2a_lightning.experiments.worker import ReusedProcess, environment, reason_of
+from v2a_lightning.experiments.worker import Outcome, ReusedProcess, cores, environment, reason_of
 
 
 @pytest.fixture
@@ -84,9 +87,10 @@ def test_an_interrupted_run_leaves_no_row_and_is_finished_later(study: Study, ti
 
 
 def test_tables_and_figure_are_written(study: Study, tiny: Options) -> None:
-    findings = conduct(study, tiny, workers=1, say=lambda line: None)
+    conclusion = conduct(study, tiny, workers=1, say=lambda line: None)
     folder = tiny.folder(study)
-    tables = {finding.name: finding for finding in findings if isinstance(finding, Table)}
+    assert (conclusion.failed, conclusion.runs) == (2, 4)
+    tables = {finding.name: finding for finding in conclusion.findings if isinstance(finding, Table)}
     assert [row[0] for row in tables["table"].rows] == [
         "average", "average, middle at inference", "broken", "broken, middle at inference"
     ]  # fmt: skip
@@ -95,6 +99,63 @@ def test_tables_and_figure_are_written(study: Study, tiny: Options) -> None:
     for name in ("table.md", "table.csv", "table.tex", "differences.md", "commands.txt", "figure.png"):
         assert (folder / name).stat().st_size > 0, name
     assert len((folder / "commands.txt").read_text().splitlines()) == 4
+
+
+class Timed:
+    """Stands for a worker: what it is told to run takes a moment and leaves a score, and is noted with its times."""
+
+    def __init__(self, spans: list[tuple[str, float, float]], fails: str = "") -> None:
+        self.spans = spans
+        self.fails = fails
+
+    def run(self, arguments: Sequence[str], log: Path) -> Outcome:
+        given = dict(one.removeprefix("--").split("=", 1) for one in arguments if one.startswith("--run."))
+        if not given:
+            return Outcome(0, 0.0)
+        began = time.monotonic()
+        time.sleep(0.1)
+        folder = Path(given["run.root"], given["run.experiment"], given["run.name"])
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "checkpoints" / "last.ckpt").touch()
+        (folder / "metrics.csv").write_text("epoch,step,val/cosine\n0,0,0.5\n")
+        self.spans.append((arguments[0], began, time.monotonic()))
+        return Outcome(1, 0.1, "out of memory") if arguments[0] == self.fails else Outcome(0, 0.1)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_two_workers_run_side_by_side_and_trainings_first(
+    study: Study, tiny: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[tuple[str, float, float]] = []
+    monkeypatch.setattr(runner, "launchers", lambda workers: [Timed(spans) for _ in range(workers)])
+    runs = plan(study, replace(tiny, seeds=2))
+    records = run_all(runs, 2, lambda run, record: None)
+    assert [record.failed for record in records] == [False] * 8
+    assert sorted(command for command, _, _ in spans) == ["fit"] * 4 + ["validate"] * 4
+    by_start = sorted(spans, key=lambda span: span[1])
+    overlaps = [later[1] < earlier[2] for earlier, later in itertools.pairwise(by_start)]
+    assert sum(overlaps) >= 4
+    assert max(end for command, _, end in spans if command == "fit") <= by_start[4][1]
+
+
+def test_nothing_is_asked_of_a_training_that_failed_after_a_checkpoint(
+    study: Study, tiny: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[tuple[str, float, float]] = []
+    monkeypatch.setattr(runner, "launchers", lambda workers: [Timed(spans, fails="fit")])
+    only = replace(study, variants=study.variants[:1])
+    records = run_all(plan(only, tiny), 1, lambda run, record: None)
+    assert [record.reason for record in records] == ["out of memory", "its training failed: out of memory"]
+    assert [command for command, _, _ in spans] == ["fit"]
+
+
+def test_workers_share_the_cores() -> None:
+    several = runner.launchers(2)
+    assert len(several) == 2
+    assert {one._environment["OMP_NUM_THREADS"] for one in several} == {str(max(1, cores() // 2))}
+    assert len(runner.launchers(0)) == 1
 
 
 def test_a_killed_process_fails_its_run_and_the_next_gets_a_new_one(tmp_path: Path) -> None:

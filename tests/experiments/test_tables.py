@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 from v2a_lightning.experiments.records import Record
 from v2a_lightning.experiments.statistics import paired_difference, summarise
@@ -43,6 +44,17 @@ def test_markdown_shows_mean_deviation_interval_and_failures() -> None:
     assert lines[6] == "| broken | failed | failed | 0, 3 failed |"
     assert "- random: failed with seed 2: disk full" in lines
     assert "- broken: failed with seeds 0, 1, 2: disk full" in lines
+
+
+def test_what_failed_alike_is_told_in_one_line() -> None:
+    records = [record(row, 0, None) for row in ("average", "random")]
+    assert study_table(STUDY, records).notes == ["average; random: failed with seed 0: disk full"]
+
+
+def test_the_caption_says_how_many_sounds_were_scored() -> None:
+    one = replace(record("average", 0, 10.0), sounds=48)
+    assert "Scores of sound: of 48 sounds in each run." in study_table(STUDY, [one]).caption
+    assert "sounds" not in study_table(STUDY, RECORDS).caption
 
 
 def test_differences_pair_the_seeds_and_name_the_failed() -> None:

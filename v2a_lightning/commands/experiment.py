@@ -1,10 +1,9 @@
 """`experiment`: run a study and print its tables."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 
 
 def experiment(
@@ -23,7 +22,8 @@ def experiment(
     """Run a study of experiments/ablations: whatever of it is missing, then its tables and its figure.
 
     Every run is a `fit`, `validate` or `test` that one could type; --commands lists them. A target started again does
-    only what is missing, and what failed. Tables (Markdown, CSV, LaTeX) and figures are in OUTPUT/TARGET.
+    only what is missing, and what failed. Tables (Markdown, CSV, LaTeX) and figures are in OUTPUT/TARGET. A run that
+    failed stands in the table as failed, and the command ends with an error.
 
     Args:
         target: the study, such as ablation-aggregation; or "orderings", which asks the paper's claims of what is done.
@@ -56,10 +56,15 @@ def experiment(
         for run in plan(prepared(study, options), options):
             print(run.command)
         return 0
-    findings = conduct(study, options, _workers(workers, size))
-    print_findings(findings)
+    conclusion = conduct(study, options, _workers(workers, size))
+    print_findings(conclusion.findings)
     if write:
-        write_findings(study, findings, options)
+        write_findings(study, conclusion.findings, options)
+    if conclusion.failed:
+        raise RunFailure(
+            f"{conclusion.failed} of {conclusion.runs} runs failed, for the reasons below the table; the same command "
+            "tries them again"
+        )
     return 0
 
 
@@ -68,5 +73,6 @@ def _workers(wanted: int | None, size: str) -> int:
         if wanted < 0:
             raise UsageError(f"--workers is 0 or more, not {wanted}")
         return wanted
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if size == "full" else min(4, cores)
+    from v2a_lightning.experiments.worker import cores
+
+    return 0 if size == "full" else min(4, cores())

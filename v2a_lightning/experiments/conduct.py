@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from v2a_lightning.experiments.figures import draw_study
@@ -11,7 +11,7 @@ from v2a_lightning.experiments.readme import keep_figure, write_section
 from v2a_lightning.experiments.records import Record
 from v2a_lightning.experiments.runner import run_all
 from v2a_lightning.experiments.study import Study, hook
-from v2a_lightning.experiments.summary import about, difference_table, study_table
+from v2a_lightning.experiments.summary import about, difference_table, failures, label, study_table
 from v2a_lightning.experiments.tables import Table
 from v2a_lightning.files import atomic_write
 
@@ -60,18 +60,19 @@ class Context:
         ]
 
     @property
+    def label(self) -> str:
+        """Whose ears the scores are: "miniature", or "as configured"."""
+        return label(self.records)
+
+    @property
     def about(self) -> str:
         """Which world the numbers are of, and how many seeds."""
         return about(self.records)
 
     def failures(self) -> list[str]:
-        """A line for each training that failed."""
-        variants = {run.name: f"{run.variant or 'training'}, seed {run.seed}" for run in self.runs if run.needs is None}
-        return [
-            f"{variants[record.run]}: failed: {record.reason}"
-            for record in self.records
-            if record.failed and record.run in variants
-        ]
+        """A line for each reason that trainings and evaluations failed for."""
+        names = {run.name: ", ".join(part for part in (run.variant, run.evaluation) if part) for run in self.runs}
+        return failures([replace(record, row=names[record.run] or "training") for record in self.records])
 
     def evaluations(self, variant: str, evaluation: str) -> list[Record]:
         """The records of an evaluation of a variant, by seed."""
@@ -79,7 +80,22 @@ class Context:
         return [record for record in self.records if record.run in names]
 
 
-def conduct(study: Study, options: Options, workers: int, say: Callable[[str], None] = print) -> list[Finding]:
+@dataclass(frozen=True)
+class Conclusion:
+    """What became of a study.
+
+    Args:
+        findings: tables, figures and pages, all written to its folder.
+        failed: how many of its runs failed.
+        runs: how many it has.
+    """
+
+    findings: Sequence[Finding]
+    failed: int
+    runs: int
+
+
+def conduct(study: Study, options: Options, workers: int, say: Callable[[str], None] = print) -> Conclusion:
     """Do whatever of the study is not done, write its tables and figures, and give them back.
 
     Args:
@@ -99,7 +115,8 @@ def conduct(study: Study, options: Options, workers: int, say: Callable[[str], N
         if isinstance(finding, Table):
             for suffix, text in (("md", finding.markdown()), ("csv", finding.csv()), ("tex", finding.latex())):
                 _write(folder / f"{finding.name}.{suffix}", text)
-    return findings
+    failed = {record.run for record in records if record.failed}
+    return Conclusion(findings, len(failed), len({run.name for run in runs}))
 
 
 def prepared(study: Study, options: Options) -> Study:

@@ -1,8 +1,7 @@
 """Where a mapper fails: by class, by circumstance, and the worst clips to look at and hear."""
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2a_lightning.experiments.circumstances import (
+    ALIKE,
+    CIRCUMSTANCES,
+    STYLE,
+    Attributes,
+    Clip,
+    circumstances_of,
+    class_means,
+    like_another,
+    nearest_classes,
+    read_attributes,
+)
 from v2a_lightning.experiments.conduct import Context, Figure, Finding, Page
 from v2a_lightning.experiments.figures import draw_intervals, new_figure, save_figure
-from v2a_lightning.experiments.keeping import kept
+from v2a_lightning.experiments.keeping import kept, published
 from v2a_lightning.experiments.opening import Opened, open_run
 from v2a_lightning.experiments.pages import Item, Section, players, write_page
 from v2a_lightning.experiments.plan import Run
 from v2a_lightning.experiments.statistics import Summary, summarise
 from v2a_lightning.experiments.tables import Cell, Table
+from v2a_lightning.mapper import AverageFrames
 from v2a_lightning.media import MediaError, read_frames
 from v2a_lightning.randomness import clip_seed
 from v2a_lightning.reports.pictures import strip_uris
@@ -27,47 +39,10 @@ from v2a_lightning.specs import FrameSpec
 
 SOUNDED = 96
 """Clips of each split that are made into sound, in the order in which the data gives them."""
+TINY_SOUNDED = 4
 WORST = 12
+WORST_FILE = "worst.html"
 SCORES = {"cosine": "Cosine of embeddings ↑", "kl": "KL ↓", "cs": "CS ↑"}
-
-Attributes = Mapping[str, Any]
-
-
-@dataclass
-class Clip:
-    """One clip's scores.
-
-    Args:
-        clip_id: the clip.
-        label: its class.
-        cosine: of mapped and true embedding.
-        guess: the class whose mean true embedding is nearest to the mapped one.
-        kl: divergence of the tagger's classes; None when no sound was made.
-        cs: CLIP-score.
-        style: whether it is from the clips drawn in another style.
-    """
-
-    clip_id: str
-    label: str
-    cosine: float
-    guess: str
-    kl: float | None = None
-    cs: float | None = None
-    style: bool = False
-
-
-CIRCUMSTANCES: dict[str, Callable[[Clip, Attributes], bool]] = {
-    "one scene, object mostly in view": lambda clip, about: (
-        not clip.style and _scenes(about) == 1 and _view(about) >= 0.5
-    ),
-    "two scenes in the clip": lambda clip, about: not clip.style and _scenes(about) == 2,
-    "object in view less than half of the time": lambda clip, about: not clip.style and _view(about) < 0.5,
-    "behind something (not at the side)": lambda clip, about: (
-        not clip.style and _view(about) < 1 and about["scenes"][0]["entrance"] == "occluder"
-    ),
-    "several of its kind": lambda clip, about: not clip.style and about["scenes"][0]["count"] > 1,
-    "drawn in another style": lambda clip, about: clip.style,
-}
 
 
 def analyse(context: Context) -> list[Finding]:
@@ -75,36 +50,39 @@ def analyse(context: Context) -> list[Finding]:
     trainings = context.trainings()
     if not trainings:
         return [Table("table", context.study.title, ["Clips"], [], context.failures())]
-    scored = [(run, _scored(run, context)) for run in trainings]
-    attributes = _attributes(Path(scored[0][1]["root"]))
+    scored = [(run, _scored(run, context, run is trainings[0])) for run in trainings]
+    attributes = read_attributes(Path(scored[0][1]["root"]))
     clips = [[Clip(**one) for one in result["clips"]] for _, result in scored]
-    findings: list[Finding] = []
-    if attributes:
-        findings.append(_by_circumstance(context, clips, attributes))
-    findings += [_by_class(context, clips), _draw(context, clips, attributes)]
-    findings.append(Page(context.folder / "worst.html", "The worst clips, with pictures and players"))
-    return findings
+    tables = [_by_circumstance(context, clips, attributes), _by_class(context, clips)]
+    findings: list[Finding] = [*tables, _draw(context, clips[0], attributes)]
+    page = published(trainings[0].folder / WORST_FILE, context.folder)
+    return [*findings, Page(page, "The worst clips, with pictures and players")]
 
 
-def _scored(run: Run, context: Context) -> dict[str, Any]:
+def _scored(run: Run, context: Context, sounded: bool) -> dict[str, Any]:
     """Every clip's scores; those of the first training also have sound, and a page of the worst."""
-    count = 6 if context.options.size == "tiny" else SOUNDED
-    sounded = run is context.trainings()[0]
-    return dict(kept(run.folder / "failures.json", lambda: _score(run, context, count if sounded else 0)))
+    count = (TINY_SOUNDED if context.options.size == "tiny" else SOUNDED) if sounded else 0
+    files = [run.folder / WORST_FILE] if sounded else []
+    path = run.folder / f"failures-{count}.json"
+    return dict(kept(path, lambda: _score(run, context, count), {"sounded": count}, files))
 
 
 def _score(run: Run, context: Context, count: int) -> dict[str, Any]:
     opened = open_run(run)
-    clips, waves = _clips(opened, count, style=False)
-    pages = {"The worst clips": _items(opened, clips, waves)}
     root = getattr(opened.data, "root", None)
+    attributes = read_attributes(Path(root or ""))
+    known = _classes(opened)
+    clips, waves = _clips(opened, known, count)
+    pages = {"The worst clips": _items(opened, clips, waves, attributes)}
     if root is not None and (Path(root) / "ood.csv").is_file():
         other = open_run(run, _other_style(opened, root))
-        more, other_waves = _clips(other, count, style=True)
-        pages["The worst in another style"] = _items(other, more, other_waves)
+        more, other_waves = _clips(other, known, count)
+        for clip in more:
+            clip.style = True
+        pages["The worst in another style"] = _items(other, more, other_waves, attributes)
         clips += more
     if count:
-        _write_worst(pages, context)
+        _write_worst(run.folder / WORST_FILE, pages, context)
     return {"root": str(root or ""), "clips": [asdict(clip) for clip in clips]}
 
 
@@ -118,34 +96,43 @@ def _other_style(opened: Opened, root: Path) -> list[str]:
     ]
 
 
-def _clips(opened: Opened, count: int, style: bool) -> tuple[list[Clip], dict[str, Tensor]]:
+@dataclass(frozen=True)
+class Classes:
+    """What training clips say of the classes: the direction (D,) of each one's sound, and which are alike."""
+
+    heard: Mapping[str, Tensor]
+    looks_alike: Collection[str]
+    sounds_alike: Collection[str]
+
+
+def _classes(opened: Opened) -> Classes:
+    seen, heard = [], []
+    for batch in opened.batches("fit"):
+        pictures = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
+        seen += list(zip(batch["label"], pictures, strict=True))
+        heard += list(zip(batch["label"], batch["audio"], strict=True))
+    return Classes(class_means(heard), like_another(class_means(seen)), like_another(class_means(heard)))
+
+
+def _clips(opened: Opened, known: Classes, count: int) -> tuple[list[Clip], dict[str, Tensor]]:
     """Scores of all test clips, and the waves of the first `count`."""
     batches = list(opened.batches("test"))
-    mapped = [opened.sample(batch) for batch in batches]
-    heard = torch.cat([batch["audio"] for batch in batches])
-    labels = [label for batch in batches for label in batch["label"]]
-    clip_ids = [clip_id for batch in batches for clip_id in batch["clip_id"]]
-    embeddings = torch.cat(mapped)
-    cosines = F.cosine_similarity(embeddings, heard).tolist()
-    guesses = nearest_classes(embeddings, heard, labels)
+    embeddings = torch.cat([opened.sample(batch) for batch in batches])
+    cosines = F.cosine_similarity(embeddings, torch.cat([batch["audio"] for batch in batches])).tolist()
+    named = [one for batch in batches for one in zip(batch["clip_id"], batch["label"], strict=True)]
+    guesses = nearest_classes(embeddings, known.heard)
     clips = [
-        Clip(clip_id, label, cosine, guess, style=style)
-        for clip_id, label, cosine, guess in zip(clip_ids, labels, cosines, guesses, strict=True)
+        Clip(
+            clip_id,
+            label,
+            cosine,
+            guess,
+            looks_alike=label in known.looks_alike,
+            sounds_alike=label in known.sounds_alike,
+        )
+        for (clip_id, label), cosine, guess in zip(named, cosines, guesses, strict=True)
     ]
     return clips, _hear(opened, clips[:count], embeddings[:count], batches) if count else {}
-
-
-def nearest_classes(embeddings: Tensor, heard: Tensor, labels: Sequence[str]) -> list[str]:
-    """For each embedding (N, D) the class whose mean true embedding is nearest by cosine, the clip itself left out."""
-    classes = sorted(set(labels))
-    belongs = torch.tensor([[label == one for one in classes] for label in labels], dtype=heard.dtype)
-    sums = belongs.T @ heard
-    guesses = []
-    for row, embedding in enumerate(embeddings):
-        own = belongs[row][:, None] * heard[row]
-        means = F.normalize(sums - own, dim=1)
-        guesses.append(classes[int((means @ embedding).argmax())])
-    return guesses
 
 
 def _hear(opened: Opened, clips: Sequence[Clip], embeddings: Tensor, batches: Sequence[Any]) -> dict[str, Tensor]:
@@ -183,34 +170,18 @@ def _reference(opened: Opened, clip: Clip) -> Any:
         return None
 
 
-def _attributes(root: Path) -> dict[str, Attributes]:
-    """What is in each clip, where its maker wrote that down."""
-    path = root / "attributes.jsonl"
-    if not root.name or not path.is_file():
-        return {}
-    return {one["clip_id"]: one for one in map(json.loads, path.read_text().splitlines())}
-
-
-def _scenes(about: Attributes) -> int:
-    return len(about["scenes"])
-
-
-def _view(about: Attributes) -> float:
-    """Part of the longer scene in which its object is in view."""
-    scene = about["scenes"][0 if about["boundary"] >= 0.5 else -1]
-    return float(scene["visible_to"] - scene["visible_from"])
-
-
 def _by_circumstance(context: Context, seeds: Sequence[Sequence[Clip]], attributes: Mapping[str, Attributes]) -> Table:
     rows = []
-    for name, holds in CIRCUMSTANCES.items():
-        chosen = [[clip for clip in clips if holds(clip, attributes[clip.clip_id])] for clips in seeds]
+    for name in (*CIRCUMSTANCES, STYLE):
+        chosen = [[clip for clip in clips if name in circumstances_of(clip, attributes)] for clips in seeds]
         if chosen[0]:
             rows.append([name, str(len(chosen[0])), *_cells(chosen)])
     return Table(
         name="circumstances",
-        caption=f"By circumstance ({context.about}). Cosine and “right class”: over seeds. KL and CS: over the "
-        "first seed's clips that were made into sound. Mean ± standard deviation [95 % interval].",
+        caption=f"By circumstance ({context.about}). Cosine and “right class” (the nearest class by its training "
+        "clips' sound): over seeds. KL and CS: over the first seed's clips that were made into sound. Mean ± standard "
+        f"deviation [95 % interval]. “Looks” and “sounds much like another”: the {ALIKE:.0%} of the classes whose "
+        "CLIP, or CLAP, mean is nearest to another class's.",
         columns=["Circumstance", "Clips", *SCORES.values(), "Right class ↑"],
         rows=rows,
         notes=context.failures(),
@@ -253,48 +224,50 @@ def _taken_for(label: str, seeds: Sequence[Sequence[Clip]]) -> str:
     return ", ".join(f"{name} {count / total:.0%}" for name, count in guesses.most_common(2))
 
 
-def _draw(context: Context, seeds: Sequence[Sequence[Clip]], attributes: Mapping[str, Attributes]) -> Figure:
+def _draw(context: Context, clips: Sequence[Clip], attributes: Mapping[str, Attributes]) -> Figure:
     """Cosines of the first seed's clips by circumstance and by class."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for clip in seeds[0]:
-        for name, holds in CIRCUMSTANCES.items():
-            if attributes and holds(clip, attributes[clip.clip_id]):
-                groups[name].append(clip.cosine)
-    classes: dict[str, list[float]] = defaultdict(list)
-    for clip in seeds[0]:
+    cosines: tuple[dict[str, list[float]], dict[str, list[float]]] = {name: [] for name in (*CIRCUMSTANCES, STYLE)}, {}
+    for clip in clips:
+        for name in circumstances_of(clip, attributes):
+            cosines[0][name].append(clip.cosine)
         if not clip.style:
-            classes[clip.label].append(clip.cosine)
-    sides = [one for one in (groups, classes) if one]
+            cosines[1].setdefault(clip.label, []).append(clip.cosine)
+    sides = [{name: summarise(values) for name, values in side.items() if values} for side in cosines]
     figure, panels = new_figure(len(sides), 0.9 + 0.2 * max(map(len, sides)))
     figure.set_figwidth(5.2 * len(sides))
-    for panel, side in zip(panels, sides, strict=True):
-        summaries = {name: summarise(values) for name, values in side.items()}
-        names = list(side) if side is groups else sorted(side, key=lambda name: -summaries[name].mean)
-        draw_intervals(panel, names, summaries)
+    draw_intervals(panels[0], list(sides[0]), sides[0])
+    draw_intervals(panels[1], sorted(sides[1], key=lambda label: -sides[1][label].mean), sides[1])
+    for panel in panels:
         panel.set_title("Cosine of mapped and true embedding ↑", loc="left", fontsize=10)
     path = context.folder / "figure.png"
     save_figure(figure, path)
-    return Figure(path, f"{context.study.title} ({context.about})")
+    caption = (
+        f"{context.study.title} ({context.label}; points: clips of the first seed; bars: 95 % interval over clips)"
+    )
+    return Figure(path, caption)
 
 
-def _write_worst(pages: Mapping[str, Sequence[Item]], context: Context) -> None:
+def _write_worst(path: Path, pages: Mapping[str, Sequence[Item]], context: Context) -> None:
     write_page(
-        context.folder / "worst.html",
+        path,
         context.study.title,
         context.study.question,
-        "miniature" if context.about.startswith("miniature") else "",
+        context.label,
         [Section(title, items, "By KL, the worst first.") for title, items in pages.items() if items],
     )
 
 
-def _items(opened: Opened, clips: Sequence[Clip], waves: Mapping[str, Tensor]) -> list[Item]:
+def _items(
+    opened: Opened, clips: Sequence[Clip], waves: Mapping[str, Tensor], attributes: Mapping[str, Attributes]
+) -> list[Item]:
     scored = [clip for clip in clips if clip.clip_id in waves and clip.kl is not None]
     worst = sorted(scored, key=lambda clip: -(clip.kl or 0.0))[:WORST]
-    return [_item(opened, clip, waves[clip.clip_id]) for clip in worst]
+    return [_item(opened, clip, waves[clip.clip_id], circumstances_of(clip, attributes)) for clip in worst]
 
 
-def _item(opened: Opened, clip: Clip, wave: Tensor) -> Item:
-    facts = f"KL {clip.kl:.2f}, CS {clip.cs or 0:.1f}, cosine {clip.cosine:.2f}; nearest class: {clip.guess}"
+def _item(opened: Opened, clip: Clip, wave: Tensor, circumstances: Sequence[str]) -> Item:
+    facts = "; ".join([*circumstances, ""])
+    facts += f"KL {clip.kl:.2f}, CS {clip.cs or 0:.1f}, cosine {clip.cosine:.2f}; nearest class: {clip.guess}"
     own = _reference(opened, clip)
     sounds = {"True sound": own} if own is not None else {}
     sounds["Generated sound"] = wave.numpy()

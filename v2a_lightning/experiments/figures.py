@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from v2a_lightning.experiments.measures import measure
 from v2a_lightning.experiments.records import Record, by_row
@@ -40,12 +40,12 @@ def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
     return True
 
 
-def new_figure(panels: int, height: float) -> tuple[Any, list[Any]]:
-    """A figure of so many panels, at most COLUMNS beside one another, each `height` inches high."""
+def new_figure(panels: int, height: float, columns: int = COLUMNS) -> tuple[Any, list[Any]]:
+    """A figure of so many panels, at most `columns` beside one another, each `height` inches high."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(panels, COLUMNS)
+    columns = min(panels, columns)
     rows = math.ceil(panels / columns)
     size = (max(5.4, PANEL_INCHES * columns), 0.4 + height * rows)
     figure = Figure(figsize=size, dpi=130, layout="constrained")
@@ -81,15 +81,28 @@ def draw_intervals(panel: Any, names: Sequence[str], summaries: Mapping[str, Sum
     panel.set_ylim(-0.6, len(names) - 0.4)
 
 
-def draw_curve(panel: Any, points: Sequence[tuple[float, Summary]], label: str, index: int) -> None:
-    """Means over an axis with a band of their 95 % intervals."""
+def draw_curve(
+    panel: Any, points: Sequence[tuple[float, Summary]], label: str, index: int, style: Literal["-", "--"] = "-"
+) -> None:
+    """Means over an axis with a band of their 95 % intervals, in the colour of an index."""
     points = sorted(points, key=lambda point: point[0])
     xs = [x for x, _ in points]
     colour = COLOURS[index % len(COLOURS)]
-    panel.plot(xs, [one.mean for _, one in points], "o-", color=colour, markersize=3.5, linewidth=1.4, label=label)
+    means = [one.mean for _, one in points]
+    panel.plot(xs, means, f"o{style}", color=colour, markersize=3.5, linewidth=1.4, label=label)
     if all(one.count > 1 for _, one in points):
         low, high = [one.low for _, one in points], [one.high for _, one in points]
         panel.fill_between(xs, low, high, color=colour, alpha=0.16, linewidth=0)
+
+
+def log_axis(panel: Any) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5 of every decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _curves(panel: Any, study: Study, summaries: Mapping[str, Summary]) -> None:
@@ -105,7 +118,7 @@ def _curves(panel: Any, study: Study, summaries: Mapping[str, Summary]) -> None:
     if len(lines) > 1:
         panel.legend(frameon=False, fontsize=7)
     if study.x_log:
-        panel.set_xscale("log")
+        log_axis(panel)
     panel.set_xlabel(study.x_label, fontsize=8)
 
 

@@ -23,25 +23,29 @@ from v2a_lightning.reports.domain_gap import COLOURS, FOLDS, Embeddings, measure
 
 GAPS = ("centroid", "separability", "frechet")
 CLIP, UNTRAINED, TRAINED, OTHERS = "CLIP", "mapped, before training", "mapped, after training", "CLAP of other clips"
+SHOWN_SETS = (CLIP, UNTRAINED, TRAINED)
 SHOWN = 400
 
 
 def analyse(context: Context) -> list[Finding]:
     """The gap of each set of embeddings to CLAP's, and both pictures of the first training."""
-    found: dict[tuple[str, str], list[Mapping[str, float]]] = {}
+    found: dict[str, dict[int, Mapping[str, float]]] = {}
     for run in context.trainings():
         for name, gap in kept(run.folder / "gap.json", partial(_gaps, run)).items():
-            # CLIP's and other clips' gaps are the same for every variant.
-            found.setdefault((run.variant if "mapped" in name else "", name), []).append(gap)
-    seeds = {key: gaps if key[0] else gaps[: context.options.seeds] for key, gaps in found.items()}
+            if name in (UNTRAINED, TRAINED):
+                found.setdefault(f"{run.variant}: {name}", {})[run.seed] = gap
+            else:
+                # Of no mapper, so of no seed either.
+                found.setdefault(name, {})[0] = gap
     table = Table(
         name="table",
-        caption=f"Gap between each set of embeddings and CLAP's of the same clips ({context.about}). Separability is "
-        "how often a linear classifier tells the two sets apart on held-out clips: 0.5 is chance.",
+        caption=f"Gap between each set of embeddings and CLAP's of the same clips ({context.about}). Mean ± standard "
+        "deviation [95 % interval] over seeds. Separability is how often a linear classifier tells the two sets apart "
+        f"on held-out clips: 0.5 is chance. “{OTHERS}” says how near a set can come.",
         columns=["Embeddings", *(measure(f"gap_{gap}").heading for gap in GAPS)],
         rows=[
-            [f"{variant}: {name}" if variant else name, *(summarise([one[gap] for one in gaps]) for gap in GAPS)]
-            for (variant, name), gaps in seeds.items()
+            [name, *(summarise([one[gap] for one in gaps.values()]) for gap in GAPS)]
+            for name, gaps in sorted(found.items(), key=lambda item: _place(item[0]))
         ],
         notes=context.failures(),
     )
@@ -79,26 +83,40 @@ def _seen(batch: Mapping[str, Any]) -> Tensor:
     return AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
 
 
+def _place(row: str) -> tuple[int, str]:
+    """CLIP first, what is mapped in between, CLAP of other clips last."""
+    return (0 if row == CLIP else 2 if row == OTHERS else 1, "" if row in (CLIP, OTHERS) else row.partition(":")[0])
+
+
 def _draw(context: Context, run: Run) -> Figure:
-    """Left of each pair: CLIP and CLAP, before the mapper; right: mapped and CLAP, after it. Axes are shared."""
-    sets = {name: one[:SHOWN] for name, one in _sets(run).items() if name in (CLIP, TRAINED, "CLAP")}
+    """A row for each projection: CLIP, mapped before and after training, each beside CLAP, on the same axes."""
+    sets = {name: one[:SHOWN] for name, one in _sets(run).items() if name in (*SHOWN_SETS, "CLAP")}
     projections = {"PCA": _principal(sets), "t-SNE": _neighbours(sets)}
     if find_spec("umap") is not None:
         projections["UMAP"] = _manifold(sets)
-    figure, panels = new_figure(2 * len(projections), 2.9)
-    colours = {CLIP: COLOURS[0], "CLAP": COLOURS[1], TRAINED: COLOURS[2]}
+    figure, panels = new_figure(len(SHOWN_SETS) * len(projections), 2.9, columns=len(SHOWN_SETS))
     for index, (kind, points) in enumerate(projections.items()):
-        for side, shown in enumerate(((CLIP, "CLAP"), (TRAINED, "CLAP"))):
-            panel = panels[2 * index + side]
-            for name in shown:
-                panel.scatter(*points[name].T, s=8, alpha=0.6, linewidths=0, color=colours[name], label=name)
-            panel.set_title(f"{kind}: {'after' if side else 'before'} mapping", loc="left", fontsize=10)
+        everything = np.concatenate(list(points.values()))
+        for place, shown in enumerate(SHOWN_SETS):
+            panel = panels[len(SHOWN_SETS) * index + place]
+            for name, colour in (("CLAP", COLOURS[1]), (shown, COLOURS[0 if shown == CLIP else 2])):
+                panel.scatter(*points[name].T, s=8, alpha=0.6, linewidths=0, color=colour, label=name)
+            _same_axes(panel, everything)
+            panel.set_title(f"{kind}: {shown}, and CLAP", loc="left", fontsize=9)
             panel.legend(frameon=False, fontsize=7)
-            panel.set_xticks([])
-            panel.set_yticks([])
     path = context.folder / "figure.png"
     save_figure(figure, path)
-    return Figure(path, f"CLIP, CLAP and mapped embeddings of validation clips, seed {run.seed} ({context.about})")
+    caption = f"CLIP, CLAP and mapped embeddings of validation clips ({run.variant}, seed {run.seed}, {context.about})"
+    return Figure(path, caption)
+
+
+def _same_axes(panel: Any, everything: Embeddings) -> None:
+    low, high = everything.min(0), everything.max(0)
+    room = 0.05 * (high - low)
+    panel.set_xlim(low[0] - room[0], high[0] + room[0])
+    panel.set_ylim(low[1] - room[1], high[1] + room[1])
+    panel.set_xticks([])
+    panel.set_yticks([])
 
 
 def _principal(sets: Mapping[str, Embeddings]) -> dict[str, Embeddings]:

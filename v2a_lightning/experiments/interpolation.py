@@ -1,7 +1,7 @@
 """Ten points on the way from one picture to another, or towards a word, made into sound."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from v2a_lightning.experiments.conduct import Context, Figure, Finding, Page
 from v2a_lightning.experiments.figures import draw_curve, new_figure, save_figure
-from v2a_lightning.experiments.keeping import kept
+from v2a_lightning.experiments.keeping import kept, published
 from v2a_lightning.experiments.opening import Opened, open_run
 from v2a_lightning.experiments.pages import Item, Section, players, write_page
-from v2a_lightning.experiments.statistics import summarise
+from v2a_lightning.experiments.plan import Run
+from v2a_lightning.experiments.statistics import Summary, summarise
 from v2a_lightning.experiments.tables import Table
 from v2a_lightning.media import MediaError, read_frames, write_wave
 from v2a_lightning.randomness import clip_seed, generators
@@ -23,13 +24,21 @@ from v2a_lightning.reports.pictures import strip_uris
 from v2a_lightning.specs import FrameSpec
 
 POINTS = 10
-PAIRS = 6
+PAIRS = 4
+TINY_PAIRS = 1
+PAGE, WAVES = "interpolation.html", "interpolation"
 BEFORE, AFTER, WORDS = "between CLIP embeddings", "between mapped embeddings", "from a picture to a text"
 WAYS = {
     BEFORE: "slerp of the two pictures' CLIP embeddings; each point is mapped",
     AFTER: "both pictures are mapped; slerp of their CLAP embeddings",
     WORDS: "slerp of the picture's CLIP embedding and that of a text by CLIP's text tower; each point is mapped",
 }
+
+
+# Cosines of each point's sound with the first sound and the last.
+Points = Sequence[Sequence[float]]
+# By way, for each pair.
+Result = dict[str, list[Points]]
 
 
 @dataclass(frozen=True)
@@ -60,31 +69,39 @@ def slerp(first: Tensor, second: Tensor, points: int) -> Tensor:
 
 
 def analyse(context: Context) -> list[Finding]:
-    """Wavs and a page of the first training; how sounds leave the start's and near the end's, over pairs."""
+    """How sounds leave the start's and near the end's, over trainings; with the page of the first one."""
     trainings = context.trainings()
     if not trainings:
         return [Table("table", context.study.title, ["Way"], [], context.failures())]
-    run, pairs = trainings[0], 2 if context.options.size == "tiny" else PAIRS
-    result = kept(run.folder / "interpolation.json", lambda: _make(open_run(run), context, pairs))
-    page = Page(context.folder / "interpolation.html", "Pictures, words and sounds on the way")
-    return [_table(context, result), _draw(context, result), page]
+    results = [_result(run, context) for run in trainings]
+    page = published(trainings[0].folder / PAGE, context.folder)
+    findings: list[Finding] = [_table(context, results), _draw(context, results)]
+    return [*findings, Page(page, "Pictures, words and sounds on the way")]
 
 
-def _make(opened: Opened, context: Context, count: int) -> dict[str, list[list[list[float]]]]:
+def _result(run: Run, context: Context) -> Result:
+    pairs = TINY_PAIRS if context.options.size == "tiny" else PAIRS
+    settings, page = {"pairs": pairs, "points": POINTS}, run.folder / PAGE
+    made = kept(run.folder / "interpolation.json", lambda: _make(run, context, pairs), settings, [page])
+    return {way: made[way] for way in WAYS}
+
+
+def _make(run: Run, context: Context, count: int) -> Result:
     """Cosines with the first and the last sound, by way, pair and point; wavs and the page are written beside."""
-    found: dict[str, list[list[list[float]]]] = {way: [] for way in WAYS}
+    opened = open_run(run)
+    found: Result = {way: [] for way in WAYS}
     sections: dict[str, list[Item]] = {way: [] for way in WAYS}
     for number, pair in enumerate(choose_pairs(list(opened.batches()), count)):
         for way, embeddings in _embeddings(opened, pair).items():
             waves = _sounds(opened, pair, embeddings)
-            _write(context.folder / "wavs", f"{number}-{way.replace(' ', '-')}", waves, opened.audioldm.sample_rate)
+            _write(run.folder / WAVES, f"{number}-{way.replace(' ', '-')}", waves, opened.audioldm.sample_rate)
             found[way].append(_along(opened, waves))
             sections[way].append(_item(opened, pair, way, waves))
     write_page(
-        context.folder / "interpolation.html",
+        run.folder / PAGE,
         context.study.title,
         context.study.question,
-        "miniature" if context.about.startswith("miniature") else "",
+        context.label,
         [Section(way[0].upper() + way[1:], items, WAYS[way]) for way, items in sections.items()],
     )
     return found
@@ -158,47 +175,59 @@ def _picture(opened: Opened, clip_id: str) -> list[str]:
     return strip_uris(frames[len(frames) // 2][None], 1)
 
 
-def _table(context: Context, result: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> Table:
+def _table(context: Context, results: Sequence[Result]) -> Table:
     middle = POINTS // 2
-    headings = [f"to the {end}, point {point}" for point in (1, middle, POINTS) for end in ("first", "last")]
-    pairs = max((len(one) for one in result.values()), default=0)
+    # At the first point and the last, one of the two cosines is 1.
+    places = {
+        "last, point 1": (0, 1),
+        f"first, point {middle}": (middle - 1, 0),
+        f"last, point {middle}": (middle - 1, 1),
+    }
+    pairs = max(len(found) for result in results for found in result.values())
     return Table(
         name="table",
-        caption=f"Cosine of a point's sound with the first point's and the last's, in CLAP's space "
-        f"({context.about}; mean ± standard deviation [95 % interval] over {pairs} pairs).",
-        columns=["Way", *headings, "largest step"],
+        caption=f"Cosine of a point's sound with the first point's or the last's, in CLAP's space ({context.about}, "
+        f"{pairs} pair{'s' * (pairs != 1)} of pictures). Mean ± standard deviation [95 % interval] over seeds.",
+        columns=["Way", *(f"to the {name}" for name in places), "Largest step ↓"],
         rows=[
             [
                 way,
-                *(
-                    summarise([one[point][end] for one in found])
-                    for point in (0, middle - 1, POINTS - 1)
-                    for end in (0, 1)
-                ),
-                summarise([_largest_step(one) for one in found]),
+                *(_over_seeds(results, way, _cosine(*place)) for place in places.values()),
+                _over_seeds(results, way, largest_step),
             ]
-            for way, found in result.items()
-            if found
+            for way in WAYS
         ],
         notes=[
-            "largest step: the part of the whole change from first to last sound that happens between two neighbours; "
-            f"{1 / (POINTS - 1):.2f} when even.",
+            "Largest step: the part of the whole change from first to last sound that happens between two neighbours; "
+            f"{1 / (POINTS - 1):.2f} when even, 1 when the sound jumps.",
             *context.failures(),
         ],
     )
 
 
-def _largest_step(points: Sequence[Sequence[float]]) -> float:
-    """Of the loss of similarity with the first sound, the largest part between two neighbouring points."""
+def _over_seeds(results: Sequence[Result], way: str, value: Callable[[Points], float]) -> Summary | None:
+    """A value of every pair, its mean over pairs for each training."""
+    means = [sum(map(value, result[way])) / len(result[way]) for result in results if result[way]]
+    return summarise(means) if means else None
+
+
+def _cosine(point: int, end: int) -> Callable[[Points], float]:
+    """That of one point's sound with the first (0) or the last (1)."""
+    return lambda points: points[point][end]
+
+
+def largest_step(points: Points) -> float:
+    """Of all losses of similarity with the first sound on the way, the largest one's part; points: (POINTS, 2)."""
     steps = [max(0.0, one[0] - other[0]) for one, other in itertools.pairwise(points)]
     return max(steps) / max(sum(steps), 1e-9)
 
 
-def _draw(context: Context, result: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> Figure:
-    figure, panels = new_figure(len(result), 2.8)
-    for panel, (way, found) in zip(panels, result.items(), strict=True):
+def _draw(context: Context, results: Sequence[Result]) -> Figure:
+    figure, panels = new_figure(len(WAYS), 2.8)
+    for panel, way in zip(panels, WAYS, strict=True):
         for end, label in enumerate(("first", "last")):
-            points = [(1.0 + point, summarise([one[point][end] for one in found])) for point in range(POINTS) if found]
+            means = [_over_seeds(results, way, _cosine(point, end)) for point in range(POINTS)]
+            points = [(1.0 + point, mean) for point, mean in enumerate(means) if mean is not None]
             if points:
                 draw_curve(panel, points, f"to the {label} sound", end)
         panel.set_title(way, loc="left", fontsize=10)
@@ -207,4 +236,4 @@ def _draw(context: Context, result: Mapping[str, Sequence[Sequence[Sequence[floa
         panel.legend(frameon=False, fontsize=7)
     path = context.folder / "figure.png"
     save_figure(figure, path)
-    return Figure(path, f"{context.study.title} ({context.about})")
+    return Figure(path, f"{context.study.title} ({context.about}; bands: 95 % interval over seeds)")

@@ -1,8 +1,11 @@
 """A finished training opened again: its data, its mapper with the trained weights, its models, without a Trainer."""
 
+import logging
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -49,10 +52,16 @@ class Opened:
         """Length of a sound."""
         return float(self.evaluation.seconds)
 
-    def batches(self, split: str = "validate") -> Iterator[dict[str, Any]]:
-        """Batches of the validation ("validate") or test ("test") clips."""
-        self.data.setup(split)
-        yield from self.data.val_dataloader() if split == "validate" else self.data.test_dataloader()
+    def batches(self, split: Literal["fit", "validate", "test"] = "validate") -> Iterator[dict[str, Any]]:
+        """Batches of the training ("fit"), validation or test clips; those of training in an order of their own."""
+        with _quietly():
+            self.data.setup(split)
+        loaders = {
+            "fit": self.data.train_dataloader,
+            "validate": self.data.val_dataloader,
+            "test": self.data.test_dataloader,
+        }
+        yield from loaders[split]()
 
     def sample(self, batch: dict[str, Any], mapper: V2AMapper | None = None, **options: Any) -> Tensor:
         """(B, 512) an embedding for each clip of a batch, drawn as validation draws it."""
@@ -77,9 +86,26 @@ def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> Ope
     if trained and not run.checkpoint.is_file():
         raise RunFailure(f"{run.folder} has no checkpoint, so nothing can be asked of this training")
     kept = [one for one in run.arguments[1:] if not one.startswith(("--run.", "--ckpt_path"))]
-    cli = MapperCLI("validate", [*kept, *further, "--trainer.fast_dev_run=true"])
-    cli.datamodule.prepare_data()
+    with _quietly():
+        cli = MapperCLI("validate", [*kept, *further, "--trainer.fast_dev_run=true"])
+        cli.datamodule.prepare_data()
     if trained:
         checkpoint = torch.load(run.checkpoint, map_location="cpu", weights_only=False)
         cli.model.load_state_dict(checkpoint["state_dict"])
     return Opened(cli.model.eval(), cli.datamodule, cli.config_init["evaluation"])
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What Lightning says of every run has been said when it was trained."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

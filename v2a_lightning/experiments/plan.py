@@ -84,6 +84,15 @@ class Run:
         return self.folder / CHECKPOINTS / "last.ckpt"
 
     @property
+    def preparing(self) -> tuple[str, ...]:
+        """The command that only prepares the data: one step, into no folder, and without sound where that can be."""
+        kept = [one for one in self.arguments if not one.startswith(("--run.", "--ckpt_path"))]
+        configs = [_config_text(one.removeprefix("--config=")) for one in kept if one.startswith("--config=")]
+        # Where a config takes values from the evaluation, it has to be there.
+        silent = [] if any("${evaluation" in text for text in configs) else ["--evaluation=null"]
+        return (*kept, "--trainer.fast_dev_run=true", "--averaging=null", *silent)
+
+    @property
     def data_key(self) -> tuple[str, ...]:
         """The part of the command that says which data it is on: the base's, and what was last put over it."""
         configs = [one for one in self.arguments if _names_data(one)]

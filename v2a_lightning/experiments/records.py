@@ -31,6 +31,7 @@ class Record:
         reason: why it failed; "" when it did not.
         seconds: how long it took.
         label: "miniature" when the extractors behind the scores are.
+        sounds: how many were made and scored.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Record:
     reason: str = ""
     seconds: float = 0.0
     label: str = ""
+    sounds: int = 0
 
     @property
     def failed(self) -> bool:
@@ -85,6 +87,12 @@ def label_of(folder: Path) -> str:
     models = yaml.safe_load(config.read_text()) if config.is_file() else {}
     named = any(card["label"] == "miniature" for card in cards.values()) or "miniature" in _checkpoints(models)
     return "miniature" if named else ""
+
+
+def sounds_of(folder: Path) -> int:
+    """How many sounds a run's last scores are of."""
+    cards: dict[str, Any] = latest_evaluation(folder).get("cards", {})
+    return max((int(card["n_generated"]) for card in cards.values()), default=0)
 
 
 def _checkpoints(config: Any) -> set[str]:

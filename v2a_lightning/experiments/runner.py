@@ -9,12 +9,19 @@ from queue import SimpleQueue
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.experiments.plan import Run
-from v2a_lightning.experiments.records import RECORD_FILE, Record, label_of, read_record, scores_of, write_record
-from v2a_lightning.experiments.worker import FreshProcess, Launcher, Outcome, ReusedProcess, environment
+from v2a_lightning.experiments.records import (
+    RECORD_FILE,
+    Record,
+    label_of,
+    read_record,
+    scores_of,
+    sounds_of,
+    write_record,
+)
+from v2a_lightning.experiments.worker import FreshProcess, Launcher, Outcome, ReusedProcess, cores, environment
 
 Progress = Callable[[Run, Record], None]
 STAGES = {"fit": "val", "validate": "val", "test": "test"}
-PREPARING = ("--trainer.fast_dev_run=true", "--evaluation=null", "--averaging=null")
 
 
 def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Record]:
@@ -33,15 +40,14 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
         by_name.setdefault(run.name, run)
     pending = [run for run in by_name.values() if _is_pending(run)]
     if pending:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        launchers = _launchers(workers, cores)
+        several = launchers(workers)
         try:
-            problems = _prepare(pending, launchers[0])
+            problems = _prepare(pending, several[0])
             for trains in (True, False):
                 some = [run for run in pending if (run.needs is None) == trains]
-                _run_several(some, launchers, problems, progress)
+                _run_several(some, several, problems, progress)
         finally:
-            for launcher in launchers:
+            for launcher in several:
                 launcher.close()
     return [record for run in runs if (record := read_record(run)) is not None]
 
@@ -51,10 +57,11 @@ def _is_pending(run: Run) -> bool:
     return record is None or record.failed
 
 
-def _launchers(workers: int, cores: int) -> list[Launcher]:
+def launchers(workers: int) -> list[Launcher]:
+    """What runs the commands: so many processes, which share the cores; for 0 a fresh process for each command."""
     if workers == 0:
         return [FreshProcess(dict(os.environ))]
-    return [ReusedProcess(environment(max(1, cores // workers))) for _ in range(workers)]
+    return [ReusedProcess(environment(max(1, cores() // workers))) for _ in range(workers)]
 
 
 def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...], str]:
@@ -67,21 +74,20 @@ def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...]
         key = run.data_key
         if key in problems:
             continue
-        arguments = [one for one in run.arguments if not one.startswith(("--run.", "--ckpt_path"))]
-        outcome = launcher.run([*arguments, *PREPARING], run.folder.parent / f"preparing-{run.name}.log")
+        outcome = launcher.run(run.preparing, run.folder.parent / f"preparing-{run.name}.log")
         problems[key] = outcome.reason
     return problems
 
 
 def _run_several(
     runs: Sequence[Run],
-    launchers: Sequence[Launcher],
+    several: Sequence[Launcher],
     problems: dict[tuple[str, ...], str],
     progress: Progress,
 ) -> None:
     """Run what does not wait for one another, as many at a time as there are launchers."""
     free: SimpleQueue[Launcher] = SimpleQueue()
-    for launcher in launchers:
+    for launcher in several:
         free.put(launcher)
 
     def work(run: Run) -> None:
@@ -93,7 +99,7 @@ def _run_several(
         finally:
             free.put(launcher)
 
-    with ThreadPoolExecutor(len(launchers)) as pool:
+    with ThreadPoolExecutor(len(several)) as pool:
         futures = [pool.submit(work, run) for run in runs]
         try:
             for future in as_completed(futures):
@@ -101,7 +107,7 @@ def _run_several(
         except BaseException:
             for future in futures:
                 future.cancel()
-            for launcher in launchers:
+            for launcher in several:
                 launcher.close()
             raise
 
@@ -109,9 +115,11 @@ def _run_several(
 def _run_one(run: Run, launcher: Launcher, problem: str) -> Record:
     if problem:
         return _failure(run, problem)
-    if run.needs is not None and not run.needs.checkpoint.is_file():
+    if run.needs is not None:
         training = read_record(run.needs)
-        return _failure(run, f"its training failed: {training.reason if training else 'no checkpoint'}")
+        # A training that failed may have left a checkpoint, of which nothing is to be asked.
+        if training is None or training.failed or not run.needs.checkpoint.is_file():
+            return _failure(run, f"its training failed: {(training and training.reason) or 'no checkpoint'}")
     outcome = _launch(run, launcher)
     if outcome.code:
         return _failure(run, outcome.reason, outcome.seconds)
@@ -119,8 +127,8 @@ def _run_one(run: Run, launcher: Launcher, problem: str) -> Record:
         scores = scores_of(run.folder, STAGES[run.arguments[0]])
     except RunFailure as error:
         return _failure(run, str(error), outcome.seconds)
-    label = label_of(run.folder)
-    return Record(run.name, run.row, run.seed, run.command, scores, "", outcome.seconds, label)
+    label, sounds = label_of(run.folder), sounds_of(run.folder)
+    return Record(run.name, run.row, run.seed, run.command, scores, "", outcome.seconds, label, sounds)
 
 
 def _launch(run: Run, launcher: Launcher) -> Outcome:

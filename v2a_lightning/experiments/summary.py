@@ -14,7 +14,8 @@ def study_table(study: Study, records: Sequence[Record]) -> Table:
     rows = by_row(records)
     return Table(
         name="table",
-        caption=f"{study.title} ({about(records)}). Mean ± standard deviation [95 % interval] over seeds.",
+        caption=f"{study.title} ({about(records)}). Mean ± standard deviation [95 % interval] over seeds."
+        f"{heard(records)}",
         columns=["", *(measure(metric).heading for metric in study.metrics), "Seeds"],
         rows=[
             [name, *(_cell(members, metric) for metric in study.metrics), _seeds(members)]
@@ -32,7 +33,8 @@ def difference_table(study: Study, records: Sequence[Record]) -> Table | None:
     base = rows[study.baseline]
     return Table(
         name="differences",
-        caption=f"Difference from “{study.baseline}”, paired by seed [95 % interval], two-sided p of the t-test.",
+        caption=f"Difference from “{study.baseline}” ({label(records)}), paired by seed [95 % interval]; p of the "
+        "two-sided t-test, not corrected for the number of comparisons.",
         columns=["", *(measure(metric).heading for metric in study.metrics)],
         rows=[
             [name, *(_difference(base, members, metric) for metric in study.metrics)]
@@ -54,22 +56,35 @@ def summary_of(records: Sequence[Record], metric: str) -> Summary | None:
 
 
 def failures(records: Sequence[Record]) -> list[str]:
-    """One line for each reason that runs failed for."""
+    """One line for each reason that runs failed for, with the rows it befell."""
     reasons: dict[tuple[str, str], list[int]] = {}
     for record in records:
         if record.failed and record.row:
             reasons.setdefault((record.row, record.reason), []).append(record.seed)
+    rows: dict[tuple[tuple[int, ...], str], list[str]] = {}
+    for (row, reason), seeds in reasons.items():
+        rows.setdefault((tuple(seeds), reason), []).append(row)
     return [
-        f"{row}: failed with seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}: {reason}"
-        for (row, reason), seeds in reasons.items()
+        f"{'; '.join(names)}: failed with seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}: {reason}"
+        for (seeds, reason), names in rows.items()
     ]
 
 
 def about(records: Sequence[Record]) -> str:
     """Which world the scores are of, and how many seeds."""
     seeds = len({record.seed for record in records})
-    label = "miniature" if any(record.label for record in records) else "as configured"
-    return f"{label}, {seeds} seed{'s' * (seeds != 1)}"
+    return f"{label(records)}, {seeds} seed{'s' * (seeds != 1)}"
+
+
+def heard(records: Sequence[Record]) -> str:
+    """How many sounds of each run the scores of sound are of; "" when none was made."""
+    counts = sorted({record.sounds for record in records if record.sounds})
+    return f" Scores of sound: of {' or '.join(map(str, counts))} sounds in each run." if counts else ""
+
+
+def label(records: Sequence[Record]) -> str:
+    """Whose world and ears the scores are of: "miniature", or "as configured"."""
+    return "miniature" if any(record.label for record in records) else "as configured"
 
 
 def _cell(records: Sequence[Record], metric: str) -> Cell:

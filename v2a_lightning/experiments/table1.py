@@ -14,13 +14,15 @@ from v2a_lightning.experiments.keeping import kept
 from v2a_lightning.experiments.measures import measure
 from v2a_lightning.experiments.opening import Opened, open_run
 from v2a_lightning.experiments.plan import Run
+from v2a_lightning.experiments.records import Record
 from v2a_lightning.experiments.statistics import Summary, summarise
-from v2a_lightning.experiments.summary import summary_of
+from v2a_lightning.experiments.summary import heard, summary_of
 from v2a_lightning.experiments.tables import Cell, Table
 from v2a_lightning.media import read_wave
 
 TIMED = 8
 """Clips that are timed, one after the other."""
+TINY_TIMED = 2
 METRICS = ("fd", "fad", "cs")
 COLUMNS = (
     "System", *(measure(metric).heading for metric in METRICS),
@@ -45,11 +47,13 @@ def analyse(context: Context) -> list[Finding]:
         rows.append(_reference_row(trainings[0], context))
     rows += [[name, *cells, _source(context)] for name, cells in measured.items()]
     if trainings:
-        rows += [_folder_row(trainings[0], name, Path(place)) for name, place in context.options.folders.items()]
+        folders = context.options.folders.items()
+        rows += [_folder_row(trainings[0], context, name, Path(place)) for name, place in folders]
     rows += [[*row, UNKNOWN] for row in PUBLISHED]
     table = Table(
         name="table",
-        caption=f"{context.study.title} ({context.about}). Mean ± standard deviation [95 % interval] over seeds. "
+        caption=f"{context.study.title} ({context.about}). Mean ± standard deviation [95 % interval] over seeds."
+        f"{heard(context.records)} Seconds: from frame embeddings to sound, over {_timed(context)} clips one after the other. "
         "Published rows were measured with other extractors, clips and machines: not to be compared with the others.",
         columns=COLUMNS,
         rows=rows,
@@ -67,17 +71,28 @@ def _measured(context: Context, variant: str) -> list[Cell]:
     """FD, FAD, CS, CS of still pictures, seconds, millions of trainable parameters."""
     records, stills = context.evaluations(variant, "test"), context.evaluations(variant, "stills")
     trainings = context.trainings(variant)
-    scores: list[Cell] = [summary_of(records, metric) or ("failed" if records else None) for metric in METRICS]
-    cost = kept(trainings[0].folder / "cost.json", lambda: _cost(trainings[0])) if trainings else {}
+    scores = [_score_cell(records, metric) for metric in METRICS]
+    cost = _cost(trainings[0], _timed(context)) if trainings else {}
     seconds = summarise(cost["seconds"]) if cost else None
-    return [*scores, summary_of(stills, "cs"), seconds, f"{cost['parameters'] / 1e6:.2f}" if cost else None]
+    return [*scores, _score_cell(stills, "cs"), seconds, f"{cost['parameters'] / 1e6:.2f}" if cost else None]
 
 
-def _cost(run: Run) -> dict[str, Any]:
+def _timed(context: Context) -> int:
+    return TINY_TIMED if context.options.size == "tiny" else TIMED
+
+
+def _score_cell(records: Sequence[Record], metric: str) -> Cell:
+    return summary_of(records, metric) or ("failed" if records else None)
+
+
+def _cost(run: Run, clips: int) -> dict[str, Any]:
     """Seconds from frame embeddings to sound, clip by clip, and trainable parameters."""
-    opened = open_run(run)
+    return dict(kept(run.folder / "cost.json", lambda: _measure_cost(open_run(run), clips), {"clips": clips}))
+
+
+def _measure_cost(opened: Opened, clips: int) -> dict[str, Any]:
     batch = next(opened.batches("test"))
-    count = min(TIMED, len(batch["clip_id"]))
+    count = min(clips, len(batch["clip_id"]))
     rows = [{key: value[row : row + 1] for key, value in batch.items()} for row in range(count)]
     # The first one loads the weights.
     seconds = [_seconds(opened, row) for row in [rows[0], *rows]][1:]
@@ -94,7 +109,7 @@ def _seconds(opened: Opened, batch: Mapping[str, Any]) -> float:
 def _reference_row(run: Run, context: Context) -> list[Cell]:
     """The CLIP-score of the clips' own sounds."""
     found = kept(run.folder / "reference.json", lambda: _true_sounds(open_run(run)))
-    return ["Reference", "0", "0", f"{found['cs']:.3f}", None, None, None, _source(context)]
+    return ["Reference", "0", "0", f"{found['cs']:.3f}", None, None, None, f"measured here ({context.label})"]
 
 
 def _true_sounds(opened: Opened) -> dict[str, float]:
@@ -128,7 +143,7 @@ def _score(opened: Opened, waves: Mapping[str, Any], sample_rate: int) -> dict[s
     return opened.suite.compute()
 
 
-def _folder_row(run: Run, name: str, folder: Path) -> list[Cell]:
+def _folder_row(run: Run, context: Context, name: str, folder: Path) -> list[Cell]:
     """Another system's sounds of the test clips, heard with the same ears.
 
     Raises:
@@ -141,12 +156,12 @@ def _folder_row(run: Run, name: str, folder: Path) -> list[Cell]:
     found = [clip_id for clip_id, _ in _tested(opened) if clip_id in files]
     if len(found) < 2:
         raise UsageError(f"--folders {name}: {folder} has sounds of {len(found)} of the test clips; two are needed")
-    heard = {clip_id: read_wave(files[clip_id]) for clip_id in found}
-    if len(rates := {rate for _, rate in heard.values()}) > 1:
+    waves = {clip_id: read_wave(files[clip_id]) for clip_id in found}
+    if len(rates := {rate for _, rate in waves.values()}) > 1:
         raise UsageError(f"--folders {name}: {folder} has sounds of several sample rates: {sorted(rates)}")
-    scores = _score(opened, {clip_id: wave for clip_id, (wave, _) in heard.items()}, rates.pop())
+    scores = _score(opened, {clip_id: wave for clip_id, (wave, _) in waves.items()}, rates.pop())
     cells = [f"{scores[metric]:.3f}" if metric in scores else None for metric in METRICS]
-    return [name, *cells, None, None, None, f"{len(found)} sounds of {folder}"]
+    return [name, *cells, None, None, None, f"{len(found)} sounds of {folder}, measured here ({context.label})"]
 
 
 def _draw(context: Context, measured: Mapping[str, Sequence[Cell]]) -> Figure | None:
