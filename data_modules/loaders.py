@@ -35,7 +35,7 @@ class TrainingSampler(DistributedSampler[Batch]):
     def __len__(self) -> int:
         return self.passes * super().__len__()
 
-    def _orders(self) -> list[list[int]]:
+    def _orders(self) -> list[list[Any]]:
         epoch, orders = self.epoch, []
         for number in range(self.passes):
             # What the order is drawn from, beside the seed.

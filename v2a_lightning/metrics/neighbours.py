@@ -89,8 +89,8 @@ class PrecisionRecallDensityCoverage(Metric):
         Raises:
             ValueError: when a set has no more than `neighbours` samples.
         """
-        sets = (stored_rows(state, self.features) for state in (self.generated, self.reference))
-        found = neighbourhoods(*sets, self.neighbours)
+        generated, reference = (stored_rows(state, self.features) for state in (self.generated, self.reference))
+        found = neighbourhoods(generated, reference, self.neighbours)
         return {name: float(getattr(found, name).mean()) for name in ("precision", "recall", "density", "coverage")}
 
 
