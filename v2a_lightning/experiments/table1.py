@@ -53,7 +53,7 @@ def analyse(context: Context) -> list[Finding]:
     table = Table(
         name="table",
         caption=f"{context.study.title} ({context.about}). Mean ± standard deviation [95 % interval] over seeds."
-        f"{heard(context.records)} Seconds: from frame embeddings to sound, over {_timed(context)} clips one after the other. "
+        f"{heard(context.records)} Seconds: from frame embeddings to sound, over {_timed(context)} clips in turn. "
         "Published rows were measured with other extractors, clips and machines: not to be compared with the others.",
         columns=COLUMNS,
         rows=rows,
