@@ -36,7 +36,7 @@ class Watching:
         spec = encoders.spec() if encoders is not None else getattr(data, "spec", None)
         self.tower = None if spec is None else spec.frames
         self.frames = None if spec is None else FrameSpec.from_key(spec.frames.spec)
-        self.reader = None
+        self.reader: FrameReader | None = None
         if encoders is not None:
             self.reader = FrameReader(
                 encoders.clip, encoders.frames.frames_per_second, encoders.frames.duration, device

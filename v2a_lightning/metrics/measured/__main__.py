@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -30,6 +31,7 @@ from v2a_lightning.miniature.world import SAMPLE_RATE
 DOCUMENT = Path(__file__).parents[1] / "EVALUATION.md"
 BATCH = 8
 LADDER = ("fd", "fad", "kad", "kl", "is", "cs")
+ORDERED = ("fd", "fad")
 Part = Literal["responses", "conventions", "order", "speed"]
 
 
@@ -167,13 +169,20 @@ def _order(clips: Clips, mapper: str) -> str:
                 for part, some in zip(embedding.split(16), _parts(seeds, 16), strict=True)
             ]
             systems[name] = list(torch.cat(made).cpu().numpy())
-    rows = []
+    table: dict[str, dict[str, float]] = {}
     for name, waves in systems.items():
         clips.suite.reset()
         clips.suite.update(clips.clip_ids, waves, SAMPLE_RATE, clips.waves, clips.frames)
-        values = clips.suite.scores().found
-        rows.append([name, *(f"{values[metric].value:.4g}" for metric in LADDER)])
-    return f"{clips.note}\n\n{_markdown(['sound from', *(_title(name) for name in LADDER)], rows)}"
+        table[name] = {metric: score.value for metric, score in clips.suite.scores().found.items()}
+    rows = [[name, *(f"{values[metric]:.4g}" for metric in LADDER)] for name, values in table.items()]
+    headings = ["sound from", *(_title(name) for name in LADDER)]
+    orders = " ".join(_order_in_words(metric, [values[metric] for values in table.values()]) for metric in ORDERED)
+    return f"{clips.note}\n\n{_markdown(headings, rows)}\n\n{orders}"
+
+
+def _order_in_words(metric: str, values: Sequence[float]) -> str:
+    grows = all(first < second for first, second in pairwise(values))
+    return f"{CATALOGUE[metric].title} {'grows' if grows else 'does not grow'} from each row to the next."
 
 
 def _speed() -> str:
