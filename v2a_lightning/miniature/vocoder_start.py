@@ -5,15 +5,12 @@ log-mel's exponential, spread over sinusoids at the multiples of the frame rate 
 frame), added up. Training mends what that leaves: noise, attacks, and pitches between the multiples.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from v2a_lightning.foundation.spectrograms import AUDIOLDM_MEL, audioldm_log_mel
-
-if TYPE_CHECKING:
-    from transformers import SpeechT5HifiGan
 
 KNOTS = (-5.0, -2.0, 0.5)
 """Natural logarithms at which the piecewise linear exponential bends."""
@@ -22,8 +19,12 @@ SPACING = AUDIOLDM_MEL.sample_rate / AUDIOLDM_MEL.hop
 
 
 @torch.no_grad()
-def begin_as_sinusoids(vocoder: "SpeechT5HifiGan") -> None:
-    """Set the weights of a vocoder whose rates are 1 and the hop, with three channels to a mel bin at the first."""
+def begin_as_sinusoids(vocoder: Any) -> None:
+    """Set the weights of a vocoder whose rates are 1 and the hop, with three channels to a mel bin at the first.
+
+    Args:
+        vocoder: a SpeechT5HifiGan, whose parts are not typed as what they are.
+    """
     bins, first = AUDIOLDM_MEL.bins, vocoder.upsampler[0]
     synthesis = vocoder.upsampler[1]
     carriers = int(AUDIOLDM_MEL.sample_rate / 2 / SPACING)
