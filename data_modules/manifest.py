@@ -114,8 +114,9 @@ def _inspections(
     workers = min(decoding.workers, len(requests))
     with progress("inspecting clips", len(requests)) as advance, _pool(workers, decoding) as pool:
         for clip, outcome in zip(clips, pool.map(requests), strict=True):
-            failed = isinstance(outcome, MediaError)
-            yield clip, Inspection(0.0, outcome.reason, outcome.detail) if failed else outcome
+            if isinstance(outcome, MediaError):
+                outcome = Inspection(0.0, outcome.reason, outcome.detail)
+            yield clip, outcome
             advance(1)
 
 

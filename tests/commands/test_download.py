@@ -2,6 +2,7 @@
 
 import csv
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -103,6 +104,14 @@ def test_a_limit_and_a_list_are_kept_to(tmp_path: Path, site: Site) -> None:
     (tmp_path / "ids.txt").write_text("secondfilm0_000000\nfirstfilm00_000001\n")
     assert main(arguments(tmp_path, site, "--ids", str(tmp_path / "ids.txt"), "--limit", "1")) == 0
     assert list(outcomes(tmp_path)) == ["firstfilm00_000001"]
+
+
+def test_a_rate_limit_is_kept_to(tmp_path: Path, site: Site) -> None:
+    size = (tmp_path / "films" / "firstfilm00.mp4").stat().st_size
+    begun = time.monotonic()
+    assert main(arguments(tmp_path, site, "--split", "train", "--bytes_per_second", str(size // 2))) == 0
+    assert time.monotonic() - begun >= 1.5
+    assert outcomes(tmp_path)["firstfilm00_000001"] == ("downloaded", "")
 
 
 def test_an_address_without_an_id_is_refused(tmp_path: Path, site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,15 @@
 """A store in an S3 bucket, on a server of this machine."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from data_modules import EmbeddingDataModule, VGGSoundDataModule
+from data_modules import EmbeddingDataModule, EmbeddingStore, VGGSoundDataModule, load_table
+from v2a_lightning.cli import main
 
 
 @pytest.fixture
@@ -44,3 +48,19 @@ def test_a_store_in_a_bucket_is_like_one_on_disk(make_data: Callable[..., VGGSou
     finished = EmbeddingDataModule(bucket, batch_size=4)
     finished.setup("fit")
     assert set(finished.clip_ids("train")) <= {clip.clip_id for clip in remote.usable_clips}
+
+
+def test_the_command_embeds_into_a_bucket_and_does_nothing_twice(
+    bucket: str, tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_config))
+    command = ["embed", "--config", str(tmp_path / "config.yaml"), "--accelerator", "cpu", "--devices", "1"]
+    command += ["--set", f"data.store={bucket}", "data.max_clips=2"]
+    assert main(command) == 0
+    assert f"{bucket}: 2 test, 1 train, 1 validation; 0 not used" in capsys.readouterr().err
+    store = EmbeddingStore(bucket)
+    spec = store.only_spec()
+    shards = store.folder.names(spec.frames.subfolder)
+    assert len(load_table(store, spec)) == 4
+    assert main(command) == 0
+    assert store.folder.names(spec.frames.subfolder) == shards

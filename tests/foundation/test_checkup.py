@@ -46,6 +46,8 @@ def test_a_missing_checkpoints_licence_is_told_before_it_is_fetched(
     found = check_file("audioldm", "audioldm-s-full-v2")
     assert "licence CC-BY-NC-4.0 (not for commercial use)" in found.text
     assert "about 2560 MB" in found.remedy
+    assert "put the Hub's folder laion/clap-htsat-unfused into" in check_file("clap", "laion/clap-htsat-unfused").remedy
+    assert "put weights.pt into" in check_file("clap", "http://127.0.0.1:9/weights.pt#sha256=00").remedy
 
 
 def test_what_has_no_known_digest_says_so_and_what_has_no_name_is_an_error(weights: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
         yield check_same_clap(clap, audioldm)
         yield from check_rates(data, audioldm)
     yield from check_evaluators(evaluation, fetch)
-    yield check_device(cli.config_init["trainer"], sizes)
+    yield check_device(cli.config_init["trainer"], sizes, getattr(audioldm, "dtype", torch.float32))
     if isinstance(audioldm, AudioLDM) and "audioldm" in sizes:
         yield check_memory(audioldm, evaluation.seconds, sizes)
     if isinstance(data, ClipDataModule):
@@ -122,8 +122,8 @@ def check_rates(data: Any, audioldm: AudioLDM) -> Iterator[Finding]:
         yield Finding("warning", "audio", text, f"data.audio.sample_rate={audioldm.sample_rate}")
 
 
-def check_device(trainer: Any, sizes: dict[str, int]) -> Finding:
-    """What the run computes on, and whether the precision suits it."""
+def check_device(trainer: Any, sizes: dict[str, int], generation: torch.dtype) -> Finding:
+    """What the run computes on, and whether the precisions of training and of generation suit it."""
     precision = str(trainer["precision"] or "32-true")
     if not torch.cuda.is_available() or trainer["accelerator"] == "cpu":
         memory = f"{machine_memory() / GIGABYTE:.1f} GB of memory"
@@ -133,8 +133,10 @@ def check_device(trainer: Any, sizes: dict[str, int]) -> Finding:
         return Finding("warning", "device", text, "weights of this size want a GPU; without one a clip takes minutes")
     names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     text = f"{torch.cuda.device_count()} x {', '.join(sorted(names))}, precision {precision}"
-    if precision.startswith("bf16") and not torch.cuda.is_bf16_supported():
-        return Finding("warning", "device", f"{text}, which it has no units for", "trainer.precision=16-mixed")
+    wants_bfloat16 = precision.startswith("bf16") or generation == torch.bfloat16
+    if wants_bfloat16 and not torch.cuda.is_bf16_supported(including_emulation=False):
+        remedy = "trainer.precision=16-mixed and evaluation.audioldm.dtype=float16"
+        return Finding("warning", "device", f"{text}; it has no units for bfloat16", remedy)
     return Finding("ok", "device", text)
 
 
@@ -145,10 +147,11 @@ def check_memory(audioldm: AudioLDM, seconds: float, sizes: dict[str, int]) -> F
     weights, each = sum(sizes.values()), GENERATION_BYTES_PER_SECOND * seconds
     fits = int(max(0, 0.8 * memory - weights) / each)
     text = f"{memory / GIGABYTE:.1f} GB; frozen weights {weights / GIGABYTE:.2f} GB; room for {fits} clips at once"
+    text += " (computed, as for float32)"
     if fits >= audioldm.batch_size:
-        return Finding("ok", "memory", f"{text} (computed), batch_size is {audioldm.batch_size}")
+        return Finding("ok", "memory", f"{text}, batch_size is {audioldm.batch_size}")
     remedy = f"evaluation.audioldm.batch_size={max(1, fits)}, or dtype=bfloat16 for clip, clap and audioldm"
-    return Finding("warning", "memory", f"{text} (computed), batch_size is {audioldm.batch_size}", remedy)
+    return Finding("warning", "memory", f"{text}, batch_size is {audioldm.batch_size}", remedy)
 
 
 def machine_memory() -> int:

@@ -15,7 +15,7 @@ from v2a_lightning.foundation.base import FrozenModel, checkpoint_files
 from v2a_lightning.foundation.checkpoints import CHECKPOINTS, Checkpoint, licence_of
 from v2a_lightning.foundation.clap import ClapEncoder
 from v2a_lightning.foundation.clip import ClipEncoder
-from v2a_lightning.foundation.registry import cache_folder, find, resolve
+from v2a_lightning.foundation.registry import cache_folder, find, mirror_name, resolve
 from v2a_lightning.foundation.self_test import compare
 
 MAPPER_WIDTH = 512
@@ -59,7 +59,7 @@ def check_file(kind: str, checkpoint: str, fetch: bool = False) -> Finding:
     entry = CHECKPOINTS.get(checkpoint)
     if path is None:
         text = f"{checkpoint} is not on this machine; licence {licence_of(checkpoint)}"
-        return Finding("error", kind, text, _how_to_fetch(entry))
+        return Finding("error", kind, text, _how_to_fetch(checkpoint, entry))
     return _check_content(kind, checkpoint, path, entry)
 
 
@@ -160,13 +160,14 @@ def _check_card(kind: str, checkpoint: str, path: Path, licence: str) -> Finding
     return Finding("ok", kind, f"{checkpoint}: {path}, {known}; {licence}")
 
 
-def _how_to_fetch(entry: Checkpoint | None) -> str:
+def _how_to_fetch(checkpoint: str, entry: Checkpoint | None) -> str:
+    by_hand = f"or put {mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
     if entry is None:
-        return "--fetch true downloads it; or put it into a folder and name the folder in V2A_MIRROR"
+        return f"--fetch true downloads it; {by_hand}"
     free = shutil.disk_usage(_existing_parent(cache_folder())).free // 10**6
     about = "about " if "megabytes" in entry.unverified else ""
     room = f"{about}{entry.megabytes} MB to {cache_folder()}, where {free} MB are free"
-    return f"--fetch true downloads it ({room}); or put {entry.file} into a folder and name the folder in V2A_MIRROR"
+    return f"--fetch true downloads it ({room}); {by_hand}"
 
 
 def _existing_parent(path: Path) -> Path:

@@ -33,7 +33,8 @@ class ClapEncoder(FrozenModel):
 
     Waves are prepared as AudioLDM prepares its training targets (haoheliu/AudioLDM, clap/encoders.py): made 16 kHz
     so that nothing above 8 kHz is heard, centred, scaled to a peak of 0.5, cut or zero-padded to the model's window
-    (10.24 s), resampled to 48 kHz. The original then takes a random 10 s of the 10.24; here it is always the first.
+    (10.24 s), resampled to 48 kHz. The original then takes a random 10 s of the 10.24; here it is always the first. It
+    hears a file's first channel; here waves come as the mean of all.
 
     Args:
         checkpoint: a transformers ClapModel folder, LAION's `.pt`, or an original AudioLDM `.ckpt`, whose own CLAP is

@@ -99,13 +99,22 @@ def is_url(checkpoint: str) -> bool:
     return checkpoint.startswith(("http://", "https://"))
 
 
+def mirror_name(checkpoint: str) -> str:
+    """What has to be in the folder V2A_MIRROR names for a checkpoint to be found there."""
+    entry = CHECKPOINTS.get(checkpoint)
+    if entry is not None and entry.is_url:
+        return entry.file
+    if is_url(checkpoint):
+        return file_name(checkpoint)
+    return f"the Hub's folder {(entry.source if entry else checkpoint).partition('@')[0]}"
+
+
 def _fetch(checkpoint: str, kind: str) -> Path:
     entry = CHECKPOINTS.get(checkpoint)
     if is_offline():
-        file = entry.file if entry else checkpoint
         raise UsageError(
             f"{kind} checkpoint {checkpoint!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; put "
-            f"{file} into a folder and name the folder in V2A_MIRROR"
+            f"{mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
         )
     with _lock(checkpoint):
         if entry is not None and entry.is_url:
