@@ -119,11 +119,11 @@ def test_speed_against_the_matrix_root(count: int, times: float) -> None:
     random = torch.Generator().manual_seed(0)
     first = torch.randn(count, 2048, generator=random, dtype=torch.float64)
     second = 1.1 * torch.randn(count, 2048, generator=random, dtype=torch.float64)
-    began = time.perf_counter()
+    began = time.process_time()
     found = frechet_distance(first, second)
-    fast = time.perf_counter() - began
-    began = time.perf_counter()
+    fast = time.process_time() - began
+    began = time.process_time()
     expected = by_matrix_root(first, second)
-    slow = time.perf_counter() - began
+    slow = time.process_time() - began
     assert found == pytest.approx(expected, rel=1e-8 if count > 2048 else 1e-5)
     assert slow > times * fast, f"{slow:.2f} s and {fast:.3f} s"
