@@ -57,6 +57,14 @@ def test_mean_seeking_is_seen_by_the_distance_and_not_by_the_cosine() -> None:
     assert blurred_found["embedding_kad"] > varied_found["embedding_kad"]
 
 
+def test_targets_that_are_one_and_the_same_have_no_kernel_distance() -> None:
+    metrics = EmbeddingMetrics(4)
+    metrics.update(torch.eye(4)[:3], torch.eye(4)[3:].expand(3, -1))
+    values = metrics.compute()
+    assert "embedding_kad" not in values
+    assert values["cosine"] == values["recall@1"] == 0.0
+
+
 def test_refusals() -> None:
     metrics = EmbeddingMetrics(4)
     with pytest.raises(ValueError, match=r"\(2, 4\) and \(3, 4\)"):
