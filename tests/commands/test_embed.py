@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -62,6 +63,19 @@ def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(left.frames, right.frames, atol=1e-3, rtol=0)
     assert left.audio is not None
     torch.testing.assert_close(left.audio, right.audio, atol=1e-3, rtol=0)
+
+
+def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path: Path) -> None:
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=1"]
+    assert main(few) == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "v2a_lightning", *few[:-3], "2", "--set", "data.max_clips=3"]
+    ended = subprocess.run([*launcher, *command], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    written = shards(tmp_path / "store")["frames"]
+    assert sorted(path.name[:10] for path in written) == ["part-00000", "part-00000", "part-00001"]
+    rows = [clip_id for path in written for clip_id in pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist()]
+    assert len(rows) == len(set(rows)) == 6
 
 
 def test_what_is_wrong_is_one_line(
