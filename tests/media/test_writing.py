@@ -34,7 +34,7 @@ def test_a_clip_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wave_is_16_bit_pcm_and_clipped(tmp_path: Path) -> None:
+def test_a_wave_is_24_bit_pcm_and_clipped(tmp_path: Path) -> None:
     write_wave(tmp_path / "wave.wav", np.array([0.5, 2.0, -3.0], np.float32), 16_000)
     info = soundfile.info(tmp_path / "wave.wav")
     assert (info.subtype, info.samplerate, info.channels) == ("PCM_24", 16_000, 1)
