@@ -4,6 +4,7 @@ The build functions return plain trainable modules; the save functions write wha
 of them are the large models' own classes with smaller numbers in the config, so nothing else tells the two apart.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -226,3 +227,7 @@ def _save_tokenizer(tokenizer: "RobertaTokenizer", folder: Path | str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     tokenizer.backend_tokenizer.model.save(str(folder))
+    # How it was loaded is no part of what it is, and would change the weights' fingerprint from one writing to the next.
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    settings = {key: value for key, value in config.items() if key not in ("is_local", "local_files_only")}
+    write_json(folder / "tokenizer_config.json", settings)
