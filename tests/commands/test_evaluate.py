@@ -69,6 +69,10 @@ def test_sounds_against_themselves(folders: Path, extractors: dict[str, str]) ->
 
 
 def test_any_rate_channels_and_format(folders: Path, extractors: dict[str, str]) -> None:
+    for index in (2, 5):
+        # Going to twice the rate and back loses the last hertz below the highest frequency, which random tags hear.
+        there_and_back = resample(resample(sound(100 + index), RATE, 2 * RATE), 2 * RATE, RATE)
+        soundfile.write(folders / "made" / f"{CLIPS[index]}.wav", there_and_back, RATE, subtype="FLOAT")
     assert run(folders, extractors) == 0
     plain = scores(folders)["kl"]["per_clip"]
     # The same sounds as 24-bit FLAC, as stereo whose mean they are, at twice the rate; and one in a lossy format.
@@ -87,10 +91,7 @@ def test_any_rate_channels_and_format(folders: Path, extractors: dict[str, str])
     assert run(folders, extractors) == 0
     found = scores(folders)["kl"]["per_clip"]
     assert found[0] > 0
-    resampled = [index % 3 == 2 for index in range(7)]
-    for value, expected, twice in list(zip(found, plain, resampled, strict=True))[1:]:
-        # Going to twice the rate and back loses the last hertz below the highest frequency, which random tags hear.
-        assert value == pytest.approx(expected, abs=0.3 if twice else 0.02)
+    assert found[1:] == pytest.approx(plain[1:], abs=0.02)
 
 
 def test_options_may_come_from_a_file(folders: Path, extractors: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from v2a_lightning.cli import main
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     import boto3
+    import fsspec
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -30,6 +32,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, value)
     boto3.client("s3", endpoint_url=address).create_bucket(Bucket="embeddings")
     yield "s3://embeddings/small"
+    # A process keeps its connections, and moto its buckets, beyond the server.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    urlopen(Request(f"{address}/moto-api/reset", method="POST")).close()
     server.stop()
 
 
