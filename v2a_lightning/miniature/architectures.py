@@ -227,7 +227,7 @@ def _save_tokenizer(tokenizer: "RobertaTokenizer", folder: Path | str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     tokenizer.backend_tokenizer.model.save(str(folder))
-    # How it was loaded is no part of what it is, and would change the weights' fingerprint from one writing to the next.
+    # How it was loaded is no part of what it is, and would change the fingerprint from one writing to the next.
     config = json.loads((folder / "tokenizer_config.json").read_text())
     settings = {key: value for key, value in config.items() if key not in ("is_local", "local_files_only")}
     write_json(folder / "tokenizer_config.json", settings)
