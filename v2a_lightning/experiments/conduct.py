@@ -1,6 +1,5 @@
 """One study from beginning to end: prepare, run what is missing, make tables and figures, write them down."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,7 +126,7 @@ def prepared(study: Study, options: Options) -> Study:
 def write_findings(study: Study, findings: Sequence[Finding], options: Options) -> None:
     """Write a study's findings into experiments/README.md and its figures beside it."""
     command = [f"make {study.target}", *([f"SEEDS={options.seeds}"] if options.seeds != 5 else [])]
-    parts = [study.question, f"`{shlex.join(command) if len(command) == 1 else ' '.join(command)}`"]
+    parts = [study.question, f"`{' '.join(command)}`"]
     for finding in findings:
         if isinstance(finding, Table):
             parts.append(finding.markdown())
