@@ -94,9 +94,9 @@ def _interval(summary: Summary) -> str:
 
 
 def _digits(summary: Summary) -> int:
-    """Two digits of the interval's reach; three of the mean when all values are the same."""
+    """Two digits of the interval's reach; three of the mean when all values are the same, but for rounding."""
     reach = abs(summary.high - summary.mean)
-    spread = reach > 0 and math.isfinite(reach)
+    spread = reach > 1e-6 * abs(summary.mean) and math.isfinite(reach)
     scale, wanted = (reach, 1) if spread else (abs(summary.mean), 2)
     return 3 if scale == 0 else min(6, max(0, wanted - math.floor(math.log10(scale))))
 
