@@ -17,7 +17,7 @@ class ClipTraining(Part):
     """Symmetric contrastive loss on single frames; equal captions are right answers for one another."""
 
     def __init__(
-        self, pictures: Pictures, tokenizer: RobertaTokenizer, steps: int = 1300, batch: int = 64, seed: int = 5
+        self, pictures: Pictures, tokenizer: RobertaTokenizer, steps: int = 2600, batch: int = 64, seed: int = 5
     ) -> None:
         super().__init__(steps, learning_rate=1e-3, seed=seed, weight_decay=0.05)
         self.pictures = pictures
