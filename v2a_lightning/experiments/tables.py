@@ -83,14 +83,19 @@ def _plain(cell: Cell) -> str:
     if cell.count == 1:
         return number_text(cell.mean)
     digits = _digits(cell)
-    return f"{cell.mean:.{digits}f} ± {cell.deviation:.{digits}f}{_interval(cell)}"
+    return f"{_fixed(cell.mean, digits)} ± {_fixed(cell.deviation, digits)}{_interval(cell)}"
 
 
 def _interval(summary: Summary) -> str:
     if summary.count == 1:
         return ""
     digits = _digits(summary)
-    return f" [{summary.low:.{digits}f}, {summary.high:.{digits}f}]"
+    return f" [{_fixed(summary.low, digits)}, {_fixed(summary.high, digits)}]"
+
+
+def _fixed(value: float, digits: int) -> str:
+    """With the typographer's minus, as everywhere in these tables."""
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _digits(summary: Summary) -> int:
