@@ -1,7 +1,7 @@
 """A study's figure: values with their intervals, side by side or along an axis."""
 
-import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,39 +25,67 @@ def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
     ]
     if not metrics:
         return False
-    height = 2.8 if study.figure == "curves" else 0.9 + 0.26 * len(rows)
-    figure, panels = new_figure(len(metrics), height)
-    for panel, metric in zip(panels, metrics, strict=True):
-        summaries = {name: one for name, members in rows.items() if (one := summary_of(members, metric)) is not None}
+    summaries = {metric: _summaries(rows, metric) for metric in metrics}
+    layout = _layout(study, summaries)
+    figure, panels = figure_of_rows([(len(beside), height) for beside, height in layout])
+    places = [(metric, place) for beside, _ in layout for place, metric in enumerate(beside)]
+    for panel, (metric, place) in zip(panels, places, strict=True):
         if study.figure == "curves":
-            _curves(panel, study, summaries)
+            _curves(panel, study, summaries[metric])
         else:
-            draw_intervals(panel, list(rows), summaries)
+            draw_intervals(panel, list(summaries[metric]), summaries[metric])
+            if place > 0:
+                # Of panels beside one another only the first names the rows.
+                panel.set_yticklabels([])
         panel.set_title(measure(metric).heading, loc="left", fontsize=10)
-    _share_labels(panels, study)
     figure.suptitle(f"{study.title} ({about(records)})", x=0.01, ha="left", fontsize=11)
     save_figure(figure, path)
     return True
 
 
+def _summaries(rows: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Summary]:
+    return {name: one for name, members in rows.items() if (one := summary_of(members, metric)) is not None}
+
+
+def _layout(study: Study, summaries: Mapping[str, Mapping[str, Summary]]) -> list[tuple[list[str], float]]:
+    """Metrics that stand beside one another, with the height of their panels in inches.
+
+    Intervals share the names at their left, so only metrics of the same rows stand together.
+    """
+    if study.figure == "curves":
+        return [(beside, 2.8) for beside in _cut(list(summaries), COLUMNS)]
+    alike = groupby(summaries, key=lambda metric: tuple(summaries[metric]))
+    return [(beside, 0.9 + 0.26 * len(names)) for names, metrics in alike for beside in _cut(list(metrics), COLUMNS)]
+
+
+def _cut(metrics: list[str], columns: int) -> list[list[str]]:
+    return [metrics[begin : begin + columns] for begin in range(0, len(metrics), columns)]
+
+
 def new_figure(panels: int, height: float, columns: int = COLUMNS) -> tuple[Any, list[Any]]:
     """A figure of so many panels, at most `columns` beside one another, each `height` inches high."""
+    return figure_of_rows([(min(columns, panels - begin), height) for begin in range(0, panels, columns)])
+
+
+def figure_of_rows(rows: Sequence[tuple[int, float]]) -> tuple[Any, list[Any]]:
+    """A figure with a row of panels for each (how many, how high in inches), and its panels in reading order."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = min(panels, columns)
-    rows = math.ceil(panels / columns)
-    size = (max(5.4, PANEL_INCHES * columns), 0.4 + height * rows)
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    columns = max(count for count, _ in rows)
+    heights = [height for _, height in rows]
+    figure = Figure(figsize=(max(5.4, PANEL_INCHES * columns), 0.4 + sum(heights)), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for spare in axes[panels:]:
-        spare.set_visible(False)
-    for panel in axes[:panels]:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.tick_params(labelsize=8)
-        panel.grid(alpha=0.25, linewidth=0.6)
-    return figure, axes[:panels]
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    panels = []
+    for (count, _), row in zip(rows, axes, strict=True):
+        for place, panel in enumerate(row):
+            panel.set_visible(place < count)
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.tick_params(labelsize=8)
+            panel.grid(alpha=0.25, linewidth=0.6)
+        panels.extend(row[:count])
+    return figure, panels
 
 
 def save_figure(figure: Any, path: Path) -> None:
@@ -120,11 +148,3 @@ def _curves(panel: Any, study: Study, summaries: Mapping[str, Summary]) -> None:
     if study.x_log:
         log_axis(panel)
     panel.set_xlabel(study.x_label, fontsize=8)
-
-
-def _share_labels(panels: Sequence[Any], study: Study) -> None:
-    """Of panels beside one another only the first names the rows."""
-    if study.figure != "curves":
-        for index, panel in enumerate(panels):
-            if index % COLUMNS:
-                panel.set_yticklabels([])
