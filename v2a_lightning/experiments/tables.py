@@ -78,6 +78,8 @@ def _plain(cell: Cell) -> str:
     if isinstance(cell, str):
         return cell
     if isinstance(cell, Difference):
+        if not any(cell.summary.values):
+            return "0"
         text = f"{_signed(cell.summary.mean)}{_interval(cell.summary)}"
         return text if math.isnan(cell.p_value) else f"{text}, p = {cell.p_value:.2g}"
     if cell.count == 1:
