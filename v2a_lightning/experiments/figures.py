@@ -20,12 +20,9 @@ COLUMNS = 4
 def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
     """Draw the study's figure into a PNG; false when there is nothing to draw."""
     rows = by_row(records)
-    metrics = [
-        metric for metric in study.metrics if any(summary_of(members, metric) is not None for members in rows.values())
-    ]
-    if not metrics:
+    summaries = {metric: found for metric in study.metrics if (found := _summaries(rows, metric))}
+    if not summaries:
         return False
-    summaries = {metric: _summaries(rows, metric) for metric in metrics}
     layout = _layout(study, summaries)
     figure, panels = figure_of_rows([(len(beside), height) for beside, height in layout])
     places = [(metric, place) for beside, _ in layout for place, metric in enumerate(beside)]
@@ -53,13 +50,13 @@ def _layout(study: Study, summaries: Mapping[str, Mapping[str, Summary]]) -> lis
     Intervals share the names at their left, so only metrics of the same rows stand together.
     """
     if study.figure == "curves":
-        return [(beside, 2.8) for beside in _cut(list(summaries), COLUMNS)]
+        return [(beside, 2.8) for beside in _cut(list(summaries))]
     alike = groupby(summaries, key=lambda metric: tuple(summaries[metric]))
-    return [(beside, 0.9 + 0.26 * len(names)) for names, metrics in alike for beside in _cut(list(metrics), COLUMNS)]
+    return [(beside, 0.9 + 0.26 * len(names)) for names, metrics in alike for beside in _cut(list(metrics))]
 
 
-def _cut(metrics: list[str], columns: int) -> list[list[str]]:
-    return [metrics[begin : begin + columns] for begin in range(0, len(metrics), columns)]
+def _cut(metrics: list[str]) -> list[list[str]]:
+    return [metrics[begin : begin + COLUMNS] for begin in range(0, len(metrics), COLUMNS)]
 
 
 def new_figure(panels: int, height: float, columns: int = COLUMNS) -> tuple[Any, list[Any]]:
