@@ -1,6 +1,7 @@
 """The raters' page in a real browser. The rater is simulated: a program that presses keys."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -166,7 +167,10 @@ def test_every_rater_has_an_order_and_keeps_it(browser: Browser, built: tuple[Pa
     for order in orders:
         ratings = [trial for trial in order if trial["kind"] == "rating"]
         assert {trial["key"] for trial in ratings} == set(key.sounds)
-        assert sum(one["clip"] == two["clip"] for one, two in pairwise(ratings)) <= 3
+        # A clip of more than half of the sounds follows itself as often as it must, and no clip oftener.
+        most = max(Counter(trial["clip"] for trial in ratings).values())
+        least = max(0, 2 * most - len(ratings) - 1)
+        assert sum(one["clip"] == two["clip"] for one, two in pairwise(ratings)) == least
     # Every block is somebody's, and A is each of the two about equally often.
     pairs = [trial["sounds"] for order in orders for trial in order if trial["kind"] == "pair"]
     assert {tuple(sorted(pair)) for pair in pairs} == {pair for block in key.blocks for pair in block}

@@ -23,14 +23,23 @@ function shuffled(items, random) {
   return drawn;
 }
 
-/** The same trials, with no clip twice in a row as far as that can be had. */
+/** The clip that more than half of the trials belong to, if there is one. */
+function majority(trials) {
+  const counts = new Map();
+  for (const trial of trials) counts.set(trial.clip, (counts.get(trial.clip) ?? 0) + 1);
+  for (const [clip, count] of counts) if (2 * count > trials.length) return clip;
+  return null;
+}
+
+/** The same trials, with a clip twice in a row no oftener than must be: what would be left over at the end goes first. */
 function apart(trials) {
   const waiting = [...trials];
   const placed = [];
   while (waiting.length) {
     const last = placed.length ? placed[placed.length - 1].clip : null;
-    const found = waiting.findIndex(trial => trial.clip !== last);
-    placed.push(...waiting.splice(Math.max(0, found), 1));
+    const urgent = majority(waiting);
+    const fits = trial => trial.clip !== last && (urgent === null || urgent === last || trial.clip === urgent);
+    placed.push(...waiting.splice(Math.max(0, waiting.findIndex(fits)), 1));
   }
   return placed;
 }
