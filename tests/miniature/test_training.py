@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from v2a_lightning.miniature.architectures import build_vae
+from v2a_lightning.miniature.training.diffusion import spread_out
 from v2a_lightning.miniature.training.evaluators import TaggerTraining, event_shares
-from v2a_lightning.miniature.training.part import Part, train_part
+from v2a_lightning.miniature.training.part import Part, threads, train_part
 from v2a_lightning.miniature.training.parts import halve
 from v2a_lightning.miniature.training.sounds import Sounds
 from v2a_lightning.miniature.training.vocoder import VocoderTraining
@@ -59,6 +60,34 @@ def test_killed_and_resumed_equals_uninterrupted(make: object, sounds: Sounds, t
     assert all(torch.equal(expected[name], got[name]) for name in expected)
     start = make(sounds).state_dict()
     assert any(not torch.equal(start[name], got[name]) for name in start)
+
+
+def test_the_machine_s_threads_change_nothing(sounds: Sounds, tmp_path: Path) -> None:
+    trained = []
+    for count in (1, 2):
+        with threads(count):
+            part = tagger(sounds)
+            train_part(part, tmp_path / str(count))
+            assert torch.get_num_threads() == count
+        trained.append(part.state_dict())
+    assert all(torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
+
+
+def test_what_is_subtle_in_a_condition_is_told_from_the_start() -> None:
+    torch.manual_seed(0)
+    kind, pitch = torch.randn(2000, 20), torch.rand(2000, 1) - 0.5
+    rows = torch.cat([kind, 0.05 * pitch, 0.001 * torch.randn(2000, 43)], 1) + 0.3
+    drawn, spread = torch.nn.Linear(64, 32), torch.nn.Linear(64, 32)
+    spread_out(spread, rows)
+    told = spread(rows).detach()
+    assert told.mean().abs() < 1e-4
+    assert told.std() == pytest.approx(0.6, rel=1e-3)
+
+    def share_of_pitch(layer: torch.nn.Linear) -> float:
+        weight = layer.weight.detach()
+        return float(weight[:, 20].norm() / weight[:, :20].norm(dim=0).mean())
+
+    assert share_of_pitch(spread) > 3 * share_of_pitch(drawn)
 
 
 def test_waves_are_made_once_and_are_those_of_the_world(sounds: Sounds) -> None:

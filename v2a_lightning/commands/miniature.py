@@ -24,7 +24,7 @@ def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature
 def check(
     mapper: Path | None = None,
     output: Path = Path("runs/miniature-check"),
-    per_event: int = 7,
+    per_event: int = 12,
     seed: int = 0,
     update_cards: bool = False,
 ) -> int:

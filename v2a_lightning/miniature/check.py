@@ -36,7 +36,7 @@ class Figure:
         return self.value >= self.goal if self.direction == "at least" else self.value <= self.goal
 
 
-def check(output: Path, mapper: Path, per_event: int = 7, seed: int = 0, update_cards: bool = False) -> int:
+def check(output: Path, mapper: Path, per_event: int = 12, seed: int = 0, update_cards: bool = False) -> int:
     """Measure every figure, print the table, write `check.json`, and tell whether all goals are reached.
 
     Args:

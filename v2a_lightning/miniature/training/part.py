@@ -2,6 +2,8 @@
 that a training that was killed goes on from its last checkpoint and ends at the same weights."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,19 @@ class Part(L.LightningModule, ABC):
         learning_rate: peak of the one-cycle schedule.
         seed: of batches, noise and initial weights.
         weight_decay: AdamW's.
+        threads: of the processor. A part of the recipe: another number adds in another order, and after a thousand
+            steps the weights are others.
     """
 
-    def __init__(self, steps: int, learning_rate: float, seed: int = 0, weight_decay: float = 1e-2) -> None:
+    def __init__(
+        self, steps: int, learning_rate: float, seed: int = 0, weight_decay: float = 1e-2, threads: int = 1
+    ) -> None:
         super().__init__()
         self.steps = steps
         self.learning_rate = learning_rate
         self.seed = seed
         self.weight_decay = weight_decay
+        self.threads = threads
 
     @abstractmethod
     def loss(self, random: np.random.Generator) -> Tensor:
@@ -85,5 +92,17 @@ def train_part(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    trainer.fit(part, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    with threads(part.threads):
+        trainer.fit(part, ckpt_path=str(last) if last.exists() else None, weights_only=False)
     part.eval().requires_grad_(False)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch works with this many threads within."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -68,6 +68,7 @@ class Workshop:
             "steps": part.steps,
             "seed": part.seed,
             "learning_rate": part.learning_rate,
+            "threads": part.threads,
             "minutes": f"{minutes:.1f}",
         }
         with atomic_write(self._file(name)) as path:
