@@ -22,6 +22,7 @@ def test_every_card_names_the_files_beside_it(folder: str) -> None:
     files = {str(file.relative_to(WEIGHTS / folder)): sha256_file(file) for file in weights}
     assert card["sha256"] == files
     assert set(card["recipe"]) == set(FOLDERS[folder])
+    assert all(recipe["threads"] in (1, 2) for recipe in card["recipe"].values())
     assert card["parameters"] > 0
     assert card["figures"]["true sound, named by the referee"] >= 0.9
 

@@ -19,7 +19,7 @@ class ClipTraining(Part):
     def __init__(
         self, pictures: Pictures, tokenizer: RobertaTokenizer, steps: int = 2600, batch: int = 64, seed: int = 5
     ) -> None:
-        super().__init__(steps, learning_rate=1e-3, seed=seed, weight_decay=0.05)
+        super().__init__(steps, learning_rate=1e-3, seed=seed, weight_decay=0.05, threads=2)
         self.pictures = pictures
         self.batch = batch
         self.tokenizer = tokenizer

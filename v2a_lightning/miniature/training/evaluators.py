@@ -59,7 +59,7 @@ class Wav2CLIPTraining(Part):
     """
 
     def __init__(self, sounds: Sounds, pictures: Tensor, steps: int = 800, batch: int = 48, seed: int = 8) -> None:
-        super().__init__(steps, learning_rate=1e-3, seed=seed)
+        super().__init__(steps, learning_rate=1e-3, seed=seed, threads=2)
         self.sounds = sounds
         self.pictures = pictures
         self.batch = batch
