@@ -31,8 +31,9 @@ def check(
     """Measure the shipped miniature models on held-out clips; exits 1 when a figure misses its goal.
 
     Args:
-        mapper: checkpoint of a mapper that experiments/quickstart.yaml trained; the newest `best` one under
-            runs/quickstart when not given, and where there is none it is trained first.
+        mapper: checkpoint of a mapper that experiments/quickstart.yaml trained; when not given, the newest under
+            runs/quickstart as its last epoch left it, whose sounds are those of the report. Where there is none it is
+            trained first.
         output: folder for check.json.
         per_event: held-out clips of each of the 28 events.
         seed: of generation.
@@ -42,12 +43,12 @@ def check(
     from v2a_lightning.runs import RunSettings, find_checkpoint
 
     settings = RunSettings(experiment="quickstart")
-    mapper = mapper or find_checkpoint(settings, "best")
+    mapper = mapper or find_checkpoint(settings, "last")
     if mapper is None:
         from v2a_lightning.lightning_cli import run
 
         run("fit", ["--config", "experiments/quickstart.yaml"])
-        mapper = find_checkpoint(settings, "best")
+        mapper = find_checkpoint(settings, "last")
         assert mapper is not None
     return measure(output, mapper, per_event, seed, update_cards)
 
