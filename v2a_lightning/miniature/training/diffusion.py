@@ -86,9 +86,9 @@ class DiffusionTraining(Part):
 def spread_out(layer: Any, embeddings: Tensor) -> None:
     """Begin a linear layer so that it tells embeddings apart by what is subtle in them too.
 
-    What kind of sound it is makes by far the most of the variance of CLAP's embeddings, and its pitch a hundredth of
-    that; a layer drawn at random passes this on, and the UNet learns pitch last. Here the layer begins as half a
-    whitening: the principal components, each divided by the fourth root of its variance, then turned at random.
+    What kind of sound it is makes the most of the variance of CLAP's embeddings; a layer drawn at random passes this
+    on. Here the layer begins as half a whitening: the principal components, each divided by the fourth root of its
+    variance, then turned at random.
 
     Args:
         layer: from D to at most D features, changed in place.
