@@ -1,8 +1,6 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI with one folder per run and one line per mistake."""
 
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,20 +22,12 @@ from v2a_lightning.cli import PROGRAM, one_line
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.loggers import loggers_for
+from v2a_lightning.messages import quiet_lightning
 from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
 
 CALLBACK_KEYS = ("evaluation", "averaging")
 # What torch says of a file that is none of its own depends on the file's first bytes.
 NO_CHECKPOINT = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError)
-NOTHING_TO_ACT_ON = (
-    # Lightning's own use of torch.
-    ".*isinstance\\(treespec",
-    # A resumed run's folder is meant not to be empty, and a scored checkpoint's run to have another.
-    "Checkpoint directory .* exists and is not empty",
-    "The dirpath has changed from",
-    # A checkpoint's weights are the averaged ones.
-    "You're using the WeightAveraging callback, but loading a checkpoint outside",
-)
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -46,9 +36,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         UsageError: when the config is wrong.
     """
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_without_tips)
-    for message in NOTHING_TO_ACT_ON:
-        warnings.filterwarnings("ignore", message=message)
+    quiet_lightning()
     try:
         cli = MapperCLI(command, arguments)
     except (ArgumentError, OmegaConfBaseException) as error:
@@ -232,11 +220,6 @@ def _configs(arguments: Sequence[str]) -> list[str]:
     return [
         one.removeprefix("--config=") for before, one in pairs if before == "--config" or one.startswith("--config=")
     ]
-
-
-def _without_tips(record: logging.LogRecord) -> bool:
-    """Lightning recommends further products among its messages; a run's own messages are easier to see without."""
-    return "Tip:" not in record.getMessage()
 
 
 def _finish_wandb() -> None:

@@ -60,8 +60,10 @@ def train(work: Path = Path("runs/miniature-training"), output: Path | None = No
         work: folder for rendered sounds and checkpoints.
         output: folder for the finished weights; by default those the package ships are replaced.
     """
+    from v2a_lightning.messages import quiet_lightning
     from v2a_lightning.miniature.training import train as train_all
 
+    quiet_lightning()
     train_all(work, output)
 
 
