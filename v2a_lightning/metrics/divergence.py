@@ -6,6 +6,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.streams import MeanOfScores
 
 
 def softmax_divergence(generated: Tensor, reference: Tensor) -> Tensor:
@@ -63,39 +64,18 @@ def split_inception_score(logits: Tensor, splits: int = 10, seed: int = 2020) ->
     return float(scores.mean()), float(scores.std(correction=0))
 
 
-class KullbackLeibler(Metric):
+class KullbackLeibler(MeanOfScores):
     """Mean `softmax_divergence` over pairs of logits; sums added over processes."""
 
-    full_state_update = False
     higher_is_better = False
-    is_differentiable = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        self.set_dtype(torch.float64)
 
     def update(self, generated: Tensor, reference: Tensor) -> None:
         """Add pairs of logits, (N, C) each."""
-        self.total = self.total + self.divergence(generated.detach(), reference.detach()).sum().to(self.total)
-        self.count = self.count + len(generated)
+        self.add(self.divergence(generated.detach(), reference.detach()))
 
     def divergence(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(N, C), (N, C) -> (N,)."""
         return softmax_divergence(generated, reference)
-
-    def compute(self) -> Tensor:
-        """The mean, a double.
-
-        Raises:
-            ValueError: when there was no pair.
-        """
-        if not int(self.count):
-            raise ValueError("a mean divergence needs at least one pair")
-        return self.total / self.count
 
 
 class SigmoidKullbackLeibler(KullbackLeibler):

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from v2a_lightning.metrics.shapes import check_features, stored_rows
+from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.streams import TwoSets
 
 SCALE = 100.0
 BANDWIDTH_SAMPLES = 4096
@@ -85,32 +85,14 @@ def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor
     return SCALE * total / (len(first) * (len(first) - 1))
 
 
-class KernelDistance(Metric):
+class KernelDistance(TwoSets):
     """KAD over a stream of features of independent sets; features are kept and gathered over processes.
 
     Args:
         features: width D of the features.
     """
 
-    full_state_update = False
     higher_is_better = False
-    is_differentiable = False
-    generated: list[Tensor] | Tensor
-    reference: list[Tensor] | Tensor
-
-    def __init__(self, features: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.features = features
-        self.add_state("generated", [], dist_reduce_fx="cat")
-        self.add_state("reference", [], dist_reduce_fx="cat")
-
-    def update(self, generated: Tensor | None = None, reference: Tensor | None = None) -> None:
-        """Add features (N, D) to either set or both."""
-        for state, features in ((self.generated, generated), (self.reference, reference)):
-            if features is not None:
-                check_features(features, features.new_zeros(1, self.features), minimum=0)
-                assert isinstance(state, list)
-                state.append(features.detach().to(self.device, self.dtype).flatten())
 
     def compute(self) -> Tensor:
         """KAD, a double.
@@ -118,9 +100,7 @@ class KernelDistance(Metric):
         Raises:
             ValueError: when either set has fewer than two samples.
         """
-        generated = stored_rows(self.generated, self.features)
-        distance = kernel_distance(generated, stored_rows(self.reference, self.features))
-        return torch.tensor(distance, dtype=torch.float64, device=self.device)
+        return torch.tensor(kernel_distance(*self.sets()), dtype=torch.float64, device=self.device)
 
 
 def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from v2a_lightning.metrics.shapes import check_features, stored_rows
+from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.streams import TwoSets
 
 NEIGHBOURS = 5
 ROWS_AT_ONCE = 1024
@@ -53,7 +53,7 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
     return Neighbourhoods((density > 0).double(), recall.double(), density / neighbours, coverage.double())
 
 
-class PrecisionRecallDensityCoverage(Metric):
+class PrecisionRecallDensityCoverage(TwoSets):
     """The means of `neighbourhoods` over a stream of features, which are kept and gathered over processes.
 
     `compute` gives {"precision", "recall", "density", "coverage"}.
@@ -63,25 +63,11 @@ class PrecisionRecallDensityCoverage(Metric):
         neighbours: k.
     """
 
-    full_state_update = False
     higher_is_better = True
-    is_differentiable = False
-    generated: list[Tensor] | Tensor
-    reference: list[Tensor] | Tensor
 
     def __init__(self, features: int, neighbours: int = NEIGHBOURS, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.features, self.neighbours = features, neighbours
-        self.add_state("generated", [], dist_reduce_fx="cat")
-        self.add_state("reference", [], dist_reduce_fx="cat")
-
-    def update(self, generated: Tensor | None = None, reference: Tensor | None = None) -> None:
-        """Add features (N, D) to either set or both."""
-        for state, features in ((self.generated, generated), (self.reference, reference)):
-            if features is not None:
-                check_features(features, features.new_zeros(1, self.features), minimum=0)
-                assert isinstance(state, list)
-                state.append(features.detach().to(self.device, self.dtype).flatten())
+        super().__init__(features, **kwargs)
+        self.neighbours = neighbours
 
     def compute(self) -> dict[str, float]:
         """The four metrics by name.
@@ -89,8 +75,7 @@ class PrecisionRecallDensityCoverage(Metric):
         Raises:
             ValueError: when a set has no more than `neighbours` samples.
         """
-        generated, reference = (stored_rows(state, self.features) for state in (self.generated, self.reference))
-        found = neighbourhoods(generated, reference, self.neighbours)
+        found = neighbourhoods(*self.sets(), self.neighbours)
         return {name: float(getattr(found, name).mean()) for name in ("precision", "recall", "density", "coverage")}
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
 
 from v2a_lightning.metrics.shapes import check_features
+from v2a_lightning.metrics.streams import MeanOfScores
 
 PERCENT = 100.0
 
@@ -39,39 +39,10 @@ def cosines(first: Tensor, second: Tensor) -> Tensor:
     return F.cosine_similarity(first.double(), second.double(), dim=1)
 
 
-class MeanScore(Metric):
-    """Mean of per-clip scores; sums added over processes."""
-
-    full_state_update = False
-    higher_is_better = True
-    is_differentiable = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        self.set_dtype(torch.float64)
-
-    def add(self, scores: Tensor) -> None:
-        """Add scores (N,)."""
-        self.total = self.total + scores.detach().to(self.total).sum()
-        self.count = self.count + len(scores)
-
-    def compute(self) -> Tensor:
-        """The mean, a double.
-
-        Raises:
-            ValueError: when there was no clip.
-        """
-        if not int(self.count):
-            raise ValueError("a mean score needs at least one clip")
-        return self.total / self.count
-
-
-class ClipScore(MeanScore):
+class ClipScore(MeanOfScores):
     """Mean `clip_score` over clips."""
+
+    higher_is_better = True
 
     def update(self, audio: Tensor, frames: Sequence[Tensor]) -> None:
         """Add sounds (N, D) and, for each, its clip's frames (T, D)."""
@@ -90,8 +61,10 @@ class ClipScoreOfMeanFrame(ClipScore):
         return clip_score_of_mean_frame(audio, frames)
 
 
-class ClapScore(MeanScore):
+class ClapScore(MeanOfScores):
     """100 x mean cosine of pairs of CLAP embeddings: sound and reference sound, or sound and text."""
+
+    higher_is_better = True
 
     def update(self, first: Tensor, second: Tensor) -> None:
         """Add pairs of embeddings, (N, D) each."""
