@@ -40,6 +40,17 @@ def test_no_command_and_a_wrong_one_exit_with_2(capsys: pytest.CaptureFixture[st
     assert "there is no command 'tarin'; the commands are fit," in capsys.readouterr().err
 
 
+def test_one_process_of_many_says_which_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(variable, raising=False)
+    for rank, beginning in (("0", "error: there is"), ("3", "error: process 3: there is")):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert main(["tarin"]) == 2
+        assert capsys.readouterr().err.startswith(beginning)
+
+
 def describe(inputs: list[str], /, output: str, count: int = 1, scale: float | None = None) -> int:
     """Say what was given.
 

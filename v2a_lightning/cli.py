@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {_which_process()}{one_line(error)}", file=sys.stderr)
         if not debug and not isinstance(error, V2AError):
             print("Run it again with --debug to see where it happened.", file=sys.stderr)
         return error.exit_code if isinstance(error, V2AError) else 1
@@ -85,6 +85,13 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return run_command(_load(COMMANDS[name][0]), rest, f"{PROGRAM} {name}")
     known = ", ".join([*LIGHTNING_COMMANDS, *COMMANDS])
     raise UsageError(f"there is no command '{name}'; the commands are {known}")
+
+
+def _which_process() -> str:
+    """Among the processes of one run each tells its own error; all but the first say which they are."""
+    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    rank = next((rank for rank in ranks if rank), "0")
+    return "" if rank == "0" else f"process {rank}: "
 
 
 def overview() -> str:
