@@ -1,5 +1,6 @@
 """Training the miniature's parts: killed and resumed equals uninterrupted; what is saved is what is loaded."""
 
+import json
 from pathlib import Path
 
 import lightning as L
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from v2a_lightning.miniature.architectures import build_vae
+from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards, write_cards
 from v2a_lightning.miniature.training.diffusion import spread_out
 from v2a_lightning.miniature.training.evaluators import TaggerTraining, event_shares
 from v2a_lightning.miniature.training.part import Part, threads, train_part
@@ -114,3 +116,28 @@ def test_halved_weights_keep_statistics_at_full_precision(tmp_path: Path) -> Non
     assert tensors["weight"].dtype == torch.float16
     assert tensors["running_var"].dtype == torch.float32
     assert tensors["running_var"][0] == 1e6
+
+
+def test_figures_stay_on_the_cards_of_the_weights_they_were_measured_with(tmp_path: Path) -> None:
+    trained = {part: tmp_path / f"{part}.safetensors" for parts in FOLDERS.values() for part in parts}
+    for file in trained.values():
+        save_file({"weight": torch.ones(2, 3)}, file, metadata={"steps": "5"})
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir()
+        save_file({"weight": torch.ones(2, 3)}, tmp_path / folder / "model.safetensors")
+    write_cards(tmp_path, trained)
+    first = read_cards(tmp_path)
+    assert set(first) == set(FOLDERS)
+    assert first["clip"]["recipe"] == {"clip": {"steps": 5.0}}
+    assert first["clip"]["parameters"] == 6
+    for folder, card in first.items():
+        (tmp_path / folder / "card.json").write_text(json.dumps(card | {"figures": {"pitch": 0.7}}))
+
+    write_cards(tmp_path, trained)
+    assert not changed(first, read_cards(tmp_path))
+    assert all(card["figures"] == {"pitch": 0.7} for card in read_cards(tmp_path).values())
+
+    save_file({"weight": torch.zeros(2, 3)}, tmp_path / "clap" / "model.safetensors")
+    write_cards(tmp_path, trained)
+    assert changed(first, read_cards(tmp_path)) == ["clap"]
+    assert not any("figures" in card for card in read_cards(tmp_path).values())

@@ -6,15 +6,19 @@ from v2a_lightning.miniature.training.part import threads
 
 
 def train(work: Path, output: Path | None = None) -> None:
-    """Train every part that `work` does not hold yet, and write the finished models to `output`.
+    """Train every part that `work` does not hold yet, write the finished models to `output`, and say which of them are
+    the shipped ones to the last bit.
 
     Args:
         work: folder for synthesised data and checkpoints; a training that was killed goes on there.
         output: folder for the weights; the package's own when None.
     """
+    from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards
     from v2a_lightning.miniature.training.parts import PARTS, Workshop
 
-    workshop = Workshop(Path(work), Path(output) if output else Path(__file__).parent.parent / "weights")
+    shipped = Path(__file__).parent.parent / "weights"
+    before = read_cards(shipped)
+    workshop = Workshop(Path(work), Path(output) if output else shipped)
     # What is worked out between trainings hangs on the number of threads too; a training sets its own.
     with threads(1):
         for name, make in PARTS.items():
@@ -22,3 +26,9 @@ def train(work: Path, output: Path | None = None) -> None:
                 print(f"training the miniature's {name}", flush=True)
                 make(workshop)
         workshop.write_folders()
+    others = changed(before, read_cards(workshop.output))
+    for folder in FOLDERS:
+        told = "other weights than" if folder in others else "the same to the last bit as"
+        print(f"{workshop.output / folder}: {told} those that were shipped", flush=True)
+    if others and workshop.output == shipped:
+        print("measure them: python -m v2a_lightning miniature check --update_cards true", flush=True)
