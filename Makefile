@@ -9,7 +9,7 @@ SEEDS ?= 5
 ARGS ?=
 
 STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedule ablation-steps domain-gap \
-          interpolation direct-baseline generalization failure-cases table1
+          interpolation direct-baseline generalization failure-cases table1 training-length
 
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart test test-full lint miniature clean $(STUDIES)

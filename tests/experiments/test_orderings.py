@@ -8,7 +8,7 @@ NOISE = (0.0, 0.3, -0.2, 0.1, -0.1)
 
 
 def records(row: str, **metrics: float) -> list[Record]:
-    noise = NOISE if row in ("diffusion transformer", "average") else NOISE[::-1]
+    noise = NOISE if row.startswith(("diffusion", "average")) else NOISE[::-1]
     return [
         Record(f"{row}-{seed}", row, seed, "", {name: value + noise[seed] for name, value in metrics.items()})
         for seed in SEEDS
@@ -38,6 +38,16 @@ def test_the_opposite_disagrees_and_is_told() -> None:
 def test_no_difference_decides_nothing_about_better_and_agrees_with_not_worse() -> None:
     found = verdicts({"fd": 10.0, "cs": 7.0}, {"fd": 10.0, "cs": 7.01})
     assert found == {("fd", "diffusion transformer"): "not decided", ("cs", "regression transformer"): "agrees"}
+
+
+def test_a_long_training_is_asked_apart_from_a_short_one() -> None:
+    names = {"diffusion MLP": 5.0, "regression MLP": 9.0}
+    results = {
+        "ablation-mapper": [one for name, fd in names.items() for one in records(name, fd=-fd)],
+        "training-length": [one for name, fd in names.items() for one in records(f"{name}, ten times as long", fd=fd)],
+    }
+    found = {one.claim.first: one.verdict for one in paper_orderings(results)}
+    assert found == {"diffusion MLP": "disagrees", "diffusion MLP, ten times as long": "agrees"}
 
 
 def test_one_seed_decides_nothing() -> None:

@@ -13,6 +13,7 @@ from v2a_lightning.experiments.study import read_study, row_name, rows_of, study
 TARGETS = {
     "ablation-aggregation", "ablation-guidance", "ablation-mapper", "ablation-schedule", "ablation-steps",
     "direct-baseline", "domain-gap", "failure-cases", "generalization", "interpolation", "table1",
+    "training-length",
 }  # fmt: skip
 
 

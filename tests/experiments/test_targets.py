@@ -21,6 +21,7 @@ TABLES = {
     "generalization": {"table", "cost"},
     "interpolation": {"table"},
     "table1": {"table"},
+    "training-length": {"table", "differences"},
 }
 PAGES = {"failure-cases": "worst.html", "interpolation": "interpolation.html"}
 # One folder for all: a training that several studies ask for is run once.

@@ -11,11 +11,12 @@ from v2a_lightning.experiments.summary import values_by_seed
 from v2a_lightning.experiments.tables import Table
 
 Verdict = Literal["agrees", "disagrees", "not decided"]
-# Diffusion and regression are compared within each kind of network; rows of ablation-mapper.
+# Diffusion and regression are compared within each kind of network, after a short training and after a long one.
 GENERATIVE = {
     "diffusion transformer": "regression transformer",
     "diffusion MLP": "regression MLP",
 }
+LENGTHS = (("ablation-mapper", ""), ("training-length", ", ten times as long"))
 OTHER_AGGREGATORS = ("random", "middle")
 
 
@@ -58,15 +59,16 @@ class Ordering:
 
 CLAIMS = (
     *(
-        Claim("diffusion is better in FD than regression", "ablation-mapper", "embedding_fd", first, second)
+        Claim("diffusion is better in FD than regression", study, metric, first + length, second + length)
+        for study, length in LENGTHS
+        for metric in ("embedding_fd", "fd")
         for first, second in GENERATIVE.items()
     ),
     *(
-        Claim("diffusion is better in FD than regression", "ablation-mapper", "fd", first, second)
-        for first, second in GENERATIVE.items()
-    ),
-    *(
-        Claim("regression is not worse in CLIP-score than diffusion", "ablation-mapper", "cs", second, first, False)
+        Claim(
+            "regression is not worse in CLIP-score than diffusion", study, "cs", second + length, first + length, False
+        )
+        for study, length in LENGTHS
         for first, second in GENERATIVE.items()
     ),
     *(
