@@ -102,7 +102,8 @@ class MiniatureDataModule(VGGSoundDataModule):
         Raises:
             UsageError: when `root` holds another world.
         """
-        from v2a_lightning.miniature.render import WORLD_VERSION, render_world
+        from v2a_lightning.miniature.render import render_world
+        from v2a_lightning.miniature.world import WORLD_VERSION
 
         marker, wanted = (
             self.root / "world.json",

@@ -23,13 +23,10 @@ from v2a_lightning.media.writing import write_clip
 from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.sounds import synthesise
-from v2a_lightning.miniature.world import FRAMES_PER_SECOND, SAMPLE_RATE, ClipDescription, describe_clip
+from v2a_lightning.miniature.world import FRAMES_PER_SECOND, SAMPLE_RATE, WORLD_VERSION, ClipDescription, describe_clip
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-WORLD_VERSION = 1
-"""Raised whenever the same description gives another picture or sound: folders of two versions must not be mixed."""
 
 TEST_SHARE = 0.15
 OOD_SHARE = 0.1

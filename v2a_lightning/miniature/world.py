@@ -13,6 +13,10 @@ import numpy as np
 
 from v2a_lightning.miniature.events import EVENT_BY_NAME, EVENT_NAMES, Event
 
+WORLD_VERSION = 1
+"""Raised whenever the same description gives another picture or sound: folders of two versions must not be mixed, and
+the small models are to be trained anew. `tests/miniature/test_version.py` notices."""
+
 DURATION = 2.56
 """Seconds of every clip."""
 FRAMES_PER_SECOND = 8

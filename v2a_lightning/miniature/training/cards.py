@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import safe_open
 
 from v2a_lightning.files import atomic_write, sha256_file
+from v2a_lightning.miniature.world import WORLD_VERSION
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "clip": ("clip",),
@@ -42,7 +43,7 @@ def write_cards(output: Path, trained: dict[str, Path]) -> None:
         cards[folder] = {
             "name": f"miniature-{folder}",
             "trained": True,
-            "data": "the miniature world's train split, seed 0 (v2a_lightning/miniature/world.py)",
+            "data": f"train split of the miniature world {WORLD_VERSION}, seed 0 (v2a_lightning/miniature/world.py)",
             "licence": "Apache-2.0",
             "precision": "matrices float16, the rest float32",
             "parameters": sum(_parameters(file) for file in files),
@@ -65,7 +66,7 @@ def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]])
 
 def _recipe(file: Path) -> dict[str, float]:
     with safe_open(file, "pt") as tensors:
-        return {key: float(value) for key, value in (tensors.metadata() or {}).items() if key != "format"}
+        return {key: float(value) for key, value in sorted((tensors.metadata() or {}).items()) if key != "format"}
 
 
 def _parameters(file: Path) -> int:
