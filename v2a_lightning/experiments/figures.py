@@ -36,6 +36,11 @@ def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
                 panel.set_yticklabels([])
         panel.set_title(measure(metric).heading, loc="left", fontsize=10)
     figure.suptitle(f"{study.title} ({about(records)})", x=0.01, ha="left", fontsize=11)
+    # The lines are the same in every panel, and named once, where they cover nothing.
+    lines = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    if len(lines) > 1:
+        options = {"loc": "outside lower left", "ncols": 6, "frameon": False, "fontsize": 8}
+        figure.legend(list(lines.values()), list(lines), **options)
     save_figure(figure, path)
     return True
 
@@ -140,8 +145,6 @@ def _curves(panel: Any, study: Study, summaries: Mapping[str, Summary]) -> None:
             lines.setdefault(series, []).append((float(place), summaries[name]))
     for index, (series, points) in enumerate(lines.items()):
         draw_curve(panel, points, series, index)
-    if len(lines) > 1:
-        panel.legend(frameon=False, fontsize=7)
     if study.x_log:
         log_axis(panel)
     panel.set_xlabel(study.x_label, fontsize=8)

@@ -13,7 +13,7 @@ from v2a_lightning.metrics.frechet import frechet_distance
 
 Embeddings = NDArray[np.float32]
 
-COLOURS = ("#2f6f9f", "#c98a1b", "#a3246f", "#1d7a4f")
+COLOURS = ("#2f6f9f", "#c98a1b", "#a3246f", "#1d7a4f", "#6a6a6a", "#7b5bb5")
 FOLDS = 5
 
 
