@@ -1,37 +1,118 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one."""
+"""Writing files so that a reader sees the old one or the new one, never half of one, and never outside its folder."""
 
+import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from v2a_lightning.errors import RunFailure, UsageError
+
+# What a disk or its rights refuse, whatever is being written.
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+# Longest file name that file systems in use allow, in bytes.
+LONGEST_NAME = 255
 
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`, moved onto `path` when the block ends well and removed when it does not.
 
+    The content is on the disk before it gets its name, so neither a kill nor a power cut leaves half a file under it.
     The temporary keeps the suffix of `path`, since many writers choose their format by it.
+
+    Raises:
+        RunFailure: when the disk is full, or the folder cannot be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
     temporary = Path(name)
     try:
         yield temporary
+        _to_disk(temporary)
         # mkstemp makes files only their owner can read; a result is as readable as any other file.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+        _to_disk(path.parent)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def path_of_id(folder: Path | str, identifier: str, suffix: str) -> Path:
+    """The file of a clip id in a folder. Ids come from csv files, stores and score files that others wrote.
+
+    Raises:
+        UsageError: when the id is no plain file name, so that its file would stand outside the folder.
+    """
+    refuse_unsafe_id(identifier, suffix)
+    return Path(folder, f"{identifier}{suffix}")
+
+
+def refuse_unsafe_id(identifier: str, suffix: str = "") -> None:
+    """Refuse a clip id that is no plain file name.
+
+    Raises:
+        UsageError: when it is empty or too long, or holds a separator, a control character, or `.` or `..` alone.
+    """
+    name = f"{identifier}{suffix}"
+    unsafe = identifier in ("", ".", "..") or any(one in "/\\" or ord(one) < 32 or ord(one) == 127 for one in name)
+    if unsafe or len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
+        raise UsageError(f"the clip id {identifier[:80]!r} cannot be the name of a file")
+
+
+def refuse_inputs_as_outputs(inputs: Iterable[Path | str], outputs: Iterable[Path | str], option: str) -> None:
+    """Refuse to write over a file that is read.
+
+    Args:
+        inputs: the files that are read.
+        outputs: the files that would be written.
+        option: what the user gives another value, such as `--output`.
+
+    Raises:
+        UsageError: naming the first input that would be lost.
+    """
+    read = {_identity(path): path for path in inputs}
+    for path in outputs:
+        if (lost := read.get(_identity(path))) is not None:
+            raise UsageError(f"{lost} is an input and would be written over; give another {option}")
 
 
 def sha256_file(path: Path | str) -> str:
     """Hexadecimal sha256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _identity(path: Path | str) -> tuple[int, int] | str:
+    """Equal for two names of one file, links and other spellings included."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some file systems have no such thing, for folders above all.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
