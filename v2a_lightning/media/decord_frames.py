@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from v2a_lightning.media.frames import Frames, display_orientation, frames_at, usual_seconds
 from v2a_lightning.media.opening import open_media, picture_stream, time_zero
 
-KNOWN_CODECS = frozenset({"h264", "mpeg4"})
+KNOWN_CODECS = frozenset({"h264"})
 # decord's clock is a float of single precision.
 CLOCK_TOLERANCE = 1e-3
 
