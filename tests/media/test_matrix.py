@@ -1,11 +1,13 @@
 """The frame on the screen and the click in its place, in every container, codec and timing, from any start."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from v2a_lightning.media import probe, read_audio, read_frames
+from v2a_lightning.media.decord_frames import read_with_decord
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -20,6 +22,11 @@ SHAPES = {
     "mp4-uneven": Shape("mp4", times=UNEVEN),
     "mp4-picture-late": Shape("mp4", picture_late=12),
     "mp4-later": Shape("mp4", later=7),
+    "mp4-open-groups": Shape("mp4", encoding={"x264-params": "open-gop=1:bframes=3:b-adapt=0"}),
+    "mp4-intra-refresh": Shape("mp4", encoding={"x264-params": "intra-refresh=1"}),
+    "mp4-interlaced": Shape("mp4", encoding={"flags": "+ilme+ildct"}),
+    "mp4-full-range": Shape("mp4", pixels="yuvj420p"),
+    "mp4-10-bit": Shape("mp4", pixels="yuv420p10le"),
     "mp4-hevc": Shape("mp4", "libx265", encoding={"preset": "ultrafast", "x265-params": "log-level=none:pools=none"}),
     "mp4-av1": Shape("mp4", "libsvtav1", encoding={"preset": "12", "svtav1-params": "lp=1"}),
     "mp4-mpeg4": Shape("mp4", "mpeg4", encoding={"bf": "2"}),
@@ -79,6 +86,12 @@ def test_clips_that_were_cut_by_copying(clips: Path, suffix: str, shift: float) 
     first = 30 if suffix == "mp4" and shift else 24
     check_frames(part, list(range(first, FPS * SECONDS)))
     check_clicks(part, [first_picture(part) + time - first / FPS for time in CLICKS[1:]], 0.002)
+
+
+def test_decord_decodes_what_it_decodes_as_pyav_does(clips: Path) -> None:
+    for name, known in (("mp4", True), ("mp4-uneven", True), ("m4v", True), ("mp4-open-groups", False), ("mkv", False)):
+        write(clips / f"known.{name}", replace(SHAPES[name], container={"mkv": "matroska"}.get(name, "mp4")))
+        assert (read_with_decord(clips / f"known.{name}", [0.1]) is not None) == known
 
 
 def check_frames(path: Path, numbers: list[int]) -> None:

@@ -129,13 +129,15 @@ def _pieces(
 ) -> tuple[list[Piece], int]:
     """What is decoded up to `end`, each piece with its time after `zero` in samples, and the sample rate."""
     pieces: list[Piece] = []
-    rate = 0
+    rate, due = 0, zero
     for frame in frames:
         rate = rate or frame.sample_rate
         if frame.sample_rate != rate:
             raise MediaError(path, "undecodable", f"the sample rate changes from {rate} to {frame.sample_rate} Hz")
+        begin = due if frame.time is None else frame.time
+        due = begin + frame.samples / rate
         # A clock that is a little off does not end the sound before its time.
-        if frame.time is not None and frame.time >= end + SETTLING_PIECES * frame.samples / rate:
+        if begin >= end + SETTLING_PIECES * frame.samples / rate:
             break
         pieces.append((None if frame.time is None else (frame.time - zero) * rate, mix(frame)))
     return pieces, rate or 1

@@ -96,9 +96,15 @@ def _is_default(stream: VideoStream | AudioStream) -> bool:
     return bool(stream.disposition & Disposition.default)
 
 
-def is_timed(container: InputContainer) -> bool:
-    """Whether times that were sought are to be trusted."""
-    return bool(TIMED_FORMATS & set(container.format.name.split(",")))
+def seek(container: InputContainer, seconds: float) -> bool:
+    """Go to a keyframe before a time on the file's own clock; False where that cannot be done or trusted."""
+    if not TIMED_FORMATS & set(container.format.name.split(",")):
+        return False
+    try:
+        container.seek(int(seconds * av.time_base), backward=True)
+    except av.FFmpegError:
+        return False
+    return True
 
 
 def time_zero(container: InputContainer) -> float:
@@ -124,8 +130,7 @@ def decode_from(container: InputContainer, stream: Any, seconds: float | None, l
         yield from _decode(container, stream, loss)
         return
     found: Any = None
-    if is_timed(container):
-        container.seek(int(seconds * av.time_base), backward=True)
+    if seek(container, seconds):
         decoded = _decode(container, stream, loss)
         found = next(decoded, None)
         # What was cut in two by landing inside it is not lost.

@@ -8,7 +8,7 @@ import av
 from av.container import InputContainer
 
 from v2a_lightning.media.kinds import picture_format
-from v2a_lightning.media.opening import is_timed, open_media, packet_span, picture_stream, sound_stream, time_zero
+from v2a_lightning.media.opening import open_media, packet_span, picture_stream, seek, sound_stream, time_zero
 from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
 
 # A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
@@ -91,8 +91,7 @@ def _duration(container: InputContainer, streams: list[int]) -> float:
     """Seconds from the file's beginning to the end of the last packet of the streams."""
     zero, header = time_zero(container), (container.duration or 0) / av.time_base
     begin = end = 0.0
-    if header > 0 and is_timed(container):
-        container.seek(int((zero + header) * av.time_base), backward=True)
+    if header > 0 and seek(container, zero + header):
         begin, end = _last_packet(container, streams, zero)
     if end <= 0:
         with av.open(container.name) as reopened:
