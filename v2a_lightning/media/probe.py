@@ -8,7 +8,15 @@ import av
 from av.container import InputContainer
 
 from v2a_lightning.media.kinds import picture_format
-from v2a_lightning.media.opening import open_media, packet_span, packets_of, picture_stream, seek, sound_stream, time_zero
+from v2a_lightning.media.opening import (
+    open_media,
+    packet_span,
+    packets_of,
+    picture_stream,
+    seek,
+    sound_stream,
+    time_zero,
+)
 from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
 
 # A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
