@@ -80,8 +80,8 @@ def floor_table(floor: Floor, sounds: int, clips: int) -> Table:
     return Table(
         name="floor",
         caption="True sounds of other clips against the validation clips' (miniature, "
-        f"{draws} draws of training clips). Scores of sound: {sounds} against {sounds}; of embeddings: {clips} against {clips}."
-        " Mean ± standard deviation [95 % interval of the mean] over draws.",
+        f"{draws} draws of training clips). Scores of sound: {sounds} against {sounds}; of embeddings: {clips} against "
+        f"{clips}. Mean ± standard deviation [95 % interval of the mean] over draws.",
         columns=["", *(measure(name).heading for name in floor)],
         rows=[[ROW, *floor.values()]],
     )
