@@ -5,7 +5,8 @@ from v2a_lightning.media.clip import ClipRequest, DecodedClip, Inspection, decod
 from v2a_lightning.media.cutting import cut_clip
 from v2a_lightning.media.errors import MediaError, Reason
 from v2a_lightning.media.frames import fit_picture, is_still, read_frames
-from v2a_lightning.media.opening import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_picture
+from v2a_lightning.media.kinds import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_files
+from v2a_lightning.media.pictures import is_picture
 from v2a_lightning.media.probe import MediaInfo, probe
 from v2a_lightning.media.workers import WorkerPool, prefetch
 from v2a_lightning.media.writing import replace_audio, write_clip, write_wave
@@ -22,6 +23,7 @@ __all__ = [
     "WorkerPool",
     "cut_clip",
     "decode_clip",
+    "find_media_files",
     "fit_picture",
     "inspect_clip",
     "is_picture",

@@ -5,7 +5,18 @@ from typing import Literal
 
 from v2a_lightning.errors import RunFailure
 
-Reason = Literal["missing", "no_video", "no_audio", "silent", "still", "short", "undecodable", "timeout", "duplicate"]
+Reason = Literal[
+    "missing",
+    "no_video",
+    "no_audio",
+    "silent",
+    "not_finite",
+    "still",
+    "short",
+    "undecodable",
+    "timeout",
+    "duplicate",
+]
 
 
 class MediaError(RunFailure):
