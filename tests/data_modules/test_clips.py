@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from data_modules.clips import Clip, find_media, hold_out, ids_hash, names_beside, read_ids, read_vggsound_csv, subset, unused_splits
+from data_modules.clips import (
+    Clip,
+    find_media,
+    hold_out,
+    ids_hash,
+    names_beside,
+    read_ids,
+    read_vggsound_csv,
+    subset,
+    unused_splits,
+)
 from v2a_lightning.errors import UsageError
 
 
@@ -94,7 +104,8 @@ def test_names_that_were_found_stand_beside_those_that_were_looked_for() -> None
     files = {name: Path(f"{name}.mp4") for name in ("other", "0nYltlo90Zc_147000_157000")}
     line = names_beside(wanted, files)
     assert "holds 0nYltlo90Zc_147000_157000.mp4, for instance, and 0nYltlo90Zc_000147.mp4 is looked for" in line
-    assert "holds other.mp4, for instance, and aaaaaaaaaaa_000001.mp4" in names_beside(wanted, {"other": Path("other.mp4")})
+    other = {"other": Path("other.mp4")}
+    assert "holds other.mp4, for instance, and aaaaaaaaaaa_000001.mp4" in names_beside(wanted, other)
     assert "aaaaaaaaaaa_000001.mp4 is looked for" in names_beside(wanted, {})
     assert names_beside(wanted, {**files, wanted[0].clip_id: Path("x.mp4")}) == ""
 
