@@ -5,6 +5,8 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 PARENT = "V2A_LIGHTNING_PARENT"
 """The environment's name for the process with which a command ends."""
@@ -29,6 +31,16 @@ def end_with_named_parent() -> None:
     parent = os.environ.pop(PARENT, "")
     if parent:
         end_with_parent(int(parent))
+
+
+def spawned_processes(workers: int | None = None) -> ProcessPoolExecutor:
+    """A pool whose processes end with this one. Forking a process that holds threads can hang; spawning cannot.
+
+    Args:
+        workers: how many processes; one for each core when None.
+    """
+    context = get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent, initargs=(os.getpid(),))
 
 
 def _look(parent: int) -> None:

@@ -14,6 +14,8 @@ from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool
 from v2a_lightning.media.errors import PASSING
 from v2a_lightning.specs import FrameSpec
 
+from ..processes import all_end
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -113,23 +115,7 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
     assert len(children) == 2
     parent.kill()
     parent.wait()
-    assert all_end(children, seconds=20)
-
-
-def all_end(pids: list[int], seconds: float) -> bool:
-    """Whether processes that are not this one's children end in time."""
-    begin = time.monotonic()
-    while any(map(runs, pids)) and time.monotonic() - begin < seconds:
-        time.sleep(0.1)
-    return not any(map(runs, pids))
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there and has not ended; one that nobody has waited for yet has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+    assert all_end(children)
 
 
 def test_work_that_is_abandoned_does_not_come_back() -> None:
