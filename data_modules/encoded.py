@@ -165,7 +165,9 @@ class EncodedDataModule(ClipDataModule):
         if self.manifest is not None:
             return read_manifest(self.manifest)
         folder = Folder(self.store_url)
-        return rows_of_bytes(folder.read(self._manifest_name)) if self._manifest_name in folder.names() else []
+        if self._manifest_name not in folder.names():
+            return []
+        return rows_of_bytes(folder.read(self._manifest_name), f"{folder.url}/{self._manifest_name}")
 
     @property
     def _manifest_name(self) -> str:
