@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
 from callbacks.sharing import MappedClip
+from v2a_lightning.files import path_of_id
 from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
 
@@ -40,8 +41,12 @@ class Sounds:
         return clip_seed(self.seed, clip_id)
 
     def path(self, clip_id: str) -> Path:
-        """The wav file of a clip."""
-        return (self.folder if clip_id in self.kept else self.scratch) / f"{clip_id}.wav"
+        """The wav file of a clip.
+
+        Raises:
+            UsageError: when the id is no plain file name.
+        """
+        return path_of_id(self.folder if clip_id in self.kept else self.scratch, clip_id, ".wav")
 
     def write(self, clip_id: str, wave: Tensor) -> Path:
         """Write a clip's wave (N,) as 24-bit PCM."""
