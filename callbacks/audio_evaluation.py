@@ -225,13 +225,17 @@ class AudioEvaluation(Callback):
         sounds.take_up()
         for batch in own_batches(chosen, audioldm.batch_size, lambda clip: clip.clip_id in sounds.made):
             if any(clip.clip_id not in sounds.made for clip in batch):
-                batch = self._write_sounds(sounds, batch, pl_module.device)
+                batch = self._write_missing(sounds, batch, pl_module.device)
             for clip in batch:
                 self._hear(sounds, clip, trainer)
             sounds.write_down()
 
-    def _write_sounds(self, sounds: Sounds, batch: Sequence[MappedClip], device: torch.device) -> list[MappedClip]:
-        """Make the clips' sounds; returns those that could be made."""
+    def _write_missing(self, sounds: Sounds, batch: Sequence[MappedClip], device: torch.device) -> list[MappedClip]:
+        """Make a batch's sounds, beside the same neighbours as ever, and write those that are missing.
+
+        Returns:
+            the clips that have a sound.
+        """
         finite = [clip for clip in batch if clip.embedding.isfinite().all()]
         seeds = [sounds.seed_of(clip.clip_id) for clip in finite]
         embeddings = torch.stack([clip.embedding for clip in finite]).to(device) if finite else torch.empty(0, 512)
@@ -246,7 +250,8 @@ class AudioEvaluation(Callback):
                 sounds.fail(clip.clip_id, f"{clip.clip_id}: {what} is not finite")
                 continue
             try:
-                sounds.write(clip.clip_id, wave)
+                if clip.clip_id not in sounds.made:
+                    sounds.write(clip.clip_id, wave)
                 written.append(clip)
             except UsageError as error:
                 sounds.fail(clip.clip_id, str(error))
