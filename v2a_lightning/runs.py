@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
 
 import yaml
@@ -104,3 +105,15 @@ def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Pa
 def run_of(checkpoint: Path) -> Path:
     """The folder of the run that wrote a checkpoint."""
     return checkpoint.parent.parent if checkpoint.parent.name == CHECKPOINTS else checkpoint.parent
+
+
+def epoch_of(checkpoint: Path) -> int | None:
+    """The epoch after which a checkpoint was written; None when it does not say, or cannot be read."""
+    import torch
+
+    try:
+        content = torch.load(checkpoint, map_location="meta", mmap=True, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError):
+        return None
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    return epoch if isinstance(epoch, int) else None
