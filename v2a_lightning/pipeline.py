@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from PIL import ImageOps
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -22,7 +21,7 @@ from v2a_lightning.foundation import AudioLDM, ClipEncoder
 from v2a_lightning.foundation.base import FrozenModel
 from v2a_lightning.foundation.checkpoints import licence_of
 from v2a_lightning.mapper.pretrained import OnTheHub, pretrained_folder, save_pretrained
-from v2a_lightning.media import is_picture, picture_seconds, read_frames
+from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
@@ -260,9 +259,7 @@ def frames_in_memory(source: Any) -> Frames:
         TypeError: when it is neither, or an array of another type or shape.
     """
     if isinstance(source, Image):
-        if source.mode.startswith(("I", "F")):
-            raise TypeError(f"a picture with 8 bits to a colour is wanted, not PIL's mode {source.mode}")
-        return np.asarray(ImageOps.exif_transpose(source).convert("RGB"))[None]
+        return picture_in_memory(source)
     if not isinstance(source, np.ndarray):
         raise TypeError(
             f"a source is a path, a PIL image or frames as a numpy array, not {type(source).__module__}."
