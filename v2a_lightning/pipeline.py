@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
-from v2a_lightning.components import construct, make
+from v2a_lightning.components import construct, make, parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM, ClipEncoder
