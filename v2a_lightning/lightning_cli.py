@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
 from v2a_lightning.cli import PROGRAM, one_line
+from v2a_lightning.environment import without_environment
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.loggers import loggers_for
@@ -101,6 +102,7 @@ class MapperCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; the base would warn about the words after the command."""
+        self.arguments = list(args)
         self.config = parser.parse_args(args)
 
     def instantiate_classes(self) -> None:
@@ -175,7 +177,8 @@ class MapperCLI(LightningCLI):
         if self.command != "fit":
             # "last" means another file tomorrow.
             config["ckpt_path"] = self.checkpoint
-        return str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
+        text = str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
+        return without_environment(text, self.parser, self.arguments)
 
 
 class SaveConfig(Callback):

@@ -95,8 +95,6 @@ class V2AMapper(LightningModule, OnTheHub):
             "sampling_steps": self.sampling_steps,
             "guidance": self.guidance,
             "seed": self.seed,
-            # Lets `load_from_checkpoint` build the parts from their class paths.
-            "_instantiator": "lightning.pytorch.cli.instantiate_module",
         }
 
     @torch.no_grad()
@@ -220,6 +218,11 @@ class V2AMapper(LightningModule, OnTheHub):
             UsageError: when there is no mapper there.
         """
         return load_pretrained(cls, source)
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = "cpu") -> "V2AMapper":  # type: ignore[override]
+        """As `from_pretrained`, then moved to a device: Lightning's own would import any class the file names."""
+        return load_pretrained(cls, checkpoint_path).to(map_location)
 
     def _condition(self, aggregator: Aggregator, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
         if frames.shape[-1] != self.network.dim:
