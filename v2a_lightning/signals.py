@@ -16,6 +16,14 @@ INTERRUPTED = 128 + signal.SIGINT
 class Terminated(BaseException):
     """SIGTERM arrived. No Exception, so that nothing that handles failures takes it for one."""
 
+    exit_code = TERMINATED
+
+
+class Interrupted(Terminated):
+    """Ctrl-C arrived where it is no KeyboardInterrupt: Lightning would end with 1 for that."""
+
+    exit_code = INTERRUPTED
+
 
 @contextmanager
 def terminated_by_sigterm() -> Iterator[None]:
