@@ -15,8 +15,11 @@ Reason = Literal[
     "short",
     "undecodable",
     "timeout",
+    "killed",
     "duplicate",
 ]
+PASSING: frozenset[Reason] = frozenset({"timeout", "killed"})
+"""Reasons that say more about the machine than about the file: such a file is tried again the next time."""
 
 
 class MediaError(RunFailure):
