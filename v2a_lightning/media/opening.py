@@ -185,8 +185,8 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             yield from frames
 
 
-def packet_span(packet: Packet, due: float) -> tuple[float, float]:
+def packet_span(packet: Packet, due: float, usual: float = USUAL_PACKET_SECONDS) -> tuple[float, float]:
     """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
     base = float(packet.time_base or 0)
     time = packet.pts if packet.pts is not None else packet.dts
-    return due if time is None else time * base, (packet.duration or 0) * base or USUAL_PACKET_SECONDS
+    return due if time is None else time * base, (packet.duration or 0) * base or usual
