@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, refuse_unsafe_id
 from v2a_lightning.metrics.cards import MetricCard
 from v2a_lightning.metrics.catalogue import CATALOGUE
 from v2a_lightning.metrics.scoring import Score, Scores
@@ -105,4 +105,6 @@ def read_score_file(path: Path) -> ScoreFile:
 def _score(metric: dict[str, Any]) -> Score:
     per_clip = None if metric["per_clip"] is None else torch.tensor(metric["per_clip"], dtype=torch.float64)
     replicates = torch.tensor(metric["replicates"], dtype=torch.float64)
+    for clip_id in metric["clip_ids"] or []:
+        refuse_unsafe_id(clip_id)
     return Score(metric["value"], metric["clip_ids"], replicates, per_clip)
