@@ -11,7 +11,7 @@ from torch import Tensor
 
 from callbacks.sharing import MappedClip, gather_lists, processes
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import path_of_id
+from v2a_lightning.files import path_of_id, remove_temporaries
 from v2a_lightning.foundation import AudioLDM
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.media import read_wave, write_wave
@@ -49,6 +49,7 @@ class Sounds:
         found: list[str] = []
         if self.record is not None and processes()[0] == 0:
             self.record.begin()
+            remove_temporaries(self.folder, self.kept)
             found = [clip_id for clip_id in self.record.sounds if self.path(clip_id).is_file()]
         self.made = frozenset(gather_lists(found)) & frozenset(self.kept)
 
