@@ -141,6 +141,7 @@ def test_a_test_that_was_stopped_goes_on(
     record.add({name: json.loads((whole / "generation.json").read_text())["sounds"][name] for name in test[1:3]}, {})
     record.close()
     shutil.copy(whole / f"{test[1]}.wav", parts)
+    (parts / f".{test[2]}.a1b2c3_4.wav").write_bytes(b"half of it")
     before = (parts / f"{test[1]}.wav").stat().st_mtime_ns
 
     assert main(["test", "--config", config, *options, "--run.name=parts", "--data.batch_size=2"]) == 2
