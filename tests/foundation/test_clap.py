@@ -45,6 +45,13 @@ def test_the_recipe_ignores_loudness_offset_and_what_lies_above_8_khz(encoder: C
     torch.testing.assert_close(plain, hissing, atol=1e-3, rtol=0)
 
 
+def test_a_waves_mean_is_taken_off_before_it_is_scaled(encoder: ClapEncoder) -> None:
+    wave = waves(1)[0] - waves(1)[0].mean()
+    plain, offset = encoder.prepare(wave, 16_000), encoder.prepare(wave + 0.2, 16_000)
+    assert np.abs(plain - offset).max() < 1e-5
+    assert abs(float(offset.mean())) < 1e-3
+
+
 def test_the_window_follows_the_models_config(encoder: ClapEncoder) -> None:
     listening = encoder.load()._part("listening")
     assert listening.samples == 122_400

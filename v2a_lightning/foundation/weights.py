@@ -1,4 +1,4 @@
-"""The one way weights get into a module: read without executing anything, and then all of them, in their shapes, finite.
+"""The one way weights get into a module: nothing is executed, and all of them are there, in their shapes, finite.
 
 Libraries make up what a file does not hold and say so in a warning at most; here it is an error that names file and
 tensor. What may be missing or left over is named where a model is loaded.
@@ -99,14 +99,15 @@ def load_strictly(
     extra = [one for one in state if one not in expected and not _matches(one, left_over)]
     if lacking:
         there = f", while it has {extra[0]!r}, which has no place in it" if extra else ""
-        raise UsageError(f"{source}: not these weights of {name}: tensor {lacking[0]!r} is missing{_more(lacking)}{there}")
+        raise UsageError(f"{source}: no weights of {name}: tensor {lacking[0]!r} is missing{_more(lacking)}{there}")
     if extra:
-        raise UsageError(f"{source}: not these weights of {name}: tensor {extra[0]!r} has no place in it{_more(extra)}")
-    own = {one: tensor for one, tensor in state.items() if one in expected}
+        raise UsageError(f"{source}: no weights of {name}: tensor {extra[0]!r} has no place in it{_more(extra)}")
+    # What follows from the architecture is the module's own already, and of other versions it may have another shape.
+    own = {one: tensor for one, tensor in state.items() if one in expected and not re.search(HARMLESS, one)}
     for one, tensor in own.items():
         if tensor.shape != expected[one].shape:
             shapes = f"{tuple(tensor.shape)}, not {tuple(expected[one].shape)}"
-            raise UsageError(f"{source}: not these weights of {name}: tensor {one!r} has shape {shapes}")
+            raise UsageError(f"{source}: no weights of {name}: tensor {one!r} has shape {shapes}")
     refuse_not_finite(own, source)
     module.load_state_dict(own, strict=False)
     return module.eval()
@@ -185,7 +186,7 @@ def _read_parts(index: Path) -> State:
     """The tensors of all files that an index names; each has to be where the index says."""
     places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     for name in set(places.values()):
-        if not isinstance(name, str) or Path(name).name != name or "\\" in name:
+        if not isinstance(name, str) or Path(name).name != name or name == ".." or "\\" in name:
             raise RunFailure(f"{index}: its weight_map names {name!r}, which is no file beside it")
     parts = {name: _read_file(index.parent / name) for name in sorted(set(places.values()))}
     state: State = {}
