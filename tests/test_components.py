@@ -75,7 +75,7 @@ def attacks(marker: Path) -> list[Any]:
 def test_only_the_projects_classes_of_the_kind_are_made(marker: Path) -> None:
     described = {"class_path": "v2a_lightning.mapper.MLPRegressor", "init_args": {"depth": 1}}
     assert isinstance(make(described, Network, "file"), MLPRegressor)
-    with pytest.raises(UsageError, match="file names v2a_lightning.mapper.MLPRegressor where a ClipEncoder is wanted"):
+    with pytest.raises(UsageError, match=r"file names v2a_lightning\.mapper\.MLPRegressor where a ClipEncoder is wanted"):
         make(described, ClipEncoder, "file")
     for attack in attacks(marker):
         with pytest.raises(UsageError, match="file") as error:
@@ -97,7 +97,7 @@ def test_a_package_that_is_named_is_trusted_and_its_parts_are_still_checked(
         with pytest.raises(UsageError, match="and it is none"):
             make({"class_path": f"strange_parts.{name}"}, Network, "file")
     inner["class_path"] = "strange_parts.NoNetwork"
-    with pytest.raises(UsageError, match="file: inner names strange_parts.NoNetwork where a Network is wanted"):
+    with pytest.raises(UsageError, match=r"file: inner names strange_parts\.NoNetwork where a Network is wanted"):
         make({"class_path": "strange_parts.MyNetwork", "init_args": {"inner": inner}}, Network, "file")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -54,7 +55,8 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("ETag", self.tag)
         self.end_headers()
         end = start + len(CONTENT) // 3 if failure == "cut" else len(CONTENT)
-        self.wfile.write(CONTENT[start:end])
+        with suppress(OSError):  # who has seen enough hangs up
+            self.wfile.write(CONTENT[start:end])
         self.close_connection = True
 
     def log_message(self, *_arguments: object) -> None: ...
@@ -152,7 +154,7 @@ def test_what_the_disk_has_no_room_for_is_not_begun(url: str, tmp_path: Path, mo
     from types import SimpleNamespace
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(RunFailure, match="needs 1 MB, and .* has 0 MB free"):
+    with pytest.raises(RunFailure, match=r"needs 1 MB, and .* has 0 MB free"):
         fetch(url, tmp_path / "model.bin")
     assert len(Server.ranges) == 1
 
@@ -163,7 +165,7 @@ def test_a_server_does_not_send_us_to_files_of_our_own(url: str, tmp_path: Path,
     with pytest.raises(RunFailure, match=r"redirects to|cannot be fetched: the server answers 302"):
         fetch(url, tmp_path / "model.bin")
     assert list(tmp_path.iterdir()) == []
-    assert len(Server.ranges) == 1
+    assert len(Server.secrets) == 1
 
 
 def test_a_server_of_the_private_network_may_send_us_on_within_it(url: str, tmp_path: Path) -> None:
@@ -171,7 +173,9 @@ def test_a_server_of_the_private_network_may_send_us_on_within_it(url: str, tmp_
     assert fetch(url, tmp_path / "model.bin", sha256=DIGEST).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:192.168.0.1]", "[fd00::1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:192.168.0.1]", "[fd00::1]"]
+)
 def test_a_public_server_does_not_send_us_into_the_private_network(host: str) -> None:
     import urllib.request
 

@@ -89,7 +89,9 @@ def test_damaged_bytes_are_told_or_are_numbers(tmp_path: Path, archive: bool) ->
         content = bytearray(whole)
         content[int(random.integers(len(content)))] ^= int(random.integers(1, 256))
         file.write_bytes(content[: int(random.integers(1, len(content) + 1))] if random.random() < 0.3 else content)
+        said = ""
         try:
             read_weights(file)
         except RunFailure as error:
-            assert "weights.pt" in str(error)
+            said = str(error)
+        assert not said or ("weights.pt" in said and "\n" not in said)

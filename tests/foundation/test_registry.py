@@ -136,7 +136,7 @@ def test_offline_nothing_is_asked_of_the_hub() -> None:
 @pytest.mark.parametrize("name", ["../../outside.safetensors", "/outside.bin", "a/../../b.json", "..\\outside.json"])
 def test_a_repository_writes_nothing_outside_its_folder(server: str, cache: Path, name: str) -> None:
     Hub.files = {"config.json": b"{}", name: b"weights"}
-    with pytest.raises(RunFailure, match="owner/name lists the file .*, which is none inside its folder"):
+    with pytest.raises(RunFailure, match=r"owner/name lists the file .*, which is none inside its folder"):
         resolve("owner/name", "clap")
     assert not list(cache.parent.rglob("outside*"))
 

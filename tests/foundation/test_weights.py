@@ -1,4 +1,4 @@
-"""One strict gate: every model says which file and which tensor is not right, and reads the variants that are published."""
+"""One strict gate: every model says which file and tensor is not right, and reads the variants that are published."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def spoil(value: float) -> Callable[[dict[str, Tensor], str], None]:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_model_names_the_tensor_that_is_not_right(models: Path, tmp_path: Path, part: str) -> None:
-    faults = {"missing": lose, "left over": add, "shape": reshape, "nan": spoil(torch.nan), "infinite": spoil(torch.inf)}
+    faults = {"missing": lose, "more": add, "shape": reshape, "nan": spoil(torch.nan), "infinite": spoil(torch.inf)}
     for fault, change in faults.items():
         folder, file, read = copy_of(models, part, tmp_path / fault)
         name = rewrite(file, change)

@@ -223,7 +223,7 @@ class AudioLDM(FrozenModel):
         unet, unconditional = read_unet(path, self.head_counts), read_unconditional(path)
         width = unet.config.projection_class_embeddings_input_dim
         if len(unconditional) != width:
-            raise UsageError(f"{path}: the embedding of no condition has {len(unconditional)} numbers, the UNet {width}")
+            raise UsageError(f"{path}: the unconditional embedding has {len(unconditional)} numbers, the UNet {width}")
         return {"unet": unet, "vae": read_vae(path), "vocoder": read_vocoder(path), "unconditional": unconditional}
 
     def _place(self, name: str, part: Any) -> Any:
