@@ -75,7 +75,7 @@ def attacks(marker: Path) -> list[Any]:
 def test_only_the_projects_classes_of_the_kind_are_made(marker: Path) -> None:
     described = {"class_path": "v2a_lightning.mapper.MLPRegressor", "init_args": {"depth": 1}}
     assert isinstance(make(described, Network, "file"), MLPRegressor)
-    with pytest.raises(UsageError, match=r"file names v2a_lightning\.mapper\.MLPRegressor where a ClipEncoder is wanted"):
+    with pytest.raises(UsageError, match=r"file names .*MLPRegressor where a ClipEncoder is wanted"):
         make(described, ClipEncoder, "file")
     for attack in attacks(marker):
         with pytest.raises(UsageError, match="file") as error:

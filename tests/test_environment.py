@@ -1,6 +1,7 @@
 """What came from the environment is written down by its variable's name, and read again gives the same."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,3 +57,20 @@ def test_without_variables_the_text_stays_as_it_was(tmp_path: Path) -> None:
     text = own.dump(own.parse_args(arguments), skip_none=False)
     assert without_environment(text, own, arguments) == text
     assert yaml.safe_load(text)["part"] == {"n": 3, "m": 3}
+
+
+def test_a_runs_config_names_the_variable(tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
+    from v2a_lightning.lightning_cli import MapperCLI
+
+    monkeypatch.setenv("V2A_TEST_SECRET", "hidden-project")
+    tiny_config["run"] |= {"project": "${oc.env:V2A_TEST_SECRET}"}
+    (tmp_path / "config.yaml").write_text(yaml.dump(tiny_config))
+    options = ["--trainer.fast_dev_run=true", "--model.init_args.guidance=3"]
+    cli = MapperCLI("fit", [f"--config={tmp_path / 'config.yaml'}", *options])
+    assert cli.config.run.project == "hidden-project"
+    text = cli._config_text()
+    assert "hidden-project" not in text
+    said = yaml.safe_load(text)
+    assert said["run"]["project"] == "${oc.env:V2A_TEST_SECRET}"
+    assert said["model"]["init_args"]["guidance"] == 3
+    assert said["data"]["init_args"]["csv"] == tiny_config["data"]["init_args"]["csv"]

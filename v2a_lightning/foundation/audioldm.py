@@ -224,6 +224,7 @@ class AudioLDM(FrozenModel):
         width = unet.config.projection_class_embeddings_input_dim
         if len(unconditional) != width:
             raise UsageError(f"{path}: the unconditional embedding has {len(unconditional)} numbers, the UNet {width}")
+        make_scheduler(path, self.sampler)  # found out now rather than with the first sound
         return {"unet": unet, "vae": read_vae(path), "vocoder": read_vocoder(path), "unconditional": unconditional}
 
     def _place(self, name: str, part: Any) -> Any:
