@@ -1,18 +1,16 @@
 """The miniature world: VGGSound in small, rendered on first use."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_info
 
 from data_modules.base import Mode
-from data_modules.clips import TEST, Clip, find_media, read_vggsound_csv
+from data_modules.clips import TEST, Clip, read_vggsound_csv
 from data_modules.store import Precision
 from data_modules.vggsound import VGGSoundDataModule, with_files
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation import ClapEncoder, ClipEncoder
-from v2a_lightning.media import VIDEO_SUFFIXES
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 OUT_OF_DOMAIN = "ood"
@@ -33,7 +31,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         clap: hears waves; the miniature's when not given.
         frames: which frames are looked at.
         audio: which sound is listened to.
-        batch_size: clips in a batch of one process.
+        batch_size: clips in a batch, over all devices and nodes.
         mode: `cached` embeds every clip once into the store; `on_the_fly` runs the encoders on every batch.
         validation_fraction: share of the train clips held out.
         validation_clips: hold out that many instead.
@@ -42,7 +40,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         num_workers: processes that render and decode; by default one for each processor.
         timeout: seconds that decoding one clip may take.
         precision: in which embeddings are stored.
-        encoder_batch_size: clips that go through the encoders together.
+        encoder_batch_size: clips that go through a process's encoders together.
         seed: of the order of training.
         passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
             epochs as long as a large one's, each with its validation.
@@ -102,7 +100,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         Raises:
             UsageError: when `root` holds another world.
         """
-        from v2a_lightning.miniature.render import render_world
+        from v2a_lightning.miniature.render import read_marker, render_world
         from v2a_lightning.miniature.world import WORLD_VERSION
 
         marker, wanted = (
@@ -110,7 +108,7 @@ class MiniatureDataModule(VGGSoundDataModule):
             {"clips": self.clips, "seed": self.world_seed, "version": WORLD_VERSION},
         )
         if marker.is_file():
-            there = {key: value for key, value in json.loads(marker.read_text()).items() if key in wanted}
+            there = {key: value for key, value in read_marker(marker).items() if key in wanted}
             if there != wanted:
                 raise UsageError(f"data.root {self.root} holds the world {there}, not {wanted}; give another root")
         if not Path(self.csv).is_file():
@@ -122,5 +120,5 @@ class MiniatureDataModule(VGGSoundDataModule):
         clips = super().find_clips()
         if self.test_split != OUT_OF_DOMAIN:
             return clips
-        others = with_files(read_vggsound_csv(self.root / "ood.csv"), find_media(self.media, VIDEO_SUFFIXES))
+        others = with_files(read_vggsound_csv(self.root / "ood.csv"), self.media)
         return clips + [replace(clip, split=OUT_OF_DOMAIN) for clip in others]

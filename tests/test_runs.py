@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 
+from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.errors import UsageError
 from v2a_lightning.loggers import MetricsFile, loggers_for, wandb_mode
-from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
+from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_run_name, refuse_taken_folder, run_of
 
 
 def test_names_are_new_and_sort_by_time() -> None:
@@ -34,10 +36,10 @@ def test_names_sort_by_time_when_clocks_are_put_back(monkeypatch: pytest.MonkeyP
 
 def test_a_folder_with_a_run_is_not_taken_again(tmp_path: Path) -> None:
     folder = claim_folder(tmp_path / "runs" / "a" / "one")
-    assert claim_folder(folder) == folder, "nothing has been written there yet"
+    refuse_taken_folder(folder)
     (folder / "config.yaml").touch()
     with pytest.raises(UsageError, match=r"one holds a run already: continue it with --ckpt_path last"):
-        claim_folder(folder)
+        refuse_taken_folder(folder)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
     for age, run in ((30, "b"), (10, "a"), (20, "c")):
         path = settings.folder / run / "checkpoints" / "last.ckpt"
         path.parent.mkdir(parents=True)
-        path.touch()
+        torch.save({}, path)
         os.utime(path, (1e9 - age, 1e9 - age))
     assert find_checkpoint(settings, "last") == settings.folder / "a" / "checkpoints" / "last.ckpt"
     assert find_checkpoint(settings, "best") is None
@@ -60,6 +62,27 @@ def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
     found = find_checkpoint(named, "last")
     assert found is not None
     assert run_of(found) == settings.folder / "c"
+
+
+def test_a_damaged_last_gives_way_to_the_one_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = RunSettings(root=str(tmp_path), experiment="study", name="a")
+    folder = settings.folder / "a" / "checkpoints"
+    writer = WholeCheckpoints()
+    for step in (1, 2, 3):
+        writer.save_checkpoint({"step": step, "weights": torch.full((5000,), float(step))}, folder / "last.ckpt")
+    whole = (folder / "last.ckpt").read_bytes()
+    assert find_checkpoint(settings, "last") == folder / "last.ckpt"
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for content in (b"", whole[: len(whole) // 2], bytes(flipped)):
+        (folder / "last.ckpt").write_bytes(content)
+        found = find_checkpoint(settings, "last")
+        assert found == folder / "last-previous.ckpt"
+        assert torch.load(found)["step"] == 2
+        assert "last.ckpt is damaged: " in capsys.readouterr().err
+    found.write_bytes(b"")
+    with pytest.raises(UsageError, match=r"last-previous\.ckpt is damaged: it is empty; this run has no other"):
+        find_checkpoint(settings, "last")
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

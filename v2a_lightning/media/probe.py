@@ -1,13 +1,18 @@
-"""What a media file holds, read from its headers."""
+"""What a media file holds, and how long it lasts."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
-from v2a_lightning.media.frames import read_frames
-from v2a_lightning.media.opening import is_picture, open_media, picture_stream, sound_stream
-from v2a_lightning.specs import FrameSpec
+from v2a_lightning.media.kinds import picture_format
+from v2a_lightning.media.opening import open_media, packet_span, picture_stream, seek, sound_stream, time_zero
+from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
+
+# A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
+DURATION_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,23 @@ class MediaInfo:
 
 
 def probe(path: Path | str) -> MediaInfo:
-    """Read a file's headers; only a picture is decoded.
+    """Read a file's headers, and how long it lasts; only pictures and animations are decoded.
+
+    A duration in the header is checked against the file's last packets. Where it is missing or wrong by more than a
+    quarter of a second, as in what a browser recorded, in pipes and in files that break off, the packets are believed.
 
     Raises:
         MediaError: missing or undecodable.
     """
     if is_picture(path):
-        height, width = read_frames(path, FrameSpec()).shape[1:3]
+        height, width = read_picture(path).shape[1:3]
         return MediaInfo(Path(path), 0.0, width, height)
+    if is_animation(path):
+        return _probe_animation(path)
     with open_media(path) as container:
         video, audio = picture_stream(container), sound_stream(container)
         return MediaInfo(
             path=Path(path),
-            duration=(container.duration or 0) / av.time_base,
             width=video.width if video else 0,
             height=video.height if video else 0,
             frames_per_second=float(video.average_rate or 0) if video else 0.0,
@@ -68,4 +77,39 @@ def probe(path: Path | str) -> MediaInfo:
             sample_rate=audio.rate if audio else 0,
             channels=audio.channels if audio else 0,
             audio_codec=audio.codec_context.name if audio else "",
+            duration=_duration(container, [stream.index for stream in (video, audio) if stream is not None]),
         )
+
+
+def _probe_animation(path: Path | str) -> MediaInfo:
+    frames = [(end, pixels.shape) for _, end, pixels in animation_frames(path)]
+    seconds, (height, width, _) = frames[-1]
+    return MediaInfo(Path(path), seconds, width, height, len(frames) / seconds, str(picture_format(path)).lower())
+
+
+def _duration(container: InputContainer, streams: list[int]) -> float:
+    """Seconds from the file's beginning to the end of the last packet of the streams."""
+    zero, header = time_zero(container), (container.duration or 0) / av.time_base
+    begin = end = 0.0
+    if header > 0 and seek(container, zero + header):
+        begin, end = _last_packet(container, streams, zero)
+    if end <= 0:
+        with av.open(container.name) as reopened:
+            begin, end = _last_packet(reopened, streams, zero)
+    # How long a packet lasts is a guess in many containers: a header that says when the last one ends is better.
+    return header if begin - DURATION_TOLERANCE <= header <= end + DURATION_TOLERANCE else end
+
+
+def _last_packet(container: InputContainer, streams: list[int], zero: float) -> tuple[float, float]:
+    """The latest begin and the latest end of the streams' packets after `zero`, from where the container stands."""
+    begins, ends = [0.0], [0.0]
+    due = dict.fromkeys(streams, zero)
+    with suppress(av.FFmpegError):
+        # A file that breaks off ends there.
+        for packet in container.demux([container.streams[index] for index in streams]):
+            if packet.size:
+                begin, seconds = packet_span(packet, due[packet.stream_index])
+                due[packet.stream_index] = begin + seconds
+                begins.append(begin - zero)
+                ends.append(begin + seconds - zero)
+    return max(begins), max(ends)

@@ -6,11 +6,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.writing import write_clip
 from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.sounds import synthesise
 from v2a_lightning.miniature.world import FRAMES_PER_SECOND, SAMPLE_RATE, WORLD_VERSION, ClipDescription, describe_clip
+from v2a_lightning.processes import spawned_processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -107,7 +106,7 @@ def render_world(
 
 def clip_path(output: Path, clip: ClipDescription) -> Path:
     """Where a clip of a world is written."""
-    return output / "clips" / f"{clip.clip_id}.mp4"
+    return path_of_id(output / "clips", clip.clip_id, ".mp4")
 
 
 def render_arrays(
@@ -153,8 +152,7 @@ def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int
     if workers <= 1:
         yield from map(function, items)
         return
-    # Forking a process that holds threads (torch's, a progress bar's) can hang; spawning cannot.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with spawned_processes(workers) as pool:
         yield from pool.map(function, items, chunksize=4)
 
 
@@ -182,7 +180,7 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
         with atomic_write(marker) as temporary:
             temporary.write_text(json.dumps(mine, indent=2) + "\n")
         return
-    theirs = _read_marker(marker)
+    theirs = read_marker(marker)
     for key, value in mine.items():
         if theirs.get(key) != value:
             raise UsageError(
@@ -191,10 +189,15 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
             )
 
 
-def _read_marker(marker: Path) -> dict[str, object]:
+def read_marker(marker: Path) -> dict[str, object]:
+    """Which world a folder holds, as its `world.json` says.
+
+    Raises:
+        UsageError: when it says nothing of the kind.
+    """
     try:
         content = json.loads(marker.read_text())
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise UsageError(f"{marker} is not what a rendered world is marked with; remove the folder or name another one")
