@@ -85,7 +85,7 @@ def test_a_fused_clap_and_a_folder_of_something_else_are_refused(weights: Path, 
         ClapEncoder(str(weights / "clip")).load()
 
 
-def small_laion() -> ClapModel:
+def small_laion(width: int = 32) -> ClapModel:
     """LAION's layout at spectrogram size 256, with little in it."""
     audio = ClapAudioConfig(depths=[1, 1], num_attention_heads=[2, 4], patch_embeds_hidden_size=8, hidden_size=16)
     text = ClapTextConfig(
@@ -98,7 +98,7 @@ def small_laion() -> ClapModel:
         layer_norm_eps=1e-5,
     )
     torch.manual_seed(0)
-    return ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=32)).eval()
+    return ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=width)).eval()
 
 
 @pytest.mark.parametrize("prefix", ["module.", "cond_stage_model.model."])
