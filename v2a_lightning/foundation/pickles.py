@@ -1,4 +1,4 @@
-"""Tensors out of pickled checkpoints, of which nothing is executed: neither classes nor functions of theirs are imported.
+"""Tensors out of pickled checkpoints, of which nothing is executed: no class or function they name is imported.
 
 Old checkpoints hold whatever their training code left in them: numpy scalars, optimiser objects, classes of libraries
 that are not installed. Tensors and plain values are read here, and every other object becomes an empty placeholder.
@@ -188,7 +188,7 @@ def _read_zip(path: Path) -> Any:
 
 
 def _place(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
-    """Where in the archive a member's bytes begin: behind a header whose name and extra field have their own lengths."""
+    """Where in the archive a member's bytes begin: behind a header that holds a name and an extra field."""
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError("its tensors are compressed")
     file.seek(entry.header_offset + 26)
