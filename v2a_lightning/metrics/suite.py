@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from v2a_lightning.devices import choose_device
 from v2a_lightning.metrics.cards import MetricCard, clips_sha256
 from v2a_lightning.metrics.catalogue import CATALOGUE
 from v2a_lightning.metrics.extras import check_extras, load_ears, load_onlookers
