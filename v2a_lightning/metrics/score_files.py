@@ -28,6 +28,7 @@ class ScoreFile:
         seed: of the resamples.
         notes: lines on unpaired and faulty files.
         sources: the folders by their roles.
+        left_out: clip id -> why the clip is in no number.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ScoreFile:
     seed: int
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -51,6 +53,7 @@ class ScoreFile:
             "label": self.label,
             "sources": self.sources,
             "notes": self.notes,
+            **({"left_out": self.left_out} if self.left_out else {}),
             "resamples": self.resamples,
             "seed": self.seed,
             "missing": self.scores.missing,
@@ -93,6 +96,7 @@ def read_score_file(path: Path) -> ScoreFile:
             seed=content["seed"],
             notes=content["notes"],
             sources=content["sources"],
+            left_out=content.get("left_out", {}),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: is no file that `evaluate` wrote ({type(error).__name__}: {error})") from error
