@@ -144,7 +144,7 @@ class MapperCLI(LightningCLI):
             raise UsageError(f"the config cannot be built: {one_line(error)}") from error
         if self.checkpoint:
             refuse_other_weights(Path(self.checkpoint), self.model)
-        if isinstance(self.datamodule, ClipDataModule):
+        if self.trainer is not None and isinstance(self.datamodule, ClipDataModule):
             share_of_batch(self.datamodule.batch_size, self.trainer.world_size)
         # Not before all of that went well, so that a mistake leaves no folder behind.
         self._claim()
