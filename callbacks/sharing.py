@@ -70,7 +70,12 @@ class Selection:
         return list(together._kept.values())
 
     def _place(self, clip_id: str) -> bytes:
-        return hashlib.sha256(f"{self.seed}/{clip_id}".encode()).digest()
+        return place(clip_id, self.seed)
+
+
+def place(clip_id: str, seed: int) -> bytes:
+    """Where a clip stands in the order from which selections take their first ones."""
+    return hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()
 
 
 def processes() -> tuple[int, int]:

@@ -96,10 +96,12 @@ def sha256_file(path: Path | str) -> str:
 
 def _identity(path: Path | str) -> tuple[int, int] | str:
     """Equal for two names of one file, links and other spellings included."""
+    # Through a folder that is yet to be made, as in `new/../video.mp4`, only the resolved name is there.
+    resolved = os.path.realpath(path)
     try:
-        status = os.stat(path)
+        status = os.stat(resolved)
     except OSError:
-        return os.path.realpath(path)
+        return resolved
     return status.st_dev, status.st_ino
 
 

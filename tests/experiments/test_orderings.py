@@ -35,9 +35,19 @@ def test_the_opposite_disagrees_and_is_told() -> None:
     assert found == {("fd", "diffusion transformer"): "disagrees", ("cs", "regression transformer"): "disagrees"}
 
 
-def test_no_difference_decides_nothing_about_better_and_agrees_with_not_worse() -> None:
+def test_no_difference_decides_nothing_not_even_that_nothing_is_worse() -> None:
     found = verdicts({"fd": 10.0, "cs": 7.0}, {"fd": 10.0, "cs": 7.01})
-    assert found == {("fd", "diffusion transformer"): "not decided", ("cs", "regression transformer"): "agrees"}
+    assert found == {("fd", "diffusion transformer"): "not decided", ("cs", "regression transformer"): "not decided"}
+
+
+def test_a_claim_is_decided_by_the_p_of_all_claims_together() -> None:
+    def found(*extra: Record) -> dict[str, str]:
+        slight = [*records("average", fd=10.0), *records("random", fd=10.22), *extra]
+        return {one.claim.second: one.verdict for one in paper_orderings({"ablation-aggregation": slight})}
+
+    assert found() == {"random": "agrees"}
+    # With a second claim, the p of the first is doubled.
+    assert found(*records("middle", fd=10.0)) == {"random": "not decided", "middle": "not decided"}
 
 
 def test_a_long_training_is_asked_apart_from_a_short_one() -> None:

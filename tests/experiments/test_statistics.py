@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from v2a_lightning.experiments.statistics import paired_difference, summarise
+from v2a_lightning.experiments.statistics import holm, paired_difference, summarise
 
 VALUES = [3.0, 5.0, 4.0, 8.0, 5.0]
 
@@ -47,7 +47,6 @@ def test_difference_pairs_the_seeds_that_both_have() -> None:
     assert difference.summary.values == (1.0, 1.5, 0.5)
     expected = stats.ttest_rel([11.0, 21.5, 30.5], [10.0, 20.0, 30.0])
     assert difference.p_value == pytest.approx(float(expected.pvalue))
-    assert difference.decided == (difference.p_value < 0.05)
 
 
 def test_difference_without_a_shared_seed() -> None:
@@ -58,4 +57,10 @@ def test_difference_that_is_always_the_same() -> None:
     difference = paired_difference({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0})
     assert difference is not None
     assert difference.p_value == 0.0
-    assert difference.decided
+
+
+def test_holm_against_a_worked_example() -> None:
+    # 0.01 x 4, 0.02 x 3, 0.03 x 2 but no less than the one before it, 0.5 x 1; what was not tested does not count.
+    assert holm([0.03, 0.01, math.nan, 0.5, 0.02]) == pytest.approx([0.06, 0.04, math.nan, 0.5, 0.06], nan_ok=True)
+    assert holm([0.4, 0.9]) == pytest.approx([0.8, 0.9])
+    assert holm([0.7, 0.8]) == [1.0, 1.0]

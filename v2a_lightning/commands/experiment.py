@@ -26,7 +26,8 @@ def experiment(
     failed stands in the table as failed, and the command ends with an error.
 
     Args:
-        target: the study, such as ablation-aggregation; or "orderings", which asks the paper's claims of what is done.
+        target: the study, such as ablation-aggregation; or "orderings", which asks the paper's claims of what is done;
+            or "floor", which scores true sounds of other clips.
         seeds: trainings of each variant.
         size: "small" is the study on the miniature; "tiny" only shows that it works; "full" goes with --base.
         base: config files instead of the study's, such as experiments/v2a_mapper.yaml.
@@ -43,6 +44,7 @@ def experiment(
     if wrong := [one for one in set or [] if "=" not in one]:
         raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
     from v2a_lightning.experiments.conduct import conduct, prepared, write_findings
+    from v2a_lightning.experiments.floor import report_floor
     from v2a_lightning.experiments.plan import Options, plan
     from v2a_lightning.experiments.reporting import print_findings, report_orderings
     from v2a_lightning.experiments.study import read_study
@@ -50,6 +52,9 @@ def experiment(
     options = Options(seeds, size, tuple(base or ()), tuple(set or ()), Path(output), folders or {})
     if target == "orderings":
         report_orderings(options, write)
+        return 0
+    if target == "floor":
+        report_floor(options, write)
         return 0
     study = read_study(target)
     if commands:

@@ -1,12 +1,13 @@
-"""The paper's three orderings, asked of results: with an interval, and told whichever way they come out."""
+"""The paper's three orderings, tested on results: with an interval, and a p corrected for the number of tests."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from v2a_lightning.experiments.measures import measure
 from v2a_lightning.experiments.records import Record, by_row
-from v2a_lightning.experiments.statistics import Difference, paired_difference
+from v2a_lightning.experiments.statistics import Difference, holm, paired_difference
 from v2a_lightning.experiments.summary import values_by_seed
 from v2a_lightning.experiments.tables import Table
 
@@ -18,11 +19,15 @@ PAIRS = (
     ("training-length", "diffusion MLP, ten times as long", "regression MLP, ten times as long"),
 )
 OTHER_AGGREGATORS = ("random", "middle")
+# Above this adjusted p a claim is not decided.
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Claim:
-    """That one row is better than another, or not worse, in one score.
+    """That one row is better than another in one score, or not worse.
+
+    "Not worse" is tested as "better": without a margin that was named before, no run can show that nothing is lost.
 
     Args:
         text: the paper's words for it.
@@ -30,7 +35,6 @@ class Claim:
         metric: the score.
         first: the row that is claimed to be better.
         second: the row it is compared with.
-        strict: whether "better" is claimed; else "not worse".
     """
 
     text: str
@@ -38,7 +42,6 @@ class Claim:
     metric: str
     first: str
     second: str
-    strict: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,13 @@ class Ordering:
     Args:
         claim: what was claimed.
         difference: the first row less the second, seed by seed.
-        verdict: "agrees" or "disagrees" when the interval decides, else "not decided". A claim of "not worse"
-            disagrees only when the interval shows it to be worse, and agrees when it shows better or the mean is.
+        adjusted_p: its p by Holm's method, over all claims that the results can answer.
+        verdict: "agrees" or "disagrees" when the adjusted p is at most 0.05, by the sign; else "not decided".
     """
 
     claim: Claim
     difference: Difference
+    adjusted_p: float
     verdict: Verdict
 
 
@@ -64,7 +68,7 @@ CLAIMS = (
         for study, diffusion, regression in PAIRS
     ),
     *(
-        Claim("regression is not worse in CLIP-score than diffusion", study, "cs", regression, diffusion, strict=False)
+        Claim("regression is not worse in CLIP-score than diffusion", study, "cs", regression, diffusion)
         for study, diffusion, regression in PAIRS
     ),
     *(
@@ -81,14 +85,18 @@ def paper_orderings(results: Mapping[str, Sequence[Record]]) -> list[Ordering]:
     Args:
         results: records by study; rows of "ablation-aggregation" are "<training>" or "<training>, ...".
     """
-    found = []
+    found: list[tuple[Claim, Difference]] = []
     for claim in CLAIMS:
         rows = by_row(results.get(claim.study, ()))
         first, second = rows.get(claim.first, []), rows.get(claim.second, [])
         difference = paired_difference(values_by_seed(second, claim.metric), values_by_seed(first, claim.metric))
         if difference is not None:
-            found.append(Ordering(claim, difference, _verdict(claim, difference)))
-    return found
+            found.append((claim, difference))
+    adjusted = holm([difference.p_value for _, difference in found])
+    return [
+        Ordering(claim, difference, p, _verdict(claim, difference, p))
+        for (claim, difference), p in zip(found, adjusted, strict=True)
+    ]
 
 
 def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> Table:
@@ -96,7 +104,7 @@ def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> 
     return Table(
         name="orderings",
         caption=f"The paper's orderings, asked of these runs ({label}): the first row less the second, paired by seed.",
-        columns=["Claim", "First", "Second", "Score", "Difference", "Verdict"],
+        columns=["Claim", "First", "Second", "Score", "Difference", "p by Holm", "Verdict"],
         rows=[
             [
                 one.claim.text,
@@ -104,6 +112,7 @@ def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> 
                 one.claim.second,
                 measure(one.claim.metric).heading,
                 one.difference,
+                None if math.isnan(one.adjusted_p) else f"{one.adjusted_p:.2g}",
                 one.verdict,
             ]
             for one in orderings
@@ -111,15 +120,8 @@ def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> 
     )
 
 
-def _verdict(claim: Claim, difference: Difference) -> Verdict:
-    summary = difference.summary
-    sign = -1.0 if measure(claim.metric).better == "lower" else 1.0
-    gain, low = sign * summary.mean, min(sign * summary.low, sign * summary.high)
-    high = max(sign * summary.low, sign * summary.high)
-    if low > 0:
-        return "agrees"
-    if high < 0:
-        return "disagrees"
-    if not claim.strict and gain >= 0 and summary.count > 1:
-        return "agrees"
-    return "not decided"
+def _verdict(claim: Claim, difference: Difference, adjusted_p: float) -> Verdict:
+    if not adjusted_p <= ALPHA:
+        return "not decided"
+    lower_is_better = measure(claim.metric).better == "lower"
+    return "agrees" if (difference.summary.mean < 0) == lower_is_better else "disagrees"

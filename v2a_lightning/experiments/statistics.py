@@ -45,11 +45,6 @@ class Difference:
     summary: Summary
     p_value: float
 
-    @property
-    def decided(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.summary.low > 0 or self.summary.high < 0
-
 
 def summarise(values: Sequence[float]) -> Summary:
     """Mean, standard deviation and 95 % interval by Student's t.
@@ -84,3 +79,17 @@ def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -
     from scipy import stats
 
     return Difference(summary, float(stats.ttest_1samp(differences, 0.0).pvalue))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) adjusted p of several tests: below alpha where the whole family's error stays below alpha.
+
+    A NaN, of a test that was not made, stays NaN and does not count.
+    """
+    adjusted = [math.nan] * len(p_values)
+    made = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    largest = 0.0
+    for rank, (p, place) in enumerate(made):
+        largest = max(largest, min(1.0, (len(made) - rank) * p))
+        adjusted[place] = largest
+    return adjusted

@@ -34,7 +34,7 @@ class Table:
     def markdown(self) -> str:
         """With the caption above and the notes below."""
         lines = [_markdown_row(self.columns), "|" + " --- |" + " ---: |" * (len(self.columns) - 1)]
-        lines += [_markdown_row([_plain(cell) for cell in row]) for row in self.rows]
+        lines += [_markdown_row([plain(cell) for cell in row]) for row in self.rows]
         notes = [f"- {note}" for note in self.notes]
         return "\n".join([self.caption, "", *lines, *(["", *notes] if notes else [])]) + "\n"
 
@@ -59,7 +59,7 @@ class Table:
             r"\toprule",
             " & ".join(map(_escape, self.columns)) + r" \\",
             r"\midrule",
-            *(" & ".join(_escape(_plain(cell)) for cell in row) + r" \\" for row in self.rows),
+            *(" & ".join(_escape(plain(cell)) for cell in row) + r" \\" for row in self.rows),
             r"\bottomrule",
             r"\end{tabular}",
             *(rf"\par {_escape(note)}" for note in self.notes),
@@ -72,7 +72,8 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _plain(cell: Cell) -> str:
+def plain(cell: Cell) -> str:
+    """A cell as text: mean ± standard deviation [interval], or a difference with its p."""
     if cell is None:
         return NOTHING
     if isinstance(cell, str):

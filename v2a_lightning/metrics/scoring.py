@@ -52,8 +52,8 @@ class Score:
     def interval(self, floor: float | None = None, coverage: float = 0.95) -> tuple[float, float] | None:
         """Bootstrap interval around the value, None without resamples.
 
-        The resamples' quantiles are moved by the difference between the value and their mean: drawing clips with
-        replacement makes distances of distributions larger throughout, and only their spread is wanted.
+        The resamples' quantiles are moved by the difference between the value and their mean, since drawing clips with
+        replacement moves some scores (KAD, IS) throughout, and only their spread is wanted.
         """
         if not len(self.replicates):
             return None
@@ -139,13 +139,11 @@ def _distribution_scores(records: list[ClipRecord], counts: Counts) -> Scores:
     made, own = stacked(records, "generated", "embedding"), stacked(records, "reference", "embedding")
     made_examples = [record.generated["examples"] for record in records]
     own_examples = [record.reference["examples"] for record in records]
-    drawn = counts(len(records))
-    kernel = _kernel_scores(made, own, records, drawn)
+    kernel = _kernel_scores(made, own, records, counts(len(records)))
+    # No interval: drawn with replacement, clips move a Frechet distance by more than draws of clips differ.
     found = {
-        "fd": _resampled(lambda rows: frechet_distance(made[rows], own[rows]), records, drawn),
-        "fad": _resampled(
-            lambda rows: frechet_distance(_joined(made_examples, rows), _joined(own_examples, rows)), records, drawn
-        ),
+        "fd": Score(frechet_distance(made, own), _ids(records)),
+        "fad": Score(frechet_distance(torch.cat(made_examples), torch.cat(own_examples)), _ids(records)),
         **kernel.found,
     }
     if len(records) < MINIMUM_CLIPS:
@@ -177,12 +175,11 @@ def _passt_scores(records: list[ClipRecord], counts: Counts) -> Scores:
     if len(records) < 2 or not all("passt_logits" in record.generated for record in records):
         return Scores()
     made, own = stacked(records, "generated", "passt_embedding"), stacked(records, "reference", "passt_embedding")
-    logits = stacked(records, "generated", "passt_logits")
-    drawn = counts(len(records))
+    logits, drawn = stacked(records, "generated", "passt_logits"), counts(len(records))
     divergence = softmax_divergence(logits, stacked(records, "reference", "passt_logits"))
     return Scores(
         {
-            "fd_passt": _resampled(lambda rows: frechet_distance(made[rows], own[rows]), records, drawn),
+            "fd_passt": Score(frechet_distance(made, own), _ids(records)),
             "kl_passt": _mean(divergence, records, counts),
             "is_passt": Score(float(inception_score(logits)), _ids(records), inception_score(logits, drawn)),
         }
@@ -205,16 +202,6 @@ def _similarity_scores(records: list[ClipRecord], counts: Counts) -> Scores:
 def _mean(per_clip: Tensor, records: list[ClipRecord], counts: Counts) -> Score:
     replicates = counts(len(per_clip)) @ per_clip / len(per_clip)
     return Score(float(per_clip.mean()), _ids(records), replicates, per_clip)
-
-
-def _resampled(function: Callable[[Tensor], float], records: list[ClipRecord], counts: Tensor) -> Score:
-    clips = torch.arange(len(records))
-    replicates = [function(clips.repeat_interleave(drawn.long())) for drawn in counts]
-    return Score(function(clips), _ids(records), torch.tensor(replicates, dtype=torch.float64))
-
-
-def _joined(examples: list[Tensor], rows: Tensor) -> Tensor:
-    return torch.cat([examples[row] for row in rows.tolist()])
 
 
 def _ids(records: list[ClipRecord]) -> list[str]:
