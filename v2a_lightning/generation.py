@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import check, read_json
 
 if TYPE_CHECKING:
     from v2a_lightning.foundation import AudioLDM
@@ -93,10 +94,9 @@ def read_generation(folder: Path) -> tuple[dict[str, Any], set[str] | None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = read_json(path, dict, "file of settings of generated sounds")
     try:
-        content = json.loads(path.read_text())
+        check(content.get(SOUNDS, {}), {str: dict}, SOUNDS)
     except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get(SOUNDS, {}), dict):
-        raise UsageError(f"{path}: holds no object of settings")
+        raise UsageError(f"{path}: {error}") from error
     return content

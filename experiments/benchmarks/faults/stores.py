@@ -74,6 +74,7 @@ def _in_a_fork(function: Callable[[], Any]) -> Any:
     pid = os.fork()
     if not pid:
         os.close(read)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         with os.fdopen(write, "wb") as pipe:
             try:
                 pickle.dump(function(), pipe)

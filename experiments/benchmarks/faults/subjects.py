@@ -170,7 +170,7 @@ def prepared(folder: Path, wanted: list[str]) -> Bench:
     shutil.copy(HERE / "small.yaml", template)
     _must(["miniature", "render", "--clips", str(CLIPS), "--output", "world", "--workers", "2"], template)
     _must(["embed", "--config", "small.yaml", "--accelerator", "cpu"], template)
-    _must([*FIT, "--run.name", "fitted", "--evaluation", "null", "--trainer.max_epochs", "1"], template)
+    _must([*FIT, "--run.name", "fitted", "--trainer.max_epochs", "1"], template)
     shutil.copy(template / "runs/small/fitted/checkpoints/last.ckpt", template / CHECKPOINT)
     shutil.rmtree(template / "runs")
     videos = sorted((template / "world/clips").glob("*.mp4"))[:4]
