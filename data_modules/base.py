@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset
+from data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset, unused_splits
 from data_modules.loaders import evaluation_loader, training_loader
 from data_modules.store import Reject
 from data_modules.table import Batch
@@ -237,11 +237,17 @@ class ClipDataModule(LightningDataModule):
         splits = ", ".join(f"{count} {name}" for name, count in named.items())
         return f"no clip left for {split}: the data names {len(self.named_clips)} clips ({splits}), of which {listed}"
 
+    @property
+    def unused_splits(self) -> str:
+        """One line on the splits that the data names and nothing uses, such as `Test`; empty when there are none."""
+        return unused_splits(self.named_clips, {TRAIN, VALIDATION, TEST, self.test_split})
+
     def _report(self, stage: str) -> str:
         used = ", ".join(f"{one['clips']} {split}" for split, one in self.used_clips(stage).items())
         reasons = Counter(reject.reason for reject in self.rejects)
         rejected = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        return f"clips: {used}" + (f"; not used: {rejected}" if rejected else "")
+        lines = [f"clips: {used}" + (f"; not used: {rejected}" if rejected else ""), self.unused_splits]
+        return "\n".join(line for line in lines if line)
 
 
 def default_workers() -> int:

@@ -36,6 +36,8 @@ def check_data(data: ClipDataModule, encoders_are_there: bool) -> Iterator[Findi
         yield Finding("error", "data", str(error), "correct the keys of data, such as data.csv, data.media, data.store")
         return
     yield _check_presence(named, present)
+    if data.unused_splits:
+        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.test_split")
     if present and isinstance(data, EncodedDataModule):
         yield check_decoding(data, present)
         if encoders_are_there and data.mode == "cached":

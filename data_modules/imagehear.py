@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from data_modules.base import Mode
-from data_modules.clips import TEST, Clip
+from data_modules.clips import TEST, Clip, by_id
 from data_modules.encoded import EncodedDataModule
 from data_modules.store import Precision
 from v2a_lightning.errors import UsageError
@@ -15,6 +15,8 @@ from v2a_lightning.specs import FrameSpec
 
 class ImageHearDataModule(EncodedDataModule):
     """Pictures in folders by class (`dog/1.jpg`) or named by class and number (`dog1.jpg`). All of them are the test.
+
+    The folders may stand in others, such as `train/dog/1.jpg` and `val/dog/1.jpg`.
 
     There is no true sound, so batches have no "audio", and of the metrics only the CLIP-score can be computed.
 
@@ -69,22 +71,31 @@ class ImageHearDataModule(EncodedDataModule):
         self.media = str(media)
 
     def find_clips(self) -> list[Clip]:
-        """The pictures of the folder; ids are their stems, with the class before it when folders name the class.
+        """The pictures of the folder; ids are their stems, with the folders before it when they stand in folders.
 
         Raises:
-            UsageError: when there is no such folder, or no picture in it.
+            UsageError: when there is no such folder, no picture in it, or two pictures have one id.
         """
         root = Path(self.media)
         if not root.is_dir():
             raise UsageError(f"data.media {root}: there is no such folder")
         files = sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
-        if not files:
+        clips = [self._clip(root, path) for path in files if not _is_hidden(path.relative_to(root))]
+        if not clips:
             raise UsageError(f"data.media {root}: no picture in it; expected <class>/<name>.jpg or <class><number>.jpg")
-        return [self._clip(root, path) for path in files]
+        by_id((clip.clip_id, clip.path) for clip in clips if clip.path is not None)
+        return clips
 
     @staticmethod
     def _clip(root: Path, path: Path) -> Clip:
+        # `train/dog/1.jpg` and `val/dog/1.jpg` are two pictures, so every folder is a part of the id.
+        clip_id = "_".join(path.relative_to(root).with_suffix("").parts)
         if path.parent != root:
-            return Clip(f"{path.parent.name}_{path.stem}", path.parent.name, TEST, path)
+            return Clip(clip_id, path.parent.name, TEST, path)
         label = re.sub(r"[\s_-]*\d+$", "", path.stem)
-        return Clip(path.stem, label or path.stem, TEST, path)
+        return Clip(clip_id, label or path.stem, TEST, path)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Such as the `._name` files of macOS archives."""
+    return any(part.startswith(".") for part in path.parts)

@@ -7,12 +7,11 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_info
 
 from data_modules.base import Mode
-from data_modules.clips import TEST, Clip, find_media, read_vggsound_csv
+from data_modules.clips import TEST, Clip, read_vggsound_csv
 from data_modules.store import Precision
 from data_modules.vggsound import VGGSoundDataModule, with_files
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation import ClapEncoder, ClipEncoder
-from v2a_lightning.media import VIDEO_SUFFIXES
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 OUT_OF_DOMAIN = "ood"
@@ -122,5 +121,5 @@ class MiniatureDataModule(VGGSoundDataModule):
         clips = super().find_clips()
         if self.test_split != OUT_OF_DOMAIN:
             return clips
-        others = with_files(read_vggsound_csv(self.root / "ood.csv"), find_media(self.media, VIDEO_SUFFIXES))
+        others = with_files(read_vggsound_csv(self.root / "ood.csv"), self.media)
         return clips + [replace(clip, split=OUT_OF_DOMAIN) for clip in others]

@@ -1,7 +1,16 @@
-"""A progress bar on standard error."""
+"""What is said on standard error: a progress bar, and lines from the first process."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from lightning.pytorch.utilities import rank_zero_only
+
+
+@rank_zero_only
+def say(line: str) -> None:
+    """Print a line, in the first of several processes only. Unlike Lightning's own messages it is never left out."""
+    print(line, file=sys.stderr)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """VGGSound: the published csv and a folder of clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from data_modules.base import Mode
-from data_modules.clips import TEST, Clip, find_media, read_ids, read_vggsound_csv
+from data_modules.clips import TEST, Clip, find_media, names_beside, read_ids, read_vggsound_csv
 from data_modules.encoded import EncodedDataModule
+from data_modules.progress import say
 from data_modules.store import Precision
 from v2a_lightning.foundation import ClapEncoder, ClipEncoder
 from v2a_lightning.media import VIDEO_SUFFIXES
@@ -101,15 +103,22 @@ class VGGSoundDataModule(EncodedDataModule):
         """The clips of the csv; of its test split, those on the list when one is given.
 
         Raises:
-            UsageError: when the csv, the folder or the list cannot be read.
+            UsageError: when the csv, the folder or the list cannot be read, or two files have one clip's name.
         """
-        clips = with_files(read_vggsound_csv(self.csv), find_media(self.media, VIDEO_SUFFIXES))
+        clips = with_files(read_vggsound_csv(self.csv), self.media)
         if self.test_ids is None:
             return clips
         listed = read_ids(self.test_ids)
         return [clip for clip in clips if clip.split != self.test_split or clip.clip_id in listed]
 
 
-def with_files(clips: list[Clip], files: dict[str, Path]) -> list[Clip]:
-    """Clips with the files that were found for them."""
-    return [Clip(clip.clip_id, clip.label, clip.split, files.get(clip.clip_id), clip.duplicate) for clip in clips]
+def with_files(clips: list[Clip], media: Path | str) -> list[Clip]:
+    """Clips with the videos that a folder has for them. A folder with none of them gets a line that shows why.
+
+    Raises:
+        UsageError: when there is no such folder, or two of its files have one stem.
+    """
+    files = find_media(media, VIDEO_SUFFIXES)
+    if line := names_beside(clips, files):
+        say(f"media {media}: {line}")
+    return [replace(clip, path=files.get(clip.clip_id)) for clip in clips]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from v2a_lightning.errors import UsageError, V2AError
+from v2a_lightning.signals import INTERRUPTED, TERMINATED, Terminated, terminated_by_sigterm
 
 PROGRAM = "python -m v2a_lightning"
 # Every plain command takes its options from a file too, but for those whose own option of this name means a run's YAML.
@@ -48,17 +49,22 @@ def main(arguments: Sequence[str]) -> int:
 
     Returns:
         0 when it went well, 2 when the command or its configuration is wrong, 1 when it failed while running, 130 when
-        it was interrupted.
+        it was interrupted (Ctrl-C), 143 when it was terminated (SIGTERM).
     """
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        return _dispatch(arguments)
+        with terminated_by_sigterm():
+            return _dispatch(arguments)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return TERMINATED
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        # Help ends with 0. Whoever leaves without saying how it went did not reach the end.
+        return end.code if isinstance(end.code, int) else 1
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -35,18 +35,30 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
     temporary = Path(name)
     try:
-        yield temporary
-        _to_disk(temporary)
-        # mkstemp makes files only their owner can read; a result is as readable as any other file.
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-        _to_disk(path.parent)
+        with refusals(path):
+            yield temporary
+            _to_disk(temporary)
+            # mkstemp makes files only their owner can read; a result is as readable as any other file.
+            temporary.chmod(0o666 & ~_umask())
+            os.replace(temporary, path)
+            _to_disk(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals(path: Path | str) -> Iterator[None]:
+    """Turn what a disk or its rights refuse while `path` is written into one line.
+
+    Raises:
+        RunFailure: when the disk is full, or `path` cannot be written to.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
         raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def path_of_id(folder: Path | str, identifier: str, suffix: str) -> Path:

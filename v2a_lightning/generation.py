@@ -1,22 +1,27 @@
 """How a folder of generated sounds was made: `generation.json` beside the sounds, and in the cards of their scores."""
 
+import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write
-from v2a_lightning.json_files import check, read_json
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import atomic_write, refusals
+from v2a_lightning.json_files import check, one_line, read_json
 
 if TYPE_CHECKING:
     from v2a_lightning.foundation import AudioLDM
     from v2a_lightning.module import V2AMapper
 
 GENERATION_FILE = "generation.json"
+JOURNAL_FILE = "generation.{}.jsonl"
 # What of the file belongs to single sounds and stays out of the cards.
-SOUNDS = "sounds"
+SOUNDS, LEFT_OUT = "sounds", "left_out"
+TABLES = {SOUNDS: {str: dict}, LEFT_OUT: {str: dict}}
 
 
 def describe_audioldm(model: "AudioLDM", steps: int | None = None, guidance: float | None = None) -> dict[str, Any]:
@@ -27,13 +32,14 @@ def describe_audioldm(model: "AudioLDM", steps: int | None = None, guidance: flo
         steps: asked for in place of its own.
         guidance: asked for in place of its own.
     """
+    steps, guidance = model.sampling(steps, guidance)
     return {
         "audioldm": model.name,
         "audioldm_fingerprint": model.fingerprint,
         "sampler": model.sampler,
         "eta": model.eta,
-        "steps": steps or model.steps,
-        "guidance": model.guidance if guidance is None else guidance,
+        "steps": steps,
+        "guidance": guidance,
     }
 
 
@@ -58,23 +64,107 @@ def weights_sha256(mapper: "V2AMapper") -> str:
     return digest.hexdigest()
 
 
-def write_generation(
-    folder: Path, settings: Mapping[str, Any], sounds: Mapping[str, Mapping[str, Any]], *, adding: bool = False
-) -> None:
-    """Write `generation.json`.
+class GenerationRecord:
+    """What was made in a folder and how, written down sound by sound; a call started again does what is missing.
+
+    `generation.json` holds the settings and what earlier calls made. What this one makes is a line of a journal beside
+    it, on the disk as soon as the sound is; `finish` moves the lines into `generation.json`. After a kill they are read
+    from the journal.
 
     Args:
         folder: of the sounds.
-        settings: how all of them were made.
-        sounds: clip id -> what is special about its sound, such as its seed.
-        adding: sounds that the file names already stay named if they were made with the same settings.
+        settings: how all of them are made. What is there of other settings is forgotten.
+        process: of the processes that share the work; each has a journal of its own.
     """
-    earlier = _read(folder / GENERATION_FILE) if adding and (folder / GENERATION_FILE).is_file() else {}
-    named = earlier.pop(SOUNDS, {})
-    # Compared as JSON has them: a tuple comes back as a list.
-    kept = named if earlier == json.loads(json.dumps(settings)) else {}
-    with atomic_write(folder / GENERATION_FILE) as temporary:
-        temporary.write_text(json.dumps({**settings, SOUNDS: {**kept, **sounds}}, indent=1) + "\n")
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], process: int = 0) -> None:
+        self.folder = folder
+        # As JSON has them: a tuple comes back as a list.
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self.journal = folder / JOURNAL_FILE.format(process)
+        self._lines: IO[str] | None = None
+        earlier = _read(folder)
+        same = earlier.settings == self.settings
+        self.sounds = earlier.sounds if same else {}
+        self.left_out = earlier.left_out if same else {}
+
+    def begin(self) -> None:
+        """Write `generation.json` before the first sound. One of the processes does.
+
+        Raises:
+            RunFailure: when another call is making sounds in the folder, or it cannot be written to.
+        """
+        lines = self._lines or self._open()
+        self._write()
+        for journal in set(_journals(self.folder)) - {self.journal}:
+            journal.unlink()
+        lines.truncate(0)
+
+    def add(self, sounds: Mapping[str, Mapping[str, Any]], left_out: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down some outcomes.
+
+        Args:
+            sounds: name -> what is special about a sound that was made, such as its seed.
+            left_out: name -> what could not be made, and the reason.
+        """
+        lines = self._lines or self._open()
+        with refusals(self.journal):
+            lines.write(json.dumps({SOUNDS: sounds, LEFT_OUT: left_out}) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+        _merge(self, {SOUNDS: sounds, LEFT_OUT: left_out})
+
+    def finish(self) -> None:
+        """Write everything that is known into `generation.json`, and remove the journals."""
+        self._write()
+        for journal in _journals(self.folder):
+            journal.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Leave the journal to the next call."""
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+
+    def _write(self) -> None:
+        content = {**self.settings, SOUNDS: dict(sorted(self.sounds.items()))}
+        if self.left_out:
+            content[LEFT_OUT] = dict(sorted(self.left_out.items()))
+        with atomic_write(self.folder / GENERATION_FILE) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+    def _open(self) -> IO[str]:
+        with refusals(self.journal):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lines = open(self.journal, "a")  # noqa: SIM115 (it stays open from sound to sound)
+        try:
+            fcntl.flock(self._lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFailure(f"{self.folder}: another call is making sounds there; wait for it") from error
+        except OSError:
+            # A file system without locks.
+            pass
+        return self._lines
+
+
+def refuse_other_settings(folder: Path, settings: Mapping[str, Any], option: str) -> None:
+    """Refuse to mix sounds that were made in two ways.
+
+    Args:
+        folder: of the sounds.
+        settings: how they are to be made.
+        option: what the user gives another value, such as `--output`.
+
+    Raises:
+        UsageError: naming what was different for the sounds that are there.
+    """
+    earlier, wanted = _read(folder), json.loads(json.dumps(settings))
+    if not earlier.sounds or earlier.settings == wanted:
+        return
+    key = next(key for key in {**wanted, **earlier.settings} if wanted.get(key) != earlier.settings.get(key))
+    was, now = (str(one.get(key, "nothing"))[:60] for one in (earlier.settings, wanted))
+    raise UsageError(f"{folder} holds sounds that were made with {key} {was}, not {now}; give another {option}")
 
 
 def read_generation(folder: Path) -> tuple[dict[str, Any], set[str] | None]:
@@ -86,17 +176,52 @@ def read_generation(folder: Path) -> tuple[dict[str, Any], set[str] | None]:
     Raises:
         UsageError: when the file holds something else.
     """
-    if not (folder / GENERATION_FILE).is_file():
-        return {}, None
-    settings = _read(folder / GENERATION_FILE)
-    sounds = settings.pop(SOUNDS, None)
-    return settings, None if sounds is None else set(sounds)
+    content = _read(folder)
+    return content.settings, set(content.sounds) if content.tells_sounds else None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = read_json(path, dict, "file of settings of generated sounds")
+@dataclass
+class _Content:
+    settings: dict[str, Any] = field(default_factory=dict)
+    sounds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tells_sounds: bool = False
+
+
+def _read(folder: Path) -> _Content:
+    """`generation.json` and the journals beside it."""
+    path = folder / GENERATION_FILE
+    if not path.is_file():
+        return _Content()
+    settings = read_json(path, dict, "file of settings of generated sounds")
     try:
-        check(content.get(SOUNDS, {}), {str: dict}, SOUNDS)
+        check({key: settings.get(key, {}) for key in TABLES}, TABLES)
     except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise UsageError(f"{path}: {one_line(error)}") from error
+    content = _Content(tells_sounds=SOUNDS in settings)
+    content.sounds, content.left_out = settings.pop(SOUNDS, {}), settings.pop(LEFT_OUT, {})
+    content.settings = settings
+    for journal in _journals(folder):
+        # The last line may have been written in part.
+        for line in journal.read_bytes().split(b"\n")[:-1]:
+            try:
+                outcome = json.loads(line)
+                check(outcome, TABLES)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"{journal}: a line of it cannot be read ({one_line(error)}); remove it") from error
+            _merge(content, outcome)
     return content
+
+
+def _journals(folder: Path) -> list[Path]:
+    return sorted(folder.glob(JOURNAL_FILE.format("*")))
+
+
+def _merge(content: "_Content | GenerationRecord", line: Mapping[str, Mapping[str, Any]]) -> None:
+    """Take outcomes over; what is known already of the same names is replaced."""
+    for name, sound in line[SOUNDS].items():
+        content.sounds[name] = dict(sound)
+        content.left_out.pop(name, None)
+    for name, outcome in line[LEFT_OUT].items():
+        content.left_out[name] = dict(outcome)
+        content.sounds.pop(name, None)

@@ -3,7 +3,7 @@
 import importlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,28 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from torch import Tensor
+from PIL import ImageOps
+from PIL.Image import Image
+from torch import Tensor, nn
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM, ClipEncoder
 from v2a_lightning.foundation.base import FrozenModel
 from v2a_lightning.foundation.checkpoints import licence_of
 from v2a_lightning.mapper.pretrained import OnTheHub, pretrained_folder, save_pretrained
-from v2a_lightning.media import is_picture, probe, read_frames
+from v2a_lightning.media import is_picture, picture_seconds, read_frames
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
 from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]
-Source = str | Path | Frames
+Source = str | Path | Frames | Image
 
 PIPELINE_FILE = "pipeline.json"
-# A clip this much longer than a window is no second window: containers round ten seconds up.
-WINDOW_TOLERANCE = 0.1
+# So little beyond a window is no window of its own: containers round ten seconds up. Its sound is silence.
+REST_SECONDS = 0.1
 FADE_SECONDS = 0.01
 
 
@@ -45,8 +47,8 @@ class V2APipeline(OnTheHub):
         clip: embeds the frames; the one the mapper was trained with.
         mapper: maps frame embeddings to a CLAP embedding.
         audioldm: makes sound of it.
-        frames: which frames of a clip are looked at. Its duration is also the length of a sound; a longer clip is taken
-            in windows of that length.
+        frames: which frames of a clip are looked at. Its duration is also the length of a picture's sound; a
+            longer clip is taken in windows of that length.
     """
 
     def __init__(self, clip: ClipEncoder, mapper: V2AMapper, audioldm: AudioLDM, frames: FrameSpec) -> None:
@@ -139,39 +141,72 @@ class V2APipeline(OnTheHub):
         samples: int = 1,
         steps: int | None = None,
         guidance: float | None = None,
+        seconds: float | None = None,
     ) -> Tensor:
         """Make sound for one picture or clip.
 
+        A clip is taken in windows of `frames.duration` seconds, of whose sound the last one's is cut: a clip's sound is
+        as long as its picture.
+
         Args:
-            source: a file, or frames uint8 RGB (T, H, W, 3).
+            source: a file, a PIL image, or frames uint8 RGB (T, H, W, 3), which are one window.
             name: what the noise belongs to beside the seed; the file's stem when not given.
             seed: the same source, name and seed give the same sound, whatever else is made.
             samples: how many different sounds.
             steps: AudioLDM's denoising steps, if not its own.
             guidance: AudioLDM's guidance scale, if not its own.
+            seconds: length of a picture's sound, one window by default; of a clip, so many seconds at most.
 
         Returns:
             (samples, N) float32 at `sample_rate`.
+
+        Raises:
+            MediaError: when the file cannot be used.
+            RunFailure: when the mapper's embedding is not finite.
+            TypeError: when the source is nothing of the kind.
+            UsageError: when a number is out of its range.
         """
-        name = name or ("" if isinstance(source, np.ndarray) else Path(source).stem)
+        check_numbers(samples, seconds)
+        steps, guidance = self.audioldm.sampling(steps, guidance)
+        source = source if isinstance(source, (str, Path)) else frames_in_memory(source)
+        name = name or (Path(source).stem if isinstance(source, (str, Path)) else "")
+        length = self.seconds_of(source, seconds)
         windows = []
-        for index, frames in enumerate(self._windows(source)):
+        for index, frames in enumerate(self._windows(source, length)):
             window = f"{name}/{index}" if index else name
             seeds = [clip_seed(seed, window, sample) for sample in range(samples)]
             embeddings = self.embed(frames, seeds)
-            seconds = self.frames.duration
+            if not embeddings.isfinite().all():
+                raise RunFailure(f"{name or 'the frames'}: the mapper's embedding is not finite")
+            whole = self.frames.duration
             windows.append(
-                self.audioldm.generate(embeddings, seconds=seconds, seeds=seeds, steps=steps, guidance=guidance)
+                self.audioldm.generate(embeddings, seconds=whole, seeds=seeds, steps=steps, guidance=guidance)
             )
-        return _joined(windows, self.sample_rate)
+        return _joined(windows, round(length * self.sample_rate), self.sample_rate)
 
-    def _windows(self, source: Source) -> list[Frames]:
-        if isinstance(source, np.ndarray):
-            return [source]
-        if is_picture(source):
-            return [read_frames(source, self.frames)]
-        count = max(1, math.ceil(probe(source).duration / self.frames.duration - WINDOW_TOLERANCE))
-        return [read_frames(source, self.frames, start=index * self.frames.duration) for index in range(count)]
+    def seconds_of(self, source: str | Path | Frames, seconds: float | None = None) -> float:
+        """Length of the sound that is made for a source.
+
+        Args:
+            source: a file, or frames.
+            seconds: as `__call__` takes it.
+        """
+        if isinstance(source, np.ndarray) or is_picture(source):
+            return self.frames.duration if seconds is None else seconds
+        return min(picture_seconds(source), math.inf if seconds is None else seconds)
+
+    def _windows(self, source: str | Path | Frames, length: float) -> Iterator[Frames]:
+        """The frames of each window of a sound of `length` seconds."""
+        count = max(1, math.ceil((length - REST_SECONDS) / self.frames.duration))
+        if isinstance(source, np.ndarray) or is_picture(source):
+            seen = source if isinstance(source, np.ndarray) else read_frames(source, self.frames)
+            yield from [seen] * count
+            return
+        for start in [index * self.frames.duration for index in range(count)]:
+            left = length - start
+            # So little is left that it ends before the first of the usual times: one frame from its middle.
+            spec = self.frames if left > self.frames.times[0] else FrameSpec(1 / left, left)
+            yield read_frames(source, spec, start=start)
 
     @classmethod
     def _assemble(
@@ -206,13 +241,47 @@ def _make(described: Mapping[str, Any]) -> Any:
     return getattr(importlib.import_module(module), name)(**described.get("init_args", {}))
 
 
-def _joined(windows: Sequence[Tensor], sample_rate: int) -> Tensor:
-    """Waves (B, N) one after the other, each faded at the seams so that they do not click."""
-    if len(windows) == 1:
-        return windows[0]
+def check_numbers(samples: int, seconds: float | None) -> None:
+    """Refuse what cannot be made.
+
+    Raises:
+        UsageError: when there is less than one sample, or the seconds are not above 0.
+    """
+    if samples < 1:
+        raise UsageError(f"samples is at least 1, not {samples}")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(f"seconds is a number above 0, not {seconds:g}")
+
+
+def frames_in_memory(source: Any) -> Frames:
+    """Frames uint8 RGB (T, H, W, 3) of a PIL image or an array.
+
+    Raises:
+        TypeError: when it is neither, or an array of another type or shape.
+    """
+    if isinstance(source, Image):
+        if source.mode.startswith(("I", "F")):
+            raise TypeError(f"a picture with 8 bits to a colour is wanted, not PIL's mode {source.mode}")
+        return np.asarray(ImageOps.exif_transpose(source).convert("RGB"))[None]
+    if not isinstance(source, np.ndarray):
+        raise TypeError(
+            f"a source is a path, a PIL image or frames as a numpy array, not {type(source).__module__}."
+            f"{type(source).__name__}"
+        )
+    if source.dtype != np.uint8 or source.ndim != 4 or source.shape[3] != 3 or 0 in source.shape:
+        raise TypeError(f"frames are uint8 RGB (T, H, W, 3) with T > 0, not {source.dtype} {source.shape}")
+    return source
+
+
+def _joined(windows: Sequence[Tensor], samples: int, sample_rate: int) -> Tensor:
+    """Waves (B, N) one after the other as (B, samples): cut, or filled with the little silence that may be missing.
+
+    Each is faded where another one or the silence follows, so that it does not click.
+    """
     ramp = torch.linspace(0, 1, round(FADE_SECONDS * sample_rate))
     for window in windows[1:]:
         window[:, : len(ramp)] *= ramp
-    for window in windows[:-1]:
+    missing = max(0, samples - sum(window.shape[1] for window in windows))
+    for window in windows if missing else windows[:-1]:
         window[:, -len(ramp) :] *= ramp.flip(0)
-    return torch.cat(list(windows), dim=1)
+    return nn.functional.pad(torch.cat(list(windows), dim=1), (0, missing))[:, :samples]

@@ -1,5 +1,6 @@
 """Lengths and rates, decided in one place each. Everything derived from them is a property here."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -16,7 +17,7 @@ class FrameSpec:
     duration: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.frames_per_second <= 0 or self.duration <= 0:
+        if not (0 < self.frames_per_second < math.inf and 0 < self.duration < math.inf):
             raise ValueError(f"frames_per_second and duration are positive, not {self}")
 
     @property
@@ -49,7 +50,7 @@ class AudioSpec:
     duration: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.sample_rate <= 0 or self.duration <= 0:
+        if not (self.sample_rate > 0 and 0 < self.duration < math.inf):
             raise ValueError(f"sample_rate and duration are positive, not {self}")
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data_modules.clips import find_media, ids_hash, read_vggsound_csv
+from data_modules.clips import ids_hash, read_vggsound_csv
 from data_modules.extraction import DecodingSettings
 from data_modules.manifest import inspect_clips, manifest_bytes, read_manifest
 from data_modules.vggsound import with_files
@@ -106,7 +106,7 @@ def test_what_was_looked_at_before_is_not_looked_at_again(clips: SmallVGGSound, 
 
 def test_a_long_look_is_saved_on_the_way(clips: SmallVGGSound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data_modules.manifest.SAVE_SECONDS", 0.0)
-    named = with_files(read_vggsound_csv(clips.csv), find_media(clips.media))[:4]
+    named = with_files(read_vggsound_csv(clips.csv), clips.media)[:4]
     saved: list[int] = []
     rows = inspect_clips(
         named, FrameSpec(4, 2), None, DecodingSettings(workers=1), save=lambda some: saved.append(len(some))
@@ -121,6 +121,18 @@ def test_a_list_of_test_ids_decides_which_are_used(clips: SmallVGGSound, tmp_pat
     page = (tmp_path / "manifest.md").read_text()
     assert f"Test clips used: 1. Hash of their ids: `{ids_hash(['goodclip013_000013'])}`" in page
     assert "The list of test ids has 2; 1 of them are not usable here." in page
+
+
+def test_names_of_files_and_splits_that_do_not_fit_are_said(
+    clips: SmallVGGSound, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "0nYltlo90Zc_147000_157000.mp4").symlink_to(clips.media / "goodclip003_000003.mp4")
+    (tmp_path / "clips.csv").write_text("0nYltlo90Zc,147,dog,Test\n")
+    assert main(arguments(SmallVGGSound(tmp_path / "clips.csv", tmp_path / "clips"), tmp_path / "m.parquet")) == 0
+    said = capsys.readouterr().err
+    assert "holds 0nYltlo90Zc_147000_157000.mp4, for instance, and 0nYltlo90Zc_000147.mp4 is looked for" in said
+    assert "splits that nothing uses: 'Test' (1 clips)" in said
 
 
 def test_what_is_wrong_is_one_line(clips: SmallVGGSound, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

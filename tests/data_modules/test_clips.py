@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from data_modules.clips import Clip, find_media, hold_out, ids_hash, read_ids, read_vggsound_csv, subset
+from data_modules.clips import (
+    Clip,
+    find_media,
+    hold_out,
+    ids_hash,
+    names_beside,
+    read_ids,
+    read_vggsound_csv,
+    subset,
+    unused_splits,
+)
 from v2a_lightning.errors import UsageError
 
 
@@ -31,7 +41,88 @@ def test_a_csv_from_a_spreadsheet_is_read_too(tmp_path: Path) -> None:
     assert (only.clip_id, only.label) == ("---g-f_I2yQ_000001", "two\nlines")
 
 
-@pytest.mark.parametrize("content", [bytes(range(256)), "große Glocke".encode("latin-1")])
+PLAIN = "---g-f_I2yQ,1,dog barking,test\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.encode("utf-16"),
+        b"youtube_id,start_seconds,label,split\r\n" + PLAIN.encode(),
+        b"\xef\xbb\xbf\n" + PLAIN.encode() + b"\n,,,\n  \n",
+        b' ---g-f_I2yQ , 1 ,"dog barking" , test \r\n'.replace(b'"dog barking" ', b'"dog barking"'),
+        b"---g-f_I2yQ,000001,dog barking,test",
+    ],
+    ids=["utf-16", "header", "blank lines", "spaces", "no line end"],
+)
+def test_other_spellings_of_one_csv(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "film.csv"
+    path.write_bytes(content)
+    assert read_vggsound_csv(path) == [Clip("---g-f_I2yQ_000001", "dog barking", "test")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a;1;dog;test", r"line 1: 1 columns where 4 are expected, and semicolons"),
+        (PLAIN + "a\t1\tdog\ttest", r"line 2: 1 columns where 4 are expected, and tabs"),
+        (PLAIN + "a,1,dog,test,5", "line 2: 5 columns"),
+        (PLAIN + 'a,1,"dog,test\n' + PLAIN, "line 3: unexpected end of data"),
+        (PLAIN + "\na,-1,dog,test", "line 3: the start second is a whole number of at most six digits, not '-1'"),
+        ("a,3" + "0" * 5000 + ",dog,test", "at most six digits"),
+        (PLAIN + "../../a,1,dog,test", r"line 2: the clip id '../../a_000001' cannot be the name of a file"),
+        ("/etc/a,1,dog,test", "line 1: the clip id '/etc/a_000001'"),
+        ("a,1,,test", "line 1: a column is empty"),
+        ("a,1,dog\0,test", "zero bytes"),
+        ("start,id,label,split", "line 1: the start second is a whole number"),
+        ("\n , \n", "names no clip"),
+    ],
+)
+def test_a_line_that_is_no_clip_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "film.csv"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=said):
+        read_vggsound_csv(path)
+
+
+def test_a_clip_that_is_named_again_is_marked(tmp_path: Path) -> None:
+    path = tmp_path / "film.csv"
+    path.write_text(PLAIN + "b,1,cat,train\n" + PLAIN.replace("test", "train"))
+    assert [clip.duplicate for clip in read_vggsound_csv(path)] == [False, False, True]
+
+
+def test_splits_that_nothing_uses_are_named() -> None:
+    some = [*clips(2, "train"), *clips(1, "Test"), *clips(3, "val")]
+    assert unused_splits(some, {"train", "test"}) == (
+        "splits that nothing uses: 'Test' (1 clips), 'val' (3 clips); the splits that are used are test, train"
+    )
+    assert unused_splits(some, {"train", "Test", "val"}) == ""
+
+
+def test_names_that_were_found_stand_beside_those_that_were_looked_for() -> None:
+    wanted = [Clip("aaaaaaaaaaa_000001", "dog", "test"), Clip("0nYltlo90Zc_000147", "dog", "test")]
+    files = {name: Path(f"{name}.mp4") for name in ("other", "0nYltlo90Zc_147000_157000")}
+    line = names_beside(wanted, files)
+    assert "holds 0nYltlo90Zc_147000_157000.mp4, for instance, and 0nYltlo90Zc_000147.mp4 is looked for" in line
+    other = {"other": Path("other.mp4")}
+    assert "holds other.mp4, for instance, and aaaaaaaaaaa_000001.mp4" in names_beside(wanted, other)
+    assert "aaaaaaaaaaa_000001.mp4 is looked for" in names_beside(wanted, {})
+    assert names_beside(wanted, {**files, wanted[0].clip_id: Path("x.mp4")}) == ""
+
+
+@pytest.mark.parametrize("again", ["train/a_000001.mp4", "a_000001.mkv", "a_000001.MP4"])
+def test_two_files_of_one_id_are_refused(tmp_path: Path, again: str) -> None:
+    for name in ("a_000001.mp4", again):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match="bear the same clip id a_000001"):
+        find_media(tmp_path)
+    (tmp_path / again).unlink()
+    (tmp_path / again).symlink_to(tmp_path / "a_000001.mp4")
+    assert list(find_media(tmp_path)) == ["a_000001"]
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), "große Glocke".encode("latin-1"), b"\xff\xfea"])
 def test_what_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "film.csv"
     path.write_bytes(content)
@@ -42,7 +133,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_files_are_found_in_one_folder_or_by_split(tmp_path: Path) -> None:
-    for name in ("a_000001.mp4", "train/b_000002.mp4", "test/c_000003.webm", "train/notes.txt", "train/a_000001.mp4"):
+    for name in ("a_000001.mp4", "train/b_000002.mp4", "test/c_000003.webm", "train/notes.txt", "train/._b_000002.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = find_media(tmp_path)

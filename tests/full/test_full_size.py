@@ -21,7 +21,7 @@ from tests.full.measuring import COSTS, ROOT, Measured, run, table
 from v2a_lightning.experiments.readme import write_section
 from v2a_lightning.foundation import AudioLDM, published
 from v2a_lightning.foundation.conversion import unet_of
-from v2a_lightning.foundation.pickles import read_state
+from v2a_lightning.foundation.weights import read_weights
 from v2a_lightning.media import write_clip
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(7200)]
@@ -187,7 +187,7 @@ def write_figures(steps: list[Measured]) -> None:
 
 
 def test_the_unet_has_the_published_size_and_the_originals_heads(files: dict[str, Path]) -> None:
-    unet = unet_of(read_state(files["audioldm"]))
+    unet = unet_of(read_weights(files["audioldm"]), files["audioldm"])
     assert sum(parameter.numel() for parameter in unet.parameters()) == 185_036_552
     assert list(unet.config.attention_head_dim) == [4, 8, 12, 20]
     expected = published.audioldm_unet().eval()
@@ -202,7 +202,7 @@ def test_a_published_folder_with_corrected_heads_is_the_converted_checkpoint(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
     """The published folder is a `.bin` of the same tensors and says 8 heads throughout."""
-    unet = unet_of(read_state(files["audioldm"]))
+    unet = unet_of(read_weights(files["audioldm"]), files["audioldm"])
     folder = tmp_path / "audioldm"
     unet.save_pretrained(folder / "unet", safe_serialization=False)
     said = json.loads((folder / "unet" / "config.json").read_text()) | {"attention_head_dim": 8}

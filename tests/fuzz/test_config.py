@@ -19,7 +19,7 @@ CONFIG: dict[str, Any] = {
     "model": {
         "class_path": "v2a_lightning.module.V2AMapper",
         "init_args": {
-            "network": {"class_path": "v2a_lightning.mapper.MLPMapper", "init_args": {"hidden": 2}},
+            "network": {"class_path": "v2a_lightning.mapper.MLPRegressor", "init_args": {"hidden": 2}},
             "objective": {"class_path": "v2a_lightning.mapper.Regression"},
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3, "betas": [0.9, 0.99]}},
         },

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.strategies import accepted, damaged, json_files
-from v2a_lightning.mapper import MLPMapper, Regression
+from v2a_lightning.mapper import MLPRegressor, Regression
 from v2a_lightning.mapper.aggregators import AverageFrames
 from v2a_lightning.module import V2AMapper
 

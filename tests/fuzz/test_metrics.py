@@ -8,7 +8,7 @@ from hypothesis import given
 
 from tests.fuzz.strategies import accepted, json_files
 from v2a_lightning.errors import UsageError
-from v2a_lightning.generation import read_generation, write_generation
+from v2a_lightning.generation import GenerationRecord, read_generation
 from v2a_lightning.metrics.cards import MetricCard
 from v2a_lightning.metrics.comparing import check_comparable, paired_difference
 from v2a_lightning.metrics.score_files import ScoreFile, read_score_file
@@ -87,5 +87,8 @@ def test_generation(tmp_path: Path, content: bytes) -> None:
     if found is not None:
         settings, ids = found
         assert ids is None or all(isinstance(one, str) for one in ids)
-        write_generation(tmp_path, settings, {"b": {}}, adding=True)
+        record = GenerationRecord(tmp_path, settings)
+        record.begin()
+        record.add({"b": {}}, {})
+        record.finish()
         assert read_generation(tmp_path)[1] == {"b"} | (ids or set())

@@ -56,6 +56,12 @@ def test_middle_frame() -> None:
     torch.testing.assert_close(answer, torch.stack([FRAMES[0, 2], FRAMES[1, 1], FRAMES[2, 0]]))
 
 
+@pytest.mark.parametrize(("count", "middle"), [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)])
+def test_middle_frame_of_an_even_number_is_the_first_of_the_second_half(count, middle) -> None:
+    mask = (torch.arange(5) < count)[None]
+    torch.testing.assert_close(MiddleFrame()(FRAMES[:1], mask, torch.Generator()), FRAMES[:1, middle])
+
+
 def test_middle_frame_of_scattered_real_ones() -> None:
     mask = torch.tensor([[False, True, False, True, True]])
     torch.testing.assert_close(MiddleFrame()(FRAMES[:1], mask, torch.Generator()), FRAMES[:1, 3])

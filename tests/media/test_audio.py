@@ -84,8 +84,14 @@ def test_what_cannot_be_heard_says_why(tmp_path: Path, make_clip: Callable[..., 
 
 def test_silence_is_below_60_decibels() -> None:
     assert is_silent(np.zeros(100, np.float32))
-    assert is_silent(np.full(100, 9e-4, np.float32))
-    assert not is_silent(np.full(100, 2e-3, np.float32))
+    assert is_silent(tone(0.1, 16_000, level=9e-4))
+    assert not is_silent(tone(0.1, 16_000, level=2e-3))
+
+
+def test_a_constant_offset_is_silent() -> None:
+    offset = np.pad(np.full(16_000, 0.3, np.float32), (200, 300))
+    assert is_silent(offset)
+    assert not is_silent(offset + tone(1.03125, 16_000, level=2e-3))
 
 
 def test_resampling_keeps_a_tone() -> None:

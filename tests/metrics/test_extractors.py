@@ -167,7 +167,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
         load_extractor("vggish", tmp_path)
     _folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"nothing of the kind")
-    with pytest.raises(V2AError, match=r"model.safetensors: not a safetensors file"):
+    with pytest.raises(V2AError, match=r"model.safetensors cannot be read: it is damaged"):
         load_extractor("vggish", tmp_path)
     with pytest.raises(V2AError, match="unknown extractor 'yamnet'"):
         load_extractor("yamnet", tmp_path)

@@ -51,7 +51,10 @@ def download(
     if workers < 1 or retries < 0 or wait < 0 or seconds <= 0:
         raise UsageError("--workers is at least 1, --retries and --wait at least 0, --seconds above 0")
     wanted = None if ids is None else read_ids(ids)
-    clips = [clip for clip in read_vggsound_csv(csv) if split in (None, clip.split)]
+    named = read_vggsound_csv(csv)
+    clips = [clip for clip in named if split in (None, clip.split)]
+    if not clips:
+        raise UsageError(f"--split {split}: csv {csv} has {', '.join(sorted({clip.split for clip in named}))}")
     clips = [clip for clip in clips if wanted is None or clip.clip_id in wanted]
     missing = to_fetch(clips, Path(output), again)[:limit]
     fetcher = Fetcher(Path(output), site, seconds, film_format, retries, wait, bytes_per_second)

@@ -1,15 +1,24 @@
 """`generate`: pictures and clips to sound."""
 
-from collections.abc import Sequence
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from v2a_lightning import __version__
 from v2a_lightning.devices import choose_device
-from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import sha256_file
-from v2a_lightning.generation import describe_audioldm, describe_mapper, write_generation
+from v2a_lightning.errors import RunFailure, UsageError, V2AError
+from v2a_lightning.files import path_of_id, refuse_inputs_as_outputs, sha256_file
+from v2a_lightning.generation import (
+    GENERATION_FILE,
+    GenerationRecord,
+    describe_audioldm,
+    describe_mapper,
+    refuse_other_settings,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +33,7 @@ def generate(
     output: str = "generated",
     seed: int = 0,
     samples: int = 1,
+    seconds: float | None = None,
     steps: int | None = None,
     guidance: float | None = None,
     audioldm: str | None = None,
@@ -33,8 +43,13 @@ def generate(
     """Turn pictures and clips into sound.
 
     Each input becomes a wav file named after it; a clip becomes a copy with the new sound under its picture too. With
-    several samples the files are numbered. The same input, seed and checkpoint always give the same sound. How they
-    were made is written to generation.json beside them, from where `evaluate` takes it into its cards.
+    several samples the files are numbered. The same input, seed and checkpoint always give the same sound. A clip's
+    sound is as long as its picture.
+
+    What was made and how is written to generation.json beside the sounds, from where `evaluate` takes it into its
+    cards. An input that cannot be used is left out, with its reason written there, and the command ends with an error.
+    Started again, the command makes only what is missing. A folder holds sounds of one way of making them: with other
+    options give another --output.
 
     Args:
         inputs: pictures and clips, or folders of them.
@@ -42,95 +57,196 @@ def generate(
         output: folder to write to.
         seed: another seed gives another sound.
         samples: different sounds for each input.
+        seconds: length of a picture's sound, by default that of the clips the mapper was trained on; of a clip, so many
+            seconds at most.
         steps: AudioLDM's denoising steps, if not those of the checkpoint's config.
         guidance: AudioLDM's guidance scale, if not that of the checkpoint's config.
         audioldm: another AudioLDM than the config's.
         clip: another CLIP than the config's.
         device: where to compute; "auto" takes a GPU when there is one.
     """
-    if samples < 1:
-        raise UsageError(f"--samples is at least 1, not {samples}")
-    files = find_inputs(inputs)
+    _check_numbers(samples, seconds, steps, guidance)
+    files, folder = find_inputs(inputs), Path(output)
+    names = name_sounds(files, samples)
+    _check_outputs(names, folder, checkpoint)
     from v2a_lightning.pipeline import V2APipeline
 
     pipeline = V2APipeline.from_pretrained(checkpoint, clip, audioldm).to(choose_device(device))
-    settings = _settings(pipeline, Path(checkpoint), seed, steps, guidance)
-    make = partial(pipeline, seed=seed, samples=samples, steps=steps, guidance=guidance)
-    failures: list[str] = []
-    sounds: dict[str, dict[str, Any]] = {}
+    settings = _settings(pipeline, Path(checkpoint), seed, seconds, steps, guidance)
+    refuse_other_settings(folder, settings, "--output")
+    record = GenerationRecord(folder, settings)
+    make = partial(pipeline, seed=seed, samples=samples, steps=steps, guidance=guidance, seconds=seconds)
+    counts: Counter[str] = Counter()
+    reasons: list[str] = []
+    record.begin()
     try:
         for file in files:
-            try:
-                names = _write(pipeline, file, make(file), Path(output))
-                sounds |= {
-                    name: {"source": str(file), "seed": seed, "sample": sample} for sample, name in enumerate(names)
-                }
-            except RunFailure as error:
-                failures.append(str(error))
-                print(f"left out: {error}")
+            counts[_make(record, make, file, names[file], reasons)] += 1
     finally:
         # Also of what was made before something went wrong.
-        if sounds:
-            write_generation(Path(output), settings, sounds, adding=True)
-    if failures:
-        raise RunFailure(f"{len(failures)} of {len(files)} inputs could not be used; the first: {failures[0]}")
+        record.finish()
+    print(f"{folder}: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]))
+    if reasons:
+        told = folder / GENERATION_FILE
+        raise RunFailure(f"{len(reasons)} of {len(files)} inputs could not be used; {told} says why: {reasons[0]}")
     return 0
 
 
+OUTCOMES = MADE, THERE, LEFT_OUT = "made", "there already", "left out"
+
+
 def find_inputs(inputs: Sequence[str]) -> list[Path]:
-    """The files that are named, and the pictures and clips in folders that are named.
+    """The files that are named, and the pictures and clips in folders that are named, each once.
 
     Raises:
-        UsageError: when a name is nothing, a folder holds nothing to use, or two inputs would write the same file.
+        UsageError: when a name is nothing, or a folder holds nothing to use.
     """
     from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
     files: list[Path] = []
     for path in map(Path, inputs):
-        inside = [one for one in sorted(path.glob("*")) if one.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES]
-        if not path.exists() or (path.is_dir() and not inside):
-            raise UsageError(
-                f"{path}: there is no such file" if not path.is_dir() else f"{path} holds no picture or clip"
-            )
-        files += inside if path.is_dir() else [path]
-    stems = [file.stem for file in files]
-    twice = next((file for file in files if stems.count(file.stem) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two inputs would both write {twice.stem}.wav; rename one or take them in two calls")
-    return files
+        if path.is_file():
+            files.append(path)
+            continue
+        if not path.is_dir():
+            raise UsageError(f"{path}: there is no such file")
+        # What begins with a dot is another program's, such as the halves of files that macOS archives hold.
+        shown = [one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")]
+        inside = [one for one in shown if one.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES]
+        if not inside:
+            raise UsageError(f"{path} holds no picture or clip")
+        files += inside
+    return list({file.absolute(): file for file in files}.values())
+
+
+def name_sounds(files: Sequence[Path], samples: int) -> dict[Path, list[str]]:
+    """Each input's sounds: its name without the suffix, numbered where there are several.
+
+    Raises:
+        UsageError: when two inputs would write one file, on a disk that does not tell cases apart too.
+    """
+    names = {file: [file.stem] if samples == 1 else [f"{file.stem}_{one}" for one in range(samples)] for file in files}
+    writers: dict[str, Path] = {}
+    for file in files:
+        for name in names[file]:
+            other = writers.setdefault(unicodedata.normalize("NFC", name).casefold(), file)
+            if other is not file:
+                raise UsageError(f"{other} and {file} would both write {name}.wav; rename one, or take two --output")
+    return names
+
+
+def _check_numbers(samples: int, seconds: float | None, steps: int | None, guidance: float | None) -> None:
+    if samples < 1:
+        raise UsageError(f"--samples is at least 1, not {samples}")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(f"--seconds is a number above 0, not {seconds:g}")
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps is at least 1, not {steps}")
+    if guidance is not None and not 0 <= guidance < math.inf:
+        raise UsageError(f"--guidance is a number of at least 0, not {guidance:g}")
+
+
+def _check_outputs(names: Mapping[Path, Sequence[str]], folder: Path, checkpoint: str) -> None:
+    """Refuse to write over an input, or over files that this command did not make.
+
+    Raises:
+        UsageError: naming the first file that would be lost.
+    """
+    from v2a_lightning.media import CONTAINERS, is_picture
+
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output {folder} is a file, and a folder is wanted")
+    outputs = [
+        folder / f"{name}{suffix}"
+        for file in names
+        for name in names[file]
+        for suffix in (".wav", *(() if is_picture(file) else CONTAINERS))
+    ]
+    refuse_inputs_as_outputs([*names, Path(checkpoint)], [*outputs, folder / GENERATION_FILE], "--output")
+    if (folder / GENERATION_FILE).exists() or not folder.is_dir():
+        return
+    there = set(folder.iterdir())
+    if foreign := next((path for path in outputs if path in there), None):
+        raise UsageError(f"{foreign} is there and was not made by `generate`; give another --output")
 
 
 def _settings(
-    pipeline: "V2APipeline", checkpoint: Path, seed: int, steps: int | None, guidance: float | None
+    pipeline: "V2APipeline",
+    checkpoint: Path,
+    seed: int,
+    seconds: float | None,
+    steps: int | None,
+    guidance: float | None,
 ) -> dict[str, Any]:
     """How all sounds of this call are made."""
     settings: dict[str, Any] = {"made_by": f"v2a_lightning {__version__}, generate", "seed": seed}
-    settings |= {"seconds": pipeline.frames.duration, "frames": pipeline.frames.key, "checkpoint": checkpoint.name}
+    settings["seconds"] = pipeline.frames.duration if seconds is None else seconds
+    settings |= {"frames": pipeline.frames.key, "checkpoint": checkpoint.name}
     if checkpoint.is_file():
         settings["checkpoint_sha256"] = sha256_file(checkpoint)
     settings |= describe_audioldm(pipeline.audioldm, steps, guidance) | describe_mapper(pipeline.mapper)
     return settings | {"clip": pipeline.clip.name, "clip_fingerprint": pipeline.clip.fingerprint}
 
 
-def _write(pipeline: "V2APipeline", source: Path, waves: "Tensor", folder: Path) -> list[str]:
-    """A wav file for each wave, and for a clip an mp4 with it.
+def _make(
+    record: GenerationRecord, make: "partial[Tensor]", file: Path, names: Sequence[str], reasons: list[str]
+) -> str:
+    """Make an input's sounds if they are not there, and write down the outcome.
 
     Returns:
-        the sounds' names: files without their suffix.
-
-    Raises:
-        RunFailure: when a wave is not finite; a file could not tell.
+        one of OUTCOMES; of what is left out, the reason is put with `reasons`.
     """
-    from v2a_lightning.media import is_picture, replace_audio, write_wave
+    try:
+        source = {"source": str(file), "source_sha256": _sha256(file)}
+        if all(_is_made(record, name, source["source_sha256"]) for name in names):
+            return THERE
+        paths = [path_of_id(record.folder, name, ".wav") for name in names]
+        waves = make(file)
+        if not waves.isfinite().all():
+            # A file could not tell.
+            raise RunFailure(f"{file}: the sound is not finite")
+    except V2AError as error:
+        reasons.append(str(error))
+        print(f"left out: {error}")
+        record.add({}, {name: {"source": str(file), "reason": str(error)} for name in names})
+        return LEFT_OUT
+    pipeline: V2APipeline = make.func  # type: ignore[assignment]
+    for sample, (path, wave) in enumerate(zip(paths, waves, strict=True)):
+        written = _write(file, path, wave, pipeline.sample_rate, make.keywords["seconds"])
+        record.add({path.stem: {**source, "seed": make.keywords["seed"], "sample": sample, **written}}, {})
+    return MADE
 
-    if not waves.isfinite().all():
-        raise RunFailure(f"{source}: the sound is not finite")
-    names = []
-    for index, wave in enumerate(waves.numpy()):
-        names.append(source.stem if len(waves) == 1 else f"{source.stem}_{index}")
-        write_wave(folder / f"{names[-1]}.wav", wave, pipeline.sample_rate)
-        print(folder / f"{names[-1]}.wav")
-        if not is_picture(source):
-            replace_audio(source, wave, pipeline.sample_rate, folder / f"{names[-1]}.mp4")
-            print(folder / f"{names[-1]}.mp4")
-    return names
+
+def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: float | None) -> dict[str, str]:
+    """Write a wave, and for a clip a copy with it.
+
+    Returns:
+        the copy's name, or why there is none; nothing for a picture.
+    """
+    from v2a_lightning.media import MediaError, copy_with_sound, is_picture, write_wave
+
+    write_wave(path, wave.numpy(), sample_rate)
+    print(path)
+    if is_picture(file):
+        return {}
+    try:
+        copy = copy_with_sound(file, wave.numpy(), sample_rate, path.parent, path.stem, seconds=seconds)
+    except (MediaError, UsageError) as error:
+        print(f"{path}: there is no copy of the clip with it: {error}")
+        return {"no_video": str(error)}
+    print(copy)
+    return {"video": copy.name}
+
+
+def _is_made(record: GenerationRecord, name: str, source_sha256: str) -> bool:
+    """Whether a sound of this very source is there, with what else was made of it."""
+    sound = record.sounds.get(name, {})
+    files = [f"{name}.wav", *([sound["video"]] if "video" in sound else [])]
+    return sound.get("source_sha256") == source_sha256 and all((record.folder / one).is_file() for one in files)
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return sha256_file(file)
+    except OSError as error:
+        raise RunFailure(f"{file} cannot be read: {error.strerror}") from error

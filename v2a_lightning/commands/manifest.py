@@ -1,5 +1,6 @@
 """`manifest`: look at every clip of a csv and list what is usable."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,17 +50,16 @@ def manifest(
         timeout: seconds that decoding one clip may take.
     """
     from data_modules.base import default_workers
-    from data_modules.clips import find_media, read_ids, read_vggsound_csv
+    from data_modules.clips import TEST, TRAIN, VALIDATION, read_ids, read_vggsound_csv, unused_splits
     from data_modules.extraction import DecodingSettings
     from data_modules.manifest import earlier_rows, inspect_clips, looked_at, manifest_bytes, summary, used_test_ids
     from data_modules.vggsound import with_files
-    from v2a_lightning.media import VIDEO_SUFFIXES
     from v2a_lightning.specs import AudioSpec, FrameSpec
 
     if min(frames_per_second, seconds, sample_rate, timeout) <= 0 or (workers is not None and workers < 1):
         raise UsageError("--frames_per_second, --seconds, --sample_rate, --timeout and --workers are above 0")
     listed = None if test_ids is None else read_ids(test_ids)
-    clips = with_files(read_vggsound_csv(csv), find_media(media, VIDEO_SUFFIXES))
+    clips = with_files(read_vggsound_csv(csv), media)
     decoding = DecodingSettings(workers or default_workers(), timeout, keep_still=keep_still)
     frames, audio = FrameSpec(frames_per_second, seconds), AudioSpec(sample_rate, seconds)
     table, of_what = Path(output), looked_at(frames, audio)
@@ -73,6 +73,8 @@ def manifest(
     _write(table.with_suffix(".md"), page.encode())
     _write(table.with_suffix(".test_ids.txt"), "".join(f"{one}\n" for one in used_test_ids(rows, listed)).encode())
     print(page.split("\n## By class")[0].strip())
+    if line := unused_splits(clips, {TRAIN, VALIDATION, TEST}):
+        print(f"csv {csv}: {line}", file=sys.stderr)
     return 0
 
 

@@ -92,8 +92,10 @@ def _write(folder: Path, base: Sequence[str]) -> list[str]:
 
 
 def _read(path: Path) -> list[Row]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return [(row[0], row[1], row[2], row[3]) for row in csv.reader(file) if row]
+    from data_modules.clips import read_vggsound_csv
+
+    split_ids = ((clip.clip_id.rpartition("_"), clip) for clip in read_vggsound_csv(path))
+    return [(video, str(int(start)), clip.label, clip.split) for (video, _, start), clip in split_ids]
 
 
 def _write_clips(folder: Path, name: str, rows: Iterable[Row], data: Any, unseen: Sequence[str]) -> None:

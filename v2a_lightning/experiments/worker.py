@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from v2a_lightning.processes import PARENT, end_with_named_parent
+
 ERROR = "error: "
 GRACE_SECONDS = 10.0
 
@@ -53,9 +55,10 @@ class FreshProcess:
         began = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "v2a_lightning", *arguments]
+        owned = {**self._environment, PARENT: str(os.getpid())}
         with open(log, "wb") as file:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=self._environment
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=owned
             )
             code = self._process.wait()
         return Outcome(code, time.monotonic() - began, reason_of(code, log))
@@ -106,7 +109,7 @@ class ReusedProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env=self._environment,
+                env={**self._environment, PARENT: str(os.getpid())},
             )
         return self._process
 
@@ -162,6 +165,7 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_named_parent()
     # What commands print is sent elsewhere, so answers keep the first standard output for themselves.
     with os.fdopen(os.dup(1), "w") as own_output:
         serve(sys.stdin, own_output)

@@ -110,6 +110,20 @@ class AudioLDM(FrozenModel):
         """Head counts: they change the sound and stand in no file. Sampling options are the metric cards' to tell."""
         return {"head_counts": self.head_counts}
 
+    def sampling(self, steps: int | None = None, guidance: float | None = None) -> tuple[int, float]:
+        """The number of denoising steps and the guidance scale that are taken when these are asked for.
+
+        Raises:
+            UsageError: when there is less than one step, or the scale is negative or no number.
+        """
+        steps = self.steps if steps is None else steps
+        guidance = self.guidance if guidance is None else guidance
+        if steps < 1:
+            raise UsageError(f"steps (AudioLDM's) is at least 1, not {steps}")
+        if not 0 <= guidance < math.inf:
+            raise UsageError(f"guidance (AudioLDM's) is a number of at least 0, not {guidance:g}")
+        return steps, guidance
+
     @torch.no_grad()
     def generate(
         self,
@@ -135,15 +149,17 @@ class AudioLDM(FrozenModel):
 
         Raises:
             ValueError: when shapes or the number of seeds do not fit, or an embedding is not finite.
+            UsageError: when there is less than one step, or the guidance scale is negative or no number.
         """
         self._check(embeddings, seeds, seconds)
+        steps, guidance = self.sampling(steps, guidance)
         embeddings = nn.functional.normalize(embeddings.float(), dim=-1)
         samples = round(seconds * self.sample_rate)
         waves = [torch.empty(0, samples)]
         for start in range(0, len(embeddings), self.batch_size):
             rows = slice(start, start + self.batch_size)
             noise = generators(seeds[rows])
-            latents = self._denoise(embeddings[rows], seconds, noise, steps or self.steps, guidance)
+            latents = self._denoise(embeddings[rows], seconds, noise, steps, guidance)
             waves.append(self.decode(latents)[:, :samples].cpu())
         return torch.cat(waves)
 
@@ -167,12 +183,11 @@ class AudioLDM(FrozenModel):
         return vae.encode(mel.unsqueeze(1)).latent_dist.mode() * vae.config.scaling_factor
 
     def _denoise(
-        self, embeddings: Tensor, seconds: float, noise: list[torch.Generator], steps: int, guidance: float | None
+        self, embeddings: Tensor, seconds: float, noise: list[torch.Generator], steps: int, scale: float
     ) -> Tensor:
         """From noise to latents (B, C, T / factor, bins / factor), float32 throughout: each of hundreds of steps moves
         them by less than half precision can tell. Only the UNet looks at them in its own."""
         unet, scheduler = self._part("unet"), make_scheduler(self.path, self.sampler)
-        scale = self.guidance if guidance is None else guidance
         condition = self._condition(embeddings, guided=scale > 1)
         scheduler.set_timesteps(steps, device=self.device)
         latents = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
@@ -211,7 +226,7 @@ class AudioLDM(FrozenModel):
             raise ValueError(f"{len(seeds)} seeds for {len(embeddings)} embeddings; give one per row")
         if not torch.isfinite(embeddings).all():
             raise ValueError("an embedding is not finite")
-        if seconds * self.sample_rate < self.latent_factor * self.mel.hop:
+        if not self.latent_factor * self.mel.hop <= seconds * self.sample_rate < math.inf:
             raise ValueError(f"{seconds} seconds are less than one latent step")
 
     def _load(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reading the parts of an AudioLDM folder in diffusers' layout, without its deprecated pipeline."""
 
-import json
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,17 @@ from torch import Tensor, nn
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation.clap import read_tokenizer
-from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE
+from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE, read_embedding
+from v2a_lightning.foundation.weights import State, find_weights, load_strictly, read_weights, without_values
 
 Sampler = Literal["ddim", "ddpm", "dpm++"]
 PARTS = ("unet", "vae", "vocoder", "scheduler")
 TEXT_LENGTH = 512
-READING: dict[str, Any] = {"local_files_only": True, "low_cpu_mem_usage": False}
+DIFFUSERS_STEM, TRANSFORMERS_STEMS = "diffusion_pytorch_model", ("model", "pytorch_model")
+# What diffusers called the parts of an attention layer before version 0.17, as the published AudioLDM's autoencoder does.
+OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+# A whole CLAP may stand where its text tower is looked for.
+REST_OF_CLAP = r"^(audio_model|audio_projection)\.|^logit_scale"
 
 
 def check_folder(path: Path) -> Path:
@@ -42,7 +47,7 @@ def read_unet(path: Path, head_counts: Sequence[int] | None) -> nn.Module:
     """
     from diffusers import UNet2DConditionModel
 
-    config = json.loads((path / "unet" / "config.json").read_text())
+    config: Any = UNet2DConditionModel.load_config(path / "unet", local_files_only=True)
     heads = config.get("attention_head_dim", 8)
     widths = config["block_out_channels"]
     if head_counts is None:
@@ -55,7 +60,7 @@ def read_unet(path: Path, head_counts: Sequence[int] | None) -> nn.Module:
         ):
             raise UsageError(f"audioldm head_counts {list(head_counts)} do not divide the UNet's levels {widths}")
         chosen = tuple(head_counts)
-    return UNet2DConditionModel.from_pretrained(path / "unet", attention_head_dim=chosen, **READING)
+    return _read_diffusers(UNet2DConditionModel, path / "unet", config, attention_head_dim=chosen)
 
 
 def _warn_of_heads(path: Path, heads: int, widths: list[int]) -> None:
@@ -71,14 +76,41 @@ def read_vae(path: Path) -> nn.Module:
     """The autoencoder of log-mels."""
     from diffusers import AutoencoderKL
 
-    return AutoencoderKL.from_pretrained(path / "vae", **READING)
+    return _read_diffusers(AutoencoderKL, path / "vae", AutoencoderKL.load_config(path / "vae", local_files_only=True))
 
 
 def read_vocoder(path: Path) -> nn.Module:
     """The HiFi-GAN that turns log-mels into waves."""
-    from transformers import SpeechT5HifiGan
+    from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-    return SpeechT5HifiGan.from_pretrained(path / "vocoder", local_files_only=True)
+    config = SpeechT5HifiGanConfig.from_pretrained(path / "vocoder", local_files_only=True)
+    with without_values():
+        vocoder = SpeechT5HifiGan(config)
+    weights = find_weights(path / "vocoder", *TRANSFORMERS_STEMS)
+    return load_strictly(vocoder, read_weights(weights), weights)
+
+
+def read_text_tower(folder: Path) -> Any:
+    """CLAP's text tower."""
+    from transformers import ClapTextConfig, ClapTextModelWithProjection
+
+    config = ClapTextConfig.from_pretrained(folder, local_files_only=True)
+    with without_values():
+        tower = ClapTextModelWithProjection(config)
+    weights = find_weights(folder, *TRANSFORMERS_STEMS)
+    return load_strictly(tower, read_weights(weights), weights, left_over=REST_OF_CLAP)
+
+
+def _read_diffusers(cls: Any, folder: Path, config: Any, **overrides: Any) -> nn.Module:
+    with without_values():
+        module = cls.from_config(config, **overrides)
+    weights = find_weights(folder, DIFFUSERS_STEM)
+    return load_strictly(module, _attention_renamed(read_weights(weights)), weights)
+
+
+def _attention_renamed(state: State) -> State:
+    old = re.compile(r"(\.attentions\.\d+)\.(query|key|value|proj_attn)\.")
+    return {old.sub(lambda match: f"{match[1]}.{OLD_ATTENTION[match[2]]}.", name): one for name, one in state.items()}
 
 
 def make_scheduler(path: Path, sampler: Sampler) -> Any:
@@ -101,9 +133,7 @@ def read_unconditional(path: Path) -> Tensor:
     """
     file = path / UNCONDITIONAL_FILE
     if file.is_file():
-        from safetensors.torch import load_file
-
-        return load_file(file)["embedding"].float()
+        return read_embedding(file)
     if not (path / "text_encoder").is_dir() or not (path / "tokenizer").is_dir():
         raise UsageError(f"{path} has neither {UNCONDITIONAL_FILE} nor text_encoder and tokenizer to make it from")
     return _embedding_of_nothing(path)
@@ -111,9 +141,7 @@ def read_unconditional(path: Path) -> Tensor:
 
 @torch.no_grad()
 def _embedding_of_nothing(path: Path) -> Tensor:
-    from transformers import ClapTextModelWithProjection
-
-    tower = ClapTextModelWithProjection.from_pretrained(path / "text_encoder", local_files_only=True).eval().float()
+    tower = read_text_tower(path / "text_encoder")
     tokenizer = read_tokenizer(path / "tokenizer", tower.config.vocab_size)
     # AudioLDM pads the empty text to the embedding's width; masked padding changes nothing but the last digits.
     length = min(TEXT_LENGTH, tower.config.max_position_embeddings - 2)

@@ -13,12 +13,14 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
-from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation.registry import resolve
 
 Precision = Literal["float32", "bfloat16", "float16"]
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+# What libraries raise for a config that is none of theirs.
+READING_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError)
 CONFIG_SUFFIXES = (".json", ".txt")
 
 
@@ -100,8 +102,10 @@ class FrozenModel(ABC):
             try:
                 with quiet_libraries(), torch.random.fork_rng():
                     parts = self._load()
-            except OSError as error:
-                raise RunFailure(f"{self.name} cannot be read: {str(error).splitlines()[0]}") from error
+            except V2AError:
+                raise
+            except READING_ERRORS as error:
+                raise RunFailure(f"{self.name} cannot be read: {first_line(error)}") from error
             with quiet_libraries():  # again: a library sets its own level when it is first imported
                 self._parts = {name: self._place(name, part) for name, part in parts.items()}
         return self
@@ -125,6 +129,11 @@ class FrozenModel(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.checkpoint!r})"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the further lines that some libraries add."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

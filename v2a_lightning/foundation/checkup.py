@@ -11,7 +11,7 @@ from typing import Any, Literal
 from v2a_lightning.errors import V2AError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation.audioldm import AudioLDM
-from v2a_lightning.foundation.base import FrozenModel, checkpoint_files
+from v2a_lightning.foundation.base import READING_ERRORS, FrozenModel, checkpoint_files, first_line
 from v2a_lightning.foundation.checkpoints import CHECKPOINTS, Checkpoint, licence_of
 from v2a_lightning.foundation.clap import ClapEncoder
 from v2a_lightning.foundation.clip import ClipEncoder
@@ -19,7 +19,6 @@ from v2a_lightning.foundation.registry import cache_folder, find, mirror_name, r
 from v2a_lightning.foundation.self_test import compare
 
 MAPPER_WIDTH = 512
-READING_ERRORS = (V2AError, RuntimeError, OSError, KeyError, ValueError, TypeError, AttributeError)
 
 Level = Literal["ok", "warning", "error"]
 
@@ -74,8 +73,8 @@ def check_model(model: FrozenModel, fetch: bool = False) -> Iterator[Finding]:
             warnings.simplefilter("always", UserWarning)
             description = describe(model)
             width = model.embedding_dim
-    except READING_ERRORS as error:
-        text = f"{model.checkpoint} cannot be used: {_first_line(error)}"
+    except (V2AError, *READING_ERRORS) as error:
+        text = f"{model.checkpoint} cannot be used: {first_line(error)}"
         yield Finding("error", model.kind, text, "fetch it again, or name another checkpoint")
         return
     if width == MAPPER_WIDTH:
@@ -110,8 +109,8 @@ def check_same_clap(clap: ClapEncoder, audioldm: AudioLDM) -> Finding:
     remedy = f"name the checkpoint of AudioLDM ({audioldm.checkpoint}) for clap too, if it holds its own CLAP"
     try:
         agreement = compare(clap, audioldm.path)
-    except READING_ERRORS as error:
-        return Finding("error", "clap", f"cannot be compared with AudioLDM's: {_first_line(error)}", remedy)
+    except (V2AError, *READING_ERRORS) as error:
+        return Finding("error", "clap", f"cannot be compared with AudioLDM's: {first_line(error)}", remedy)
     if agreement.same is None:
         return Finding("warning", "clap", f"may not be the one AudioLDM was trained with: {agreement.evidence}", remedy)
     if agreement.same:
@@ -186,7 +185,3 @@ def _vocabulary(clip: Any) -> int:
     if count != expected:
         raise ValueError(f"its tokenizer has {count} tokens, its text tower {expected}; tokenizer files are missing")
     return count
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

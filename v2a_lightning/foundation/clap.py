@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation.base import FrozenModel, Precision
 from v2a_lightning.foundation.spectrograms import MelSpec, clap_log_mel
+from v2a_lightning.foundation.weights import find_weights, load_strictly, read_weights, without_values
 from v2a_lightning.media import resample
 
 SOURCE_RATE = 16_000
@@ -154,11 +155,9 @@ class TransformersClap(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        from transformers import ClapModel
-
         from v2a_lightning.foundation.clap_weights import clap_model
 
-        self.clap = ClapModel.from_pretrained(path, local_files_only=True) if path.is_dir() else clap_model(path)
+        self.clap: Any = _folder_model(path) if path.is_dir() else clap_model(path)
         self.projection_dim = self.clap.config.projection_dim
         self.vocabulary_size = self.clap.text_model.config.vocab_size
 
@@ -170,6 +169,16 @@ class TransformersClap(nn.Module):
     def text(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Token ids and mask (B, length) to (B, D), not normalised."""
         return self.clap.text_projection(self.clap.text_model(tokens, attention_mask=mask).pooler_output)
+
+
+def _folder_model(path: Path) -> Any:
+    from transformers import ClapConfig, ClapModel
+
+    config: Any = ClapConfig.from_pretrained(path, local_files_only=True)
+    with without_values():
+        model = ClapModel(config)
+    weights = find_weights(path, "model", "pytorch_model")
+    return load_strictly(model, read_weights(weights), weights)
 
 
 def listening_of(path: Path) -> Listening:
@@ -210,7 +219,7 @@ def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} holds no tokenizer that can be read: {str(error).splitlines()[0]}") from error
     if len(tokenizer) != vocabulary_size:

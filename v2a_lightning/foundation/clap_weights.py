@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.foundation.pickles import read_state
+from v2a_lightning.errors import UsageError
+from v2a_lightning.foundation.weights import load_strictly, read_weights, without_values
 
 if TYPE_CHECKING:
     from transformers import ClapConfig, ClapModel
@@ -104,24 +104,21 @@ def config_of(state: State) -> "ClapConfig":
 
 def clap_model(path: Path) -> "ClapModel":
     """A transformers ClapModel with the weights of a LAION `.pt` or of the CLAP inside an AudioLDM `.ckpt`."""
-    return clap_of_state(read_state(path), path)
+    return clap_of_state(read_weights(path), path)
 
 
 def clap_of_state(checkpoint: State, path: Path) -> "ClapModel":
     """A transformers ClapModel from all tensors of a checkpoint; `path` is where they came from, for messages.
 
     Raises:
-        RunFailure: when tensors are left over or missing.
+        UsageError: when tensors are left over or missing.
     """
     from transformers import ClapModel
 
     state = laion_part(checkpoint, path)
-    model = ClapModel(config_of(state))
-    missing, unexpected = model.load_state_dict(to_transformers(state), strict=False)
-    missing = [name for name in missing if not name.endswith(("position_ids", "token_type_ids"))]
-    if missing or unexpected:
-        raise RunFailure(f"{path}: CLAP tensors do not fit; missing {missing[:3]}, unexpected {list(unexpected)[:3]}")
-    return model
+    with without_values():
+        model = ClapModel(config_of(state))
+    return load_strictly(model, to_transformers(state), path)
 
 
 def _count(state: State, pattern: str) -> int:

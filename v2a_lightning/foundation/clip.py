@@ -1,5 +1,6 @@
 """CLIP through open_clip: frames and texts to embeddings."""
 
+import json
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +12,16 @@ from torch import Tensor, nn
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation.base import FrozenModel, Precision
+from v2a_lightning.foundation.weights import (
+    find_weights,
+    load_strictly,
+    read_weights,
+    refuse_not_finite,
+    without_values,
+)
 
 FOLDER_CONFIG = "open_clip_config.json"
+FOLDER_STEMS = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
 
 
 class ClipEncoder(FrozenModel):
@@ -104,17 +113,17 @@ class ClipEncoder(FrozenModel):
         path = self.path
         if path.is_dir():
             name = f"local-dir:{open_clip_folder(path)}"
-            model, transform = open_clip.create_model_from_pretrained(name)
+            model = _filled(name, find_weights(path, *FOLDER_STEMS))
         elif is_torchscript(path):
-            # OpenAI's own archive: open_clip reads the architecture, QuickGELU included, from the weights.
-            model, name = open_clip.load_openai_model(str(path), "fp32", "cpu"), self.model_name or "ViT-B-32"
-            transform = _openai_transform(model)
+            model, name = _openai_model(path), self.model_name or "ViT-B-32"
         else:
             name = self._named_architecture(path)
-            model, transform = open_clip.create_model_from_pretrained(name, pretrained=str(path))
-        tokenizer = open_clip.get_tokenizer(name)
-        width = model.eval().encode_text(tokenizer([""])).shape[-1]
-        return {"model": model, "transform": transform, "tokenizer": tokenizer, "width": width}
+            model = _filled(name, path)
+        # A folder's config may ask for the folder's own code to be run as its tokenizer.
+        options = {"trust_remote_code": False} if path.is_dir() and _has_own_tokenizer(path) else {}
+        tokenizer = open_clip.get_tokenizer(name, **options)
+        width = model.encode_text(tokenizer([""])).shape[-1]
+        return {"model": model, "transform": _transform(model), "tokenizer": tokenizer, "width": width}
 
     def _named_architecture(self, path: Path) -> str:
         import open_clip
@@ -145,10 +154,55 @@ def is_torchscript(path: Path) -> bool:
         return any(name.endswith("constants.pkl") for name in archive.namelist())
 
 
-def _openai_transform(model: Any) -> Callable[[Any], Tensor]:
-    from open_clip.transform import image_transform
+def _filled(name: str, weights: Path) -> Any:
+    """A model of one of open_clip's architectures, or of a folder's config, with all of a file's weights."""
+    import open_clip
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    with without_values():
+        model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+    state = read_weights(weights)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    for scale in ("logit_scale", "logit_bias"):  # a number, or a list of one
+        if scale in state and getattr(model, scale, None) is not None and state[scale].numel() == 1:
+            state[scale] = state[scale].reshape(getattr(model, scale).shape)
+    return load_strictly(model, state, weights)
+
+
+def _openai_model(path: Path) -> Any:
+    """OpenAI's own archive: open_clip reads the architecture, QuickGELU included, from the weights.
+
+    Raises:
+        UsageError: when they are no CLIP of OpenAI's.
+    """
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    from open_clip.model import build_model_from_openai_state_dict
+
+    state = read_weights(path)
+    refuse_not_finite(state, path)
+    try:
+        with without_values():
+            model: Any = build_model_from_openai_state_dict(dict(state), cast_dtype=None)
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: not the weights of a CLIP of OpenAI's: {reason[:300]}") from error
+    model.visual.image_mean, model.visual.image_std = OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    return model.float()
+
+
+def _has_own_tokenizer(folder: Path) -> bool:
+    text = json.loads((folder / FOLDER_CONFIG).read_text())["model_cfg"].get("text_cfg", {})
+    return bool(text.get("hf_tokenizer_name"))
+
+
+def _transform(model: Any) -> Callable[[Any], Tensor]:
+    """The model's own way from a picture to its input."""
+    from open_clip.transform import PreprocessCfg, image_transform, image_transform_v2
 
     visual = model.visual
+    if hasattr(visual, "preprocess_cfg"):
+        return image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
     return image_transform(visual.image_size, is_train=False, mean=visual.image_mean, std=visual.image_std)
 
 

@@ -15,7 +15,7 @@ from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation import original_names as names
 from v2a_lightning.foundation.clap_weights import clap_of_state
 from v2a_lightning.foundation.layout import build_scheduler, save_audioldm
-from v2a_lightning.foundation.pickles import read_state
+from v2a_lightning.foundation.weights import load_strictly, read_weights, without_values
 
 if TYPE_CHECKING:
     from transformers import ClapModel
@@ -61,7 +61,7 @@ def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
     """
     if folder.exists():
         raise UsageError(f"{folder} is there already; remove it to convert {checkpoint} again")
-    state = read_state(checkpoint)
+    state = read_weights(checkpoint)
     if not any(name.startswith(names.UNET) for name in state):
         raise UsageError(f"{checkpoint} is no original AudioLDM checkpoint: it has no tensor named {names.UNET}...")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def _write(state: dict[str, Tensor], checkpoint: Path, folder: Path) -> None:
         tokens = torch.tensor([EMPTY_TEXT])
         nothing = clap.text_projection(clap.text_model(tokens, attention_mask=torch.ones_like(tokens)).pooler_output)
         unconditional = nn.functional.normalize(nothing[0], dim=0)
-        unet, vae, vocoder = unet_of(state), vae_of(state), vocoder_of(state)
+        unet, vae, vocoder = (make(state, checkpoint) for make in (unet_of, vae_of, vocoder_of))
         save_audioldm(unet, vae, vocoder, build_scheduler(), unconditional, folder)
     write_self_test(folder, ClapEncoder(str(folder / "clap")))
     (folder / "source.txt").write_text(f"{checkpoint.name} sha256 {sha256_file(checkpoint)}\n")
@@ -101,32 +101,32 @@ def _write_clap(state: dict[str, Tensor], checkpoint: Path, folder: Path) -> "Cl
     return clap
 
 
-def unet_of(state: dict[str, Tensor]) -> Any:
+def unet_of(state: dict[str, Tensor], source: Path) -> Any:
     """diffusers' UNet with an original checkpoint's weights."""
     from diffusers import UNet2DConditionModel
 
     original = names.unet_state(state)
     config = names.unet_config(original)
-    unet: Any = UNet2DConditionModel(**config)
-    unet.load_state_dict(names.rename_unet(original, config["layers_per_block"]))
-    return unet.eval()
+    with without_values():
+        unet = UNet2DConditionModel(**config)
+    return load_strictly(unet, names.rename_unet(original, config["layers_per_block"]), source)
 
 
-def vae_of(state: dict[str, Tensor]) -> Any:
+def vae_of(state: dict[str, Tensor], source: Path) -> Any:
     """diffusers' autoencoder with an original checkpoint's weights and the latents' factor it was trained with."""
     from diffusers import AutoencoderKL
 
     original = names.vae_state(state)
-    vae: Any = AutoencoderKL(**names.vae_config(original, float(state["scale_factor"])))
-    vae.load_state_dict(names.rename_vae(original))
-    return vae.eval()
+    with without_values():
+        vae = AutoencoderKL(**names.vae_config(original, float(state["scale_factor"])))
+    return load_strictly(vae, names.rename_vae(original), source)
 
 
-def vocoder_of(state: dict[str, Tensor]) -> Any:
+def vocoder_of(state: dict[str, Tensor], source: Path) -> Any:
     """transformers' HiFi-GAN with an original checkpoint's weights."""
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
     original = names.vocoder_state(state)
-    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**names.vocoder_config(original)))
-    vocoder.load_state_dict(original)
-    return vocoder.eval()
+    with without_values():
+        vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**names.vocoder_config(original)))
+    return load_strictly(vocoder, original, source)

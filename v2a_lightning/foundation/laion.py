@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.errors import RunFailure
 from v2a_lightning.foundation.clap_weights import config_of, laion_part
-from v2a_lightning.foundation.pickles import read_state
 from v2a_lightning.foundation.spectrograms import MelSpec
+from v2a_lightning.foundation.weights import load_strictly, read_weights
 
 AUDIO_MODELS = {96: ("HTSAT-tiny", 768), 128: ("HTSAT-base", 1024)}
 
@@ -23,14 +22,9 @@ class LaionClap(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        state = laion_part(read_state(path), path)
+        state = laion_part(read_weights(path), path)
         config: Any = config_of(state)
-        self.clap = _build(config)
-        missing, unexpected = self.clap.load_state_dict(state, strict=False)
-        left_out = [name for name in missing if not name.endswith(("position_ids", "token_type_ids"))]
-        strange = [name for name in unexpected if not name.endswith("position_ids")]
-        if left_out or strange:
-            raise RunFailure(f"{path} does not fit laion_clap: missing {left_out[:3]}, unexpected {strange[:3]}")
+        self.clap = load_strictly(_build(config), state, path)
         self.projection_dim = config.projection_dim
         self.vocabulary_size = config.text_config.vocab_size
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation.weights import read_weights, refuse_not_finite
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -63,6 +65,20 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
     with atomic_write(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+
+
+def read_embedding(path: Path) -> Tensor:
+    """The one embedding (512,) that a file of ours holds, float32.
+
+    Raises:
+        UsageError: when the file holds something else.
+        RunFailure: when it cannot be read, or is damaged.
+    """
+    state = read_weights(path)
+    if list(state) != ["embedding"] or state["embedding"].ndim != 1:
+        raise UsageError(f"{path}: holds {', '.join(state)[:80]} and not one vector named embedding")
+    refuse_not_finite(state, path)
+    return state["embedding"].float()
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE, save_tensors
+from v2a_lightning.foundation.layout import UNCONDITIONAL_FILE, read_embedding, save_tensors
 
 if TYPE_CHECKING:
     from v2a_lightning.foundation.clap import ClapEncoder
@@ -59,9 +59,7 @@ def compare(clap: "ClapEncoder", audioldm: Path) -> Agreement:
 
 
 def _agreement(found: Tensor, file: Path, of_what: str) -> Agreement:
-    from safetensors.torch import load_file
-
-    expected = load_file(file)["embedding"].float()
+    expected = read_embedding(file)
     if found.shape != expected.shape:
         return Agreement(False, f"their embeddings have {len(found)} and {len(expected)} numbers")
     cosine = float(torch.nn.functional.cosine_similarity(expected, found.cpu(), dim=0))
@@ -69,13 +67,12 @@ def _agreement(found: Tensor, file: Path, of_what: str) -> Agreement:
 
 
 def _by_text_tower(clap: "ClapEncoder", folder: Path) -> Agreement:
-    from transformers import ClapTextModelWithProjection
-
+    from v2a_lightning.foundation.audioldm_parts import read_text_tower
     from v2a_lightning.foundation.base import quiet_libraries
     from v2a_lightning.foundation.clap import TransformersClap
 
     with quiet_libraries(), torch.random.fork_rng():
-        tower = ClapTextModelWithProjection.from_pretrained(folder, local_files_only=True)
+        tower = read_text_tower(folder)
         model: Any = TransformersClap(clap.path).clap
     ours = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("text_")}
     different = [name for name, tensor in tower.named_parameters() if not _equal(tensor, ours.get(name))]

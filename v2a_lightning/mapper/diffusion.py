@@ -1,6 +1,5 @@
 """The generative objective of the paper: denoising diffusion of the audio embedding, on diffusers' schedules."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,11 +10,12 @@ from torch import Tensor
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import TIME_RANGE, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
+from v2a_lightning.mapper.samplers import DDIM, DPMSolver, Sampler
 from v2a_lightning.randomness import Generators, randn
 
 BetaSchedule = Literal["squaredcos_cap_v2", "linear", "scaled_linear", "sigmoid"]
 PredictionType = Literal["sample", "epsilon", "v_prediction"]
-Sampler = Literal["ddpm", "ddim", "dpm++"]
+SamplerName = Literal["ddpm", "ddim", "dpm++"]
 
 
 class Diffusion(Objective):
@@ -36,8 +36,10 @@ class Diffusion(Objective):
             from 1e-4 to 0.02 for 1000 timesteps, and as steeply as reaches the same noise for other numbers.
         prediction_type: what the network predicts: the target, the noise, or the velocity.
         condition_dropout: share of training samples whose condition is dropped.
-        sampler: diffusers' scheduler for sampling.
-        eta: noise put back at each step of "ddim": 0 is deterministic after the first noise, 1 is as much as "ddpm".
+        sampler: "ddim" (Song et al. 2021, equation 12), "ddpm" (Ho et al. 2020), which is "ddim" with an eta of 1, or
+            "dpm++", diffusers' second-order multistep solver (Lu et al. 2022). Any number of steps from 1 to `timesteps`
+            begins at full noise and ends at the target.
+        eta: noise put back at each step of "ddim", 0 to 1: 0 is deterministic after the first noise, 1 is "ddpm".
     """
 
     def __init__(
@@ -47,10 +49,12 @@ class Diffusion(Objective):
         beta_schedule: BetaSchedule = "squaredcos_cap_v2",
         prediction_type: PredictionType = "sample",
         condition_dropout: float = 0.1,
-        sampler: Sampler = "ddim",
+        sampler: SamplerName = "ddim",
         eta: float = 1.0,
     ) -> None:
         super().__init__(dim)
+        if timesteps < 1 or not 0 <= eta <= 1:
+            raise UsageError(f"timesteps is at least 1 and eta from 0 to 1, not {timesteps} and {eta}")
         self.timesteps = timesteps
         self.beta_schedule = beta_schedule
         self.prediction_type = prediction_type
@@ -88,13 +92,13 @@ class Diffusion(Objective):
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
         """See `Objective.sample`."""
-        scheduler, arguments = self._scheduler(steps, generator)
-        times = self._time(scheduler.timesteps.to(condition.device))
+        sampler = self._sampler(steps, generator)
+        times = self._time(sampler.times.to(condition.device))
         denoise = self.conditions.denoiser(network, condition, times, guidance)
         x = randn(condition.shape, generator, condition.device)
-        for step, t in enumerate(scheduler.timesteps):
-            target = self._into_ball(self._target(denoise(x, step).float(), x, t))
-            x = scheduler.step(target, t, x, **arguments).prev_sample
+        for index, t in enumerate(sampler.times):
+            target = self._into_ball(self._target(denoise(x, index).float(), x, t))
+            x = sampler.step(target, x, index)
         return F.normalize(x, dim=-1)
 
     def _time(self, t: Tensor) -> Tensor:
@@ -124,30 +128,9 @@ class Diffusion(Objective):
     def _into_ball(self, target: Tensor) -> Tensor:
         return target * (self.scale / target.norm(dim=-1, keepdim=True).clamp(min=self.scale))
 
-    def _scheduler(self, steps: int, generator: Generators) -> tuple[Any, dict[str, Any]]:
-        """A fresh scheduler set to `steps`, and what its `step` wants. It is always handed predicted targets."""
-        from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
-
+    def _sampler(self, steps: int, generator: Generators) -> Sampler:
         if not 1 <= steps <= self.timesteps:
             raise UsageError(f"sampling_steps is {steps}: give 1 to {self.timesteps}, the timesteps trained on")
-        common: dict[str, Any] = {
-            "num_train_timesteps": self.timesteps,
-            "trained_betas": self.schedule.betas.numpy(),
-            "prediction_type": "sample",
-            "timestep_spacing": "trailing",
-        }
-        if isinstance(generator, Sequence):
-            generator = list(generator)
-        scheduler: Any
-        arguments: dict[str, Any] = {"generator": generator}
-        match self.sampler:
-            case "ddpm":
-                scheduler = DDPMScheduler(**common, clip_sample=False)
-            case "ddim":
-                scheduler = DDIMScheduler(**common, clip_sample=False)
-                arguments["eta"] = self.eta
-            case "dpm++":
-                # Where the cosine schedule leaves no signal its log ratio is infinite; diffusers names this bound.
-                scheduler = DPMSolverMultistepScheduler(**common, lambda_min_clipped=-5.1)
-        scheduler.set_timesteps(steps)
-        return scheduler, arguments
+        if self.sampler == "dpm++":
+            return DPMSolver(self.schedule.betas, steps)
+        return DDIM(self.schedule.alphas_cumprod, steps, self.eta if self.sampler == "ddim" else 1.0, generator)

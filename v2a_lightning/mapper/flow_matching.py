@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import TIME_RANGE, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
 from v2a_lightning.randomness import Generators, randn
@@ -25,6 +26,8 @@ class FlowMatching(Objective):
 
     def __init__(self, dim: int = 512, condition_dropout: float = 0.1, shift: float = 1.0) -> None:
         super().__init__(dim)
+        if shift <= 0:
+            raise UsageError(f"shift is above 0, not {shift}")
         self.shift = shift
         self.conditions = ConditionDropout(dim, condition_dropout)
 
@@ -43,6 +46,8 @@ class FlowMatching(Objective):
         """See `Objective.sample`."""
         from diffusers import FlowMatchEulerDiscreteScheduler
 
+        if steps < 1:
+            raise UsageError(f"sampling_steps is {steps}: give at least 1")
         scheduler: Any = FlowMatchEulerDiscreteScheduler(num_train_timesteps=int(TIME_RANGE), shift=self.shift)
         scheduler.set_timesteps(steps)
         denoise = self.conditions.denoiser(network, condition, scheduler.timesteps.to(condition.device), guidance)

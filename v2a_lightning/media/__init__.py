@@ -5,12 +5,15 @@ from v2a_lightning.media.clip import ClipRequest, DecodedClip, Inspection, decod
 from v2a_lightning.media.cutting import cut_clip
 from v2a_lightning.media.errors import MediaError, Reason
 from v2a_lightning.media.frames import fit_picture, is_still, read_frames
-from v2a_lightning.media.opening import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_picture
+from v2a_lightning.media.kinds import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_files
+from v2a_lightning.media.length import picture_seconds
+from v2a_lightning.media.pictures import is_picture
 from v2a_lightning.media.probe import MediaInfo, probe
 from v2a_lightning.media.workers import WorkerPool, prefetch
-from v2a_lightning.media.writing import replace_audio, write_clip, write_wave
+from v2a_lightning.media.writing import CONTAINERS, copy_with_sound, replace_audio, write_clip, write_wave
 
 __all__ = [
+    "CONTAINERS",
     "PICTURE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "ClipRequest",
@@ -20,13 +23,16 @@ __all__ = [
     "MediaInfo",
     "Reason",
     "WorkerPool",
+    "copy_with_sound",
     "cut_clip",
     "decode_clip",
+    "find_media_files",
     "fit_picture",
     "inspect_clip",
     "is_picture",
     "is_silent",
     "is_still",
+    "picture_seconds",
     "prefetch",
     "probe",
     "read_audio",

@@ -1,7 +1,6 @@
 """Sound of clips: the mean of the native channels, cut by timestamps and resampled once."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.opening import decode_from, open_media, sound_stream, time_zero
+from v2a_lightning.media.opening import Loss, decode_from, open_media, sound_stream, time_zero
+from v2a_lightning.media.placing import SETTLING_PIECES, Piece, placed
 from v2a_lightning.specs import AudioSpec
 
 Wave = NDArray[np.float32]
@@ -19,8 +19,6 @@ Wave = NDArray[np.float32]
 MISSING_SHARE = 0.05
 # A wave that never leaves 60 dB below full scale is silent.
 SILENT_PEAK = 1e-3
-# A packet that stands further than this from where the one before it ended, in seconds, leaves a gap of silence.
-GAP_SECONDS = 0.05
 # Decoders need a little sound before the first sample that counts.
 PREROLL_SECONDS = 0.25
 
@@ -29,7 +27,9 @@ def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_s
     """Read `spec.duration` seconds of mono sound that begin `start` seconds after the clip does.
 
     Mono is the mean of the native channels. FFmpeg's own downmix is louder by 3 dB from stereo and weighs the
-    channels of 5.1, so it is not used. Sound that begins after the picture does keeps its place behind silence.
+    channels of 5.1, so it is not used. Sound stands where its timestamps say: what begins after the picture does keeps
+    its place behind silence, and so does what comes after a gap. A packet that cannot be decoded becomes silence, up
+    to a twentieth of the sound.
 
     Args:
         path: any file with sound.
@@ -41,7 +41,7 @@ def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_s
         float32 of shape (spec.samples,). A lossy file may go slightly beyond [-1, 1]; it is not clipped here.
 
     Raises:
-        MediaError: missing, undecodable, no_audio, short.
+        MediaError: missing, undecodable, no_audio, short, or not_finite when samples are NaN or infinite.
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, start, spec.duration)
@@ -54,7 +54,7 @@ def read_wave(path: Path | str) -> tuple[Wave, int]:
     """Read a whole file as mono float32 (N,) at its own sample rate.
 
     Raises:
-        MediaError: missing, undecodable, no_audio, short when there is not one sample.
+        MediaError: missing, undecodable, no_audio, not_finite, or short when there is not one sample.
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, 0.0, float("inf"))
@@ -67,7 +67,7 @@ def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, 
     """Read some seconds as (N, 2) at the file's own sample rate, to be written into another clip.
 
     Raises:
-        MediaError: missing, undecodable, no_audio, short.
+        MediaError: missing, undecodable, no_audio, short, or not_finite when samples are NaN or infinite.
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, start, duration, _stereo)
@@ -85,8 +85,12 @@ def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
 
 
 def is_silent(wave: Wave) -> bool:
-    """Whether a wave never leaves 60 dB below full scale."""
-    return bool(np.abs(wave).max(initial=0.0) < SILENT_PEAK)
+    """Whether a waveform never leaves its mean by more than 60 dB below full scale. What pads its ends is left out."""
+    sounding = np.flatnonzero(wave)
+    if not len(sounding):
+        return True
+    inside = wave[sounding[0] : sounding[-1] + 1]
+    return bool(np.abs(inside - inside.mean(dtype=np.float64)).max() < SILENT_PEAK)
 
 
 def _decode(
@@ -101,40 +105,41 @@ def _decode(
     if stream is None:
         raise MediaError(path, "no_audio")
     zero = time_zero(container) + start
-    frames = decode_from(container, stream, zero - PREROLL_SECONDS if start > PREROLL_SECONDS else None)
-    first = next(frames, None)
-    if first is None:
-        return np.zeros(0, np.float32), stream.rate
-    rate = first.sample_rate
-    pieces = list(_pieces(path, chain([first], frames), zero, rate, duration * rate, mix or _mono))
-    wave = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    return wave if duration == float("inf") else wave[: round(duration * rate)], rate
+    loss = Loss()
+    decoded = decode_from(container, stream, zero - PREROLL_SECONDS if start > PREROLL_SECONDS else None, loss)
+    pieces, rate = _pieces(path, decoded, zero, zero + duration, mix or _mono)
+    whole = duration == float("inf")
+    wave = placed(pieces, rate, None if whole else round(duration * rate))
+    _refuse_damaged(path, loss, wave, zero, len(wave) / rate if whole else duration)
+    if not np.isfinite(wave).all():
+        bad = int((~np.isfinite(wave)).sum())
+        raise MediaError(path, "not_finite", f"{bad} of {wave.size} samples are NaN or infinite")
+    return wave, rate
+
+
+def _refuse_damaged(path: Path | str, loss: Loss, wave: Wave, zero: float, duration: float) -> None:
+    """Packets that cannot be decoded may cost as much as may be missing at the end."""
+    lost = loss.seconds(zero, zero + duration)
+    if loss.said and (not len(wave) or lost > MISSING_SHARE * duration):
+        damaged = f"{lost:.2f} s of {duration:.2f} s of sound are damaged: " if len(wave) else ""
+        raise MediaError(path, "undecodable", f"{damaged}{loss.said}")
 
 
 def _pieces(
-    path: Path | str,
-    frames: Iterable[AudioFrame],
-    zero: float,
-    rate: int,
-    wanted: float,
-    mix: Callable[[AudioFrame], Wave],
-) -> Iterator[Wave]:
-    """Pieces that, one after the other, are the sound from `zero` on; gaps in the timestamps become silence."""
-    length = 0
+    path: Path | str, frames: Iterable[AudioFrame], zero: float, end: float, mix: Callable[[AudioFrame], Wave]
+) -> tuple[list[Piece], int]:
+    """What is decoded up to `end`, each piece with its time after `zero` in samples, and the sample rate."""
+    pieces: list[Piece] = []
+    rate = 0
     for frame in frames:
+        rate = rate or frame.sample_rate
         if frame.sample_rate != rate:
             raise MediaError(path, "undecodable", f"the sample rate changes from {rate} to {frame.sample_rate} Hz")
-        position = length if frame.time is None else round((frame.time - zero) * rate)
-        if position >= wanted or length >= wanted:
-            return
-        if position + frame.samples <= 0:
-            continue
-        piece = mix(frame)[max(0, -position) if not length else 0 :]
-        gap = position - length
-        if gap > (GAP_SECONDS * rate if length else 0):
-            piece = np.concatenate([np.zeros((gap, *piece.shape[1:]), np.float32), piece])
-        yield piece
-        length += len(piece)
+        # A clock that is a little off does not end the sound before its time.
+        if frame.time is not None and frame.time >= end + SETTLING_PIECES * frame.samples / rate:
+            break
+        pieces.append((None if frame.time is None else (frame.time - zero) * rate, mix(frame)))
+    return pieces, rate or 1
 
 
 def _channels(frame: AudioFrame) -> NDArray[np.float64]:
@@ -149,7 +154,7 @@ def _channels(frame: AudioFrame) -> NDArray[np.float64]:
 
 def _mono(frame: AudioFrame) -> Wave:
     """(N,): the mean of the channels."""
-    return _channels(frame).mean(0).astype(np.float32)
+    return _single(_channels(frame).mean(0))
 
 
 def _stereo(frame: AudioFrame) -> Wave:
@@ -157,7 +162,13 @@ def _stereo(frame: AudioFrame) -> Wave:
     channels = _channels(frame)
     if len(channels) != 2:
         channels = np.broadcast_to(channels.mean(0), (2, channels.shape[1]))
-    return channels.T.astype(np.float32)
+    return _single(channels.T)
+
+
+def _single(samples: NDArray[np.float64]) -> Wave:
+    """What is too large for float32 becomes infinite, and is refused as such."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return samples.astype(np.float32)
 
 
 def _refuse_short(path: Path | str, present: float, start: float, wanted: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from v2a_lightning.media.audio import MISSING_SHARE, Wave, is_silent, read_audio
 from v2a_lightning.media.errors import MediaError, Reason
 from v2a_lightning.media.frames import Backend, Frames, fit_picture, is_still, read_frames
-from v2a_lightning.media.opening import is_picture
+from v2a_lightning.media.pictures import is_picture
 from v2a_lightning.media.probe import probe
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -58,7 +58,7 @@ def _audible(request: ClipRequest) -> Wave:
     assert request.audio is not None
     wave = read_audio(request.path, request.audio, start=request.start)
     if is_silent(wave):
-        raise MediaError(request.path, "silent", "never above -60 dBFS")
+        raise MediaError(request.path, "silent", "the mean of its channels never leaves its middle by more than -60 dBFS")
     return wave
 
 
@@ -80,7 +80,7 @@ class Inspection:
     """What is known of a file after looking at all of it.
 
     Args:
-        duration: seconds, as its header says; 0 when there is no header.
+        duration: seconds; 0 when the file cannot be opened.
         reason: why it cannot be used, or `still`; None when nothing is wrong with it.
         detail: what was found.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av import VideoFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -15,8 +16,8 @@ from av.video.stream import VideoStream
 from v2a_lightning.files import atomic_write
 from v2a_lightning.media.audio import read_stereo, resample
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.frames import CLOCK_TOLERANCE, Frames, timed_frames, upright
-from v2a_lightning.media.opening import decode_from, open_media, picture_stream, time_zero
+from v2a_lightning.media.frames import CLOCK_TOLERANCE, Frames, refuse_damaged, scaled_to, timed_frames, upright
+from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
 from v2a_lightning.media.writing import AAC_RATES, aac_stream, encode_wave, h264_stream, packet_seconds
 
 CLOCK = Fraction(1, 90_000)
@@ -26,8 +27,8 @@ USUAL_RATE = 48_000
 def cut_clip(source: Path | str, output: Path | str, start: float, duration: float, *, quality: int = 23) -> None:
     """Write `duration` seconds of a film, from `start` on, as a clip of H.264 and AAC with a clock of its own.
 
-    The picture is encoded anew, since a copy could begin at a keyframe only. Rotation is applied, frames keep their
-    times, sound of more than two channels becomes its mean.
+    The picture is encoded anew, since a copy could begin at a keyframe only. Display matrices are applied, frames keep
+    their times, sound of more than two channels becomes its mean.
 
     Args:
         source: the film.
@@ -46,7 +47,7 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
         stream = picture_stream(film)
         if stream is None:
             raise MediaError(source, "no_video")
-        pictures = _pictures(film, stream, start, duration)
+        pictures = _pictures(source, film, stream, start, duration)
         first = next(pictures, None)
         if first is None:
             raise MediaError(source, "short", f"no picture from {start:g} s on")
@@ -60,15 +61,26 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
 
 
 def _pictures(
-    film: InputContainer, stream: VideoStream, start: float, duration: float
+    path: Path | str, film: InputContainer, stream: VideoStream, start: float, duration: float
 ) -> Iterator[tuple[float, Frames]]:
-    """Frames (H, W, 3) of [start, start + duration) with their times in the clip."""
-    zero = time_zero(film)
-    for begin, _, frame in timed_frames(decode_from(film, stream, zero + start), stream, zero):
+    """Frames (H, W, 3) on the screen in [start, start + duration) with their times in the clip; the first at zero."""
+    zero, loss = time_zero(film), Loss()
+    before: VideoFrame | None = None
+    model: Frames | None = None
+    for begin, end, frame in timed_frames(decode_from(film, stream, zero + start, loss), stream, zero):
         if begin >= start + duration:
-            return
-        if begin >= start - CLOCK_TOLERANCE:
-            yield max(0.0, begin - start), upright(frame)
+            break
+        if begin < start - CLOCK_TOLERANCE:
+            before = frame if end > start + CLOCK_TOLERANCE else None
+            continue
+        if before is not None and begin > start + CLOCK_TOLERANCE:
+            model = upright(before)
+            yield 0.0, model
+        before = None
+        pixels = upright(frame)
+        model = pixels if model is None else model
+        yield max(0.0, begin - start), scaled_to(pixels, model)
+    refuse_damaged(path, loss, zero + start, zero + start + duration, model is not None)
 
 
 def _encode_pictures(stream: VideoStream, pictures: Iterable[tuple[float, Frames]]) -> Iterator[Packet]:

@@ -5,7 +5,21 @@ from typing import Literal
 
 from v2a_lightning.errors import RunFailure
 
-Reason = Literal["missing", "no_video", "no_audio", "silent", "still", "short", "undecodable", "timeout", "duplicate"]
+Reason = Literal[
+    "missing",
+    "no_video",
+    "no_audio",
+    "silent",
+    "not_finite",
+    "still",
+    "short",
+    "undecodable",
+    "timeout",
+    "killed",
+    "duplicate",
+]
+PASSING: frozenset[Reason] = frozenset({"timeout", "killed"})
+"""Reasons that say more about the machine than about the file: such a file is tried again the next time."""
 
 
 class MediaError(RunFailure):

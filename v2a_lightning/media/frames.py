@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from av import VideoFrame
@@ -10,11 +10,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.opening import decode_from, is_picture, open_media, picture_stream, time_zero
+from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
+from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture, turned
 from v2a_lightning.specs import FrameSpec
 
 Backend = Literal["pyav", "decord"]
 Frames = NDArray[np.uint8]
+Timed = TypeVar("Timed")
 
 # Timestamps are rounded to the container's clock: a frame may begin this much after the time it is asked for.
 CLOCK_TOLERANCE = 1e-3
@@ -22,19 +24,25 @@ CLOCK_TOLERANCE = 1e-3
 SEEK_SECONDS = 1.0
 # Mean absolute difference, of 255 grey levels, up to which two pictures are one picture and its compression noise.
 STILL_LEVELS = 1.0
+# Share of the seconds looked at whose packets may be damaged.
+DAMAGED_SHARE = 0.05
+# Pictures that are longer than this many times their short side are cut before they are scaled.
+LONGEST_SHAPE = 8
 
 
 def read_frames(path: Path | str, spec: FrameSpec, *, start: float = 0.0, backend: Backend = "pyav") -> Frames:
     """Read the frames that are on the screen at `start + t` for each t of `spec.times`.
 
-    Frames are found by their timestamps, so variable frame rates and clocks that do not start at zero are right;
-    rotation flags are applied. A clip that ends early gives the frames it has; a picture gives one.
+    What a file is, its content says. Frames are found by their timestamps, so variable frame rates and clocks that do
+    not start at zero are right; display matrices, which rotate and mirror, are applied. A clip that ends early gives
+    the frames it has. A still picture gives one; an animation (GIF, WebP, PNG, AVIF) is a video that is shown once.
 
     Args:
         path: a clip or a picture.
         spec: which times are looked at.
         start: seconds from the clip's beginning to where the spec's clock starts.
-        backend: the decoder; `decord` gives the same frames, and needs the package of that name.
+        backend: the decoder; `decord`, which needs the package of that name, gives the same frames. It is used for
+            files of which that is known, and PyAV for the others.
 
     Returns:
         uint8 RGB of shape (T, H, W, 3), 1 <= T <= spec.count.
@@ -43,12 +51,15 @@ def read_frames(path: Path | str, spec: FrameSpec, *, start: float = 0.0, backen
         MediaError: missing, undecodable, no_video, or short when the clip ends before the first of the times.
     """
     if is_picture(path):
-        return _read_picture(path)
+        return read_picture(path)
     times = [start + time for time in spec.times]
-    frames = _read_with_decord(path, times) if backend == "decord" else _read_with_pyav(path, times)
+    if is_animation(path):
+        frames = list(frames_at(animation_frames(path), times))
+    else:
+        frames = _read_with_decord(path, times) if backend == "decord" else _read_with_pyav(path, times)
     if not frames:
         raise MediaError(path, "short", f"the picture ends before {times[0]:.2f} s")
-    return np.stack(frames)
+    return np.stack([scaled_to(frame, frames[0]) for frame in frames])
 
 
 def is_still(frames: Frames) -> bool:
@@ -62,10 +73,12 @@ def is_still(frames: Frames) -> bool:
 def fit_picture(pixels: Frames, size: int) -> Frames:
     """Scale the short side of a picture (H, W, 3) to `size`, bicubic, and take the middle (size, size, 3).
 
-    Pixel for pixel what torchvision's Resize and CenterCrop make of a PIL image, without torch.
+    Pixel for pixel what torchvision's Resize and CenterCrop make of a PIL image, without torch. Of very long pictures
+    only the middle is scaled.
     """
     from PIL import Image
 
+    pixels = _middle(pixels)
     height, width = pixels.shape[:2]
     short = min(height, width)
     scaled = (int(size * width / short), int(size * height / short))
@@ -73,37 +86,62 @@ def fit_picture(pixels: Frames, size: int) -> Frames:
     if scaled != (width, height):
         image = image.resize(scaled, Image.Resampling.BICUBIC)
     left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
-    return np.asarray(image.crop((left, top, left + size, top + size)))
+    return np.array(image.crop((left, top, left + size, top + size)))
 
 
-def _read_picture(path: Path | str) -> Frames:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def _middle(pixels: Frames) -> Frames:
+    height, width = pixels.shape[:2]
+    longest = LONGEST_SHAPE * min(height, width)
+    top, left = max(0, height - longest) // 2, max(0, width - longest) // 2
+    return pixels[top : height - top, left : width - left]
 
-    if not Path(path).is_file():
-        raise MediaError(path, "missing")
-    try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[None]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise MediaError(path, "undecodable", str(error)) from error
+
+def scaled_to(pixels: Frames, model: Frames) -> Frames:
+    """A picture in the size of another: players go on in the size of a stream's first picture when it changes."""
+    from PIL import Image
+
+    if pixels.shape == model.shape:
+        return pixels
+    return np.array(Image.fromarray(pixels).resize((model.shape[1], model.shape[0]), Image.Resampling.BICUBIC))
+
+
+def _read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames]:
+    from v2a_lightning.media.decord_frames import read_with_decord
+
+    frames = read_with_decord(path, times)
+    return _read_with_pyav(path, times) if frames is None else frames
 
 
 def _read_with_pyav(path: Path | str, times: Sequence[float]) -> list[Frames]:
+    loss = Loss()
     with open_media(path) as container:
         stream = picture_stream(container)
         if stream is None:
             raise MediaError(path, "no_video")
-        stream.codec_context.thread_count = 1
         zero = time_zero(container)
-        decoded = decode_from(container, stream, zero + times[0] if times[0] > SEEK_SECONDS else None)
-        return [upright(frame) for frame in _frames_at(timed_frames(decoded, stream, zero), times)]
+        decoded = decode_from(container, stream, zero + times[0] if times[0] > SEEK_SECONDS else None, loss)
+        frames = [upright(frame) for frame in frames_at(timed_frames(decoded, stream, zero), times)]
+    refuse_damaged(path, loss, zero + times[0], zero + times[-1], bool(frames))
+    return frames
+
+
+def refuse_damaged(path: Path | str, loss: Loss, begin: float, end: float, anything: bool) -> None:
+    """Refuse a stream of which nothing, or too little of [begin, end), could be decoded.
+
+    Raises:
+        MediaError: undecodable.
+    """
+    lost = loss.seconds(begin, end)
+    if loss.said and (not anything or lost > DAMAGED_SHARE * (end - begin)):
+        damaged = f"{lost:.2f} s of {end - begin:.2f} s are damaged: " if anything else ""
+        raise MediaError(path, "undecodable", f"{damaged}{loss.said}")
 
 
 def timed_frames(
     decoded: Iterable[VideoFrame], stream: VideoStream, zero: float
 ) -> Iterator[tuple[float, float, VideoFrame]]:
     """Begin and end of each frame in seconds from the clip's beginning, and the frame."""
-    usual = 1 / float(stream.average_rate or stream.guessed_rate or 25)
+    usual = usual_seconds(stream)
     end = 0.0
     for frame in decoded:
         begin = end if frame.time is None else frame.time - zero
@@ -111,9 +149,14 @@ def timed_frames(
         yield begin, end, frame
 
 
-def _frames_at(timed: Iterator[tuple[float, float, VideoFrame]], times: Sequence[float]) -> Iterator[VideoFrame]:
+def usual_seconds(stream: VideoStream) -> float:
+    """How long a frame is on the screen on average."""
+    return 1 / float(stream.average_rate or stream.guessed_rate or 25)
+
+
+def frames_at(timed: Iterable[tuple[float, float, Timed]], times: Sequence[float]) -> Iterator[Timed]:
     """The frame on the screen at each of the ascending times: the last that began by then, or the very first."""
-    current: tuple[float, VideoFrame] | None = None
+    current: tuple[float, Timed] | None = None
     position = 0
     for begin, end, frame in timed:
         while current is not None and position < len(times) and times[position] < begin - CLOCK_TOLERANCE:
@@ -128,27 +171,19 @@ def _frames_at(timed: Iterator[tuple[float, float, VideoFrame]], times: Sequence
 
 
 def upright(frame: VideoFrame) -> Frames:
-    """RGB pixels turned as the file's display matrix says."""
-    return np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90)
+    """RGB pixels turned and mirrored as the file's display matrix says."""
+    return turned(frame.to_ndarray(format="rgb24"), *display_orientation(frame))
 
 
-def _read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames]:
-    import decord
+def display_orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
+    """A frame's display matrix as (swap the axes, then mirror left-right, then flip top-bottom).
 
-    with open_media(path) as container:
-        stream = picture_stream(container)
-        if stream is None:
-            raise MediaError(path, "no_video")
-        zero = time_zero(container)
-        first = next(container.decode(stream), None)
-    if first is not None and first.rotation:
-        # decord 0.6 fails on clips that are stored sideways.
-        return _read_with_pyav(path, times)
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        clock = np.asarray(reader.get_frame_timestamp(range(len(reader)))).reshape(-1, 2) - zero
-        within = [time for time in times if time < clock[:, 1].max(initial=0.0)]
-        wanted = np.searchsorted(clock[:, 0], np.add(within, CLOCK_TOLERANCE), side="right") - 1
-        return list(reader.get_batch(wanted.clip(min=0).tolist()).asnumpy()) if within else []
-    except decord.DECORDError as error:
-        raise MediaError(path, "undecodable", str(error).splitlines()[0]) from error
+    FFmpeg's matrix takes (x, y) to (a x + c y, b x + d y) and holds a, b, _, c, d; other angles than right ones are
+    brought to the nearest.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, False, False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    swap = abs(b) + abs(c) > abs(a) + abs(d)
+    return (True, c < 0, b < 0) if swap else (False, a < 0, d < 0)

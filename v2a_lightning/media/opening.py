@@ -1,12 +1,13 @@
-"""Opening media files, and turning FFmpeg's many errors into one."""
+"""Opening media files, decoding past damage, and turning FFmpeg's many errors into one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
 import av
-from av import AudioFrame, VideoFrame
+from av import AudioFrame, Packet, VideoFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
@@ -14,13 +15,33 @@ from av.video.stream import VideoStream
 
 from v2a_lightning.media.errors import MediaError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv"})
+# Lists of other files, which a clip must not be able to name.
+PLAYLIST_FORMATS = frozenset({"hls", "concat", "dash", "sdp", "imf", "image2", "mpjpeg"})
+# Demuxers whose times are stored in the file. The others count them from where they landed, and land anywhere.
+TIMED_FORMATS = frozenset({"mp4", "matroska", "mpegts", "flv", "asf", "avi", "mpeg", "ogg", "wav"})
+USUAL_PACKET_SECONDS = 0.025
 
 
-def is_picture(path: Path | str) -> bool:
-    """Whether the file's name says that it holds one still picture."""
-    return Path(path).suffix.lower() in PICTURE_SUFFIXES
+@dataclass
+class Loss:
+    """What of a stream could not be decoded.
+
+    Args:
+        spans: begin and end of each lost packet, in seconds on the file's own clock.
+        said: the first error.
+    """
+
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    said: str = ""
+
+    def note(self, error: Exception, begin: float, seconds: float) -> None:
+        """Count a packet."""
+        self.said = self.said or _one_line(error)
+        self.spans.append((begin, begin + seconds))
+
+    def seconds(self, begin: float, end: float) -> float:
+        """How much is lost of [begin, end)."""
+        return sum(max(0.0, min(end, last) - max(begin, first)) for first, last in self.spans)
 
 
 @contextmanager
@@ -28,26 +49,56 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     """Open a media file for the length of a block.
 
     Raises:
-        MediaError: `missing`, or `undecodable` for whatever FFmpeg says while opening or inside the block.
+        MediaError: `missing`, or `undecodable` for whatever FFmpeg says while opening or inside the block, for
+            pictures and for playlists.
     """
     if not Path(path).is_file():
         raise MediaError(path, "missing")
     try:
-        with av.open(str(path)) as container:
+        # With its protocol, a name with a colon in it is no address.
+        with av.open(f"file:{path}") as container:
+            _refuse_other_kinds(path, container.format.name)
             yield container
-    except (av.FFmpegError, UnicodeDecodeError) as error:
-        raise MediaError(path, "undecodable", str(error).replace("\n", " ")) from error
+    except (av.FFmpegError, UnicodeError) as error:
+        raise MediaError(path, "undecodable", _one_line(error)) from error
+
+
+def _refuse_other_kinds(path: Path | str, name: str) -> None:
+    if name.endswith("_pipe"):
+        kind = name.removesuffix("_pipe")
+        raise MediaError(path, "undecodable", f"a picture of a kind that is not read ({kind}); save it as JPEG or PNG")
+    if name in PLAYLIST_FORMATS:
+        raise MediaError(path, "undecodable", f"a list of other files ({name}) and no clip")
+
+
+def _one_line(error: Exception) -> str:
+    said = error.strerror if isinstance(error, av.FFmpegError) and error.strerror else str(error)
+    return said.replace("\n", " ")
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The first moving picture; the cover of a sound file is not one."""
-    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    return next(moving, None)
+    """The moving picture that FFmpeg takes: the default one, else the largest; the cover of a sound file is not one."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+    ]
+    return max(moving, key=lambda stream: (_is_default(stream), stream.width * stream.height), default=None)
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The first sound track whose decoder FFmpeg has."""
-    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+    """The sound track that FFmpeg takes: the default one, else the one with most channels."""
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return max(known, key=lambda stream: (_is_default(stream), stream.channels), default=None)
+
+
+def _is_default(stream: VideoStream | AudioStream) -> bool:
+    return bool(stream.disposition & Disposition.default)
+
+
+def is_timed(container: InputContainer) -> bool:
+    """Whether times that were sought are to be trusted."""
+    return bool(TIMED_FORMATS & set(container.format.name.split(",")))
 
 
 def time_zero(container: InputContainer) -> float:
@@ -56,22 +107,62 @@ def time_zero(container: InputContainer) -> float:
 
 
 @overload
-def decode_from(container: InputContainer, stream: VideoStream, seconds: float | None) -> Iterator[VideoFrame]: ...
+def decode_from(
+    container: InputContainer, stream: VideoStream, seconds: float | None, loss: Loss
+) -> Iterator[VideoFrame]: ...
 @overload
-def decode_from(container: InputContainer, stream: AudioStream, seconds: float | None) -> Iterator[AudioFrame]: ...
-def decode_from(container: InputContainer, stream: Any, seconds: float | None) -> Iterator[Any]:
+def decode_from(
+    container: InputContainer, stream: AudioStream, seconds: float | None, loss: Loss
+) -> Iterator[AudioFrame]: ...
+def decode_from(container: InputContainer, stream: Any, seconds: float | None, loss: Loss) -> Iterator[Any]:
     """Decode a stream from shortly before `seconds` on the file's own clock; from the beginning when that is None.
 
-    Some containers have no index and land behind the time sought: those are decoded from the beginning too.
+    A packet that cannot be decoded costs itself and is counted in `loss`. Some containers have no index and land
+    behind the time sought: those are decoded from the beginning too.
     """
-    decoded = container.decode(stream)
-    if seconds is not None:
+    if seconds is None:
+        yield from _decode(container, stream, loss)
+        return
+    found: Any = None
+    if is_timed(container):
         container.seek(int(seconds * av.time_base), backward=True)
-        found: Any = next(decoded, None)
-        if found is not None and found.time is not None and found.time <= seconds:
-            yield found
-        else:
-            with av.open(container.name) as reopened:
-                yield from reopened.decode(reopened.streams[stream.index])
+        decoded = _decode(container, stream, loss)
+        found = next(decoded, None)
+        # What was cut in two by landing inside it is not lost.
+        loss.spans.clear()
+    if found is not None and found.time is not None and found.time <= seconds:
+        yield found
+        yield from decoded
+        return
+    with av.open(container.name) as reopened:
+        yield from _decode(reopened, reopened.streams[stream.index], loss)
+
+
+def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]:
+    stream.codec_context.thread_count = 1
+    packets: Iterator[Packet] = container.demux(stream)
+    due = 0.0
+    while True:
+        try:
+            packet: Packet | None = next(packets, None)
+        except av.FFmpegError as error:
+            # A file that breaks off has what came before.
+            loss.note(error, due, 0.0)
+            packet = None
+        if packet is None:
             return
-    yield from decoded
+        begin, seconds = _when(packet, due)
+        due = begin + seconds
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            loss.note(error, begin, seconds if packet.size else 0.0)
+        else:
+            yield from frames
+
+
+def _when(packet: Packet, due: float) -> tuple[float, float]:
+    """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
+    base = float(packet.time_base or 0)
+    time = packet.pts if packet.pts is not None else packet.dts
+    return due if time is None else time * base, (packet.duration or 0) * base or USUAL_PACKET_SECONDS

@@ -1,13 +1,18 @@
-"""What a media file holds, read from its headers."""
+"""What a media file holds, and how long it lasts."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
-from v2a_lightning.media.frames import read_frames
-from v2a_lightning.media.opening import is_picture, open_media, picture_stream, sound_stream
-from v2a_lightning.specs import FrameSpec
+from v2a_lightning.media.kinds import picture_format
+from v2a_lightning.media.opening import is_timed, open_media, picture_stream, sound_stream, time_zero
+from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
+
+# A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
+DURATION_TOLERANCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,23 @@ class MediaInfo:
 
 
 def probe(path: Path | str) -> MediaInfo:
-    """Read a file's headers; only a picture is decoded.
+    """Read a file's headers, and how long it lasts; only pictures and animations are decoded.
+
+    A duration in the header is checked against the file's last packets. Where it is missing or wrong by more than a
+    quarter of a second, as in what a browser recorded, in pipes and in files that break off, the packets are believed.
 
     Raises:
         MediaError: missing or undecodable.
     """
     if is_picture(path):
-        height, width = read_frames(path, FrameSpec()).shape[1:3]
+        height, width = read_picture(path).shape[1:3]
         return MediaInfo(Path(path), 0.0, width, height)
+    if is_animation(path):
+        return _probe_animation(path)
     with open_media(path) as container:
         video, audio = picture_stream(container), sound_stream(container)
         return MediaInfo(
             path=Path(path),
-            duration=(container.duration or 0) / av.time_base,
             width=video.width if video else 0,
             height=video.height if video else 0,
             frames_per_second=float(video.average_rate or 0) if video else 0.0,
@@ -68,4 +77,36 @@ def probe(path: Path | str) -> MediaInfo:
             sample_rate=audio.rate if audio else 0,
             channels=audio.channels if audio else 0,
             audio_codec=audio.codec_context.name if audio else "",
+            duration=_duration(container, [stream.index for stream in (video, audio) if stream is not None]),
         )
+
+
+def _probe_animation(path: Path | str) -> MediaInfo:
+    end, shape, count = 0.0, (0, 0), 0
+    for _, end, pixels in animation_frames(path):
+        shape, count = (pixels.shape[1], pixels.shape[0]), count + 1
+    return MediaInfo(Path(path), end, *shape, count / end if end else 0.0, str(picture_format(path)).lower())
+
+
+def _duration(container: InputContainer, streams: list[int]) -> float:
+    """Seconds from the file's beginning to the end of the last packet of the streams."""
+    zero, header = time_zero(container), (container.duration or 0) / av.time_base
+    measured = 0.0
+    if header > 0 and is_timed(container):
+        container.seek(int((zero + header) * av.time_base), backward=True)
+        measured = _last_end(container, streams) - zero
+    if measured <= 0:
+        with av.open(container.name) as reopened:
+            measured = max(0.0, _last_end(reopened, streams) - zero)
+    return header if abs(measured - header) <= DURATION_TOLERANCE else measured
+
+
+def _last_end(container: InputContainer, streams: list[int]) -> float:
+    """When the last packet of the streams ends, on the file's own clock, from where the container stands."""
+    ends = [0.0]
+    with suppress(av.FFmpegError):
+        # A file that breaks off ends there.
+        for packet in container.demux([container.streams[index] for index in streams]):
+            if packet.size and packet.pts is not None:
+                ends.append(float((packet.pts + (packet.duration or 0)) * (packet.time_base or 0)))
+    return max(ends)

@@ -1,5 +1,8 @@
 """Decoding in processes that can be killed: a file that hangs or crashes a decoder costs itself and nothing else.
 
+A decoder that is killed from outside, as the system does when memory runs out, says nothing about its file. The file is
+tried again while no other one is decoded, and is `killed` when that ends the same way.
+
 The processes are plain children on a pipe and not `multiprocessing` ones, so that they can be had inside a DataLoader's
 workers, which may have no such children, and in scripts without a main guard.
 """
@@ -13,7 +16,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -22,6 +26,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media.errors import MediaError
+from v2a_lightning.processes import end_with_parent
 
 
 class HasPath(Protocol):
@@ -38,6 +43,18 @@ Item = TypeVar("Item")
 READY = "ready"
 # On a machine that has much else to do, starting Python and reading FFmpeg's libraries takes its time.
 START_SECONDS = 600
+# A process that waits for a dead network disk does not end before the disk answers; it is not waited for.
+END_SECONDS = 5.0
+# Signals that a process is sent, in contrast to those for what it did itself, such as reading where no memory is.
+SENT = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+class WorkersClosedError(RunFailure):
+    """The pool was closed while somebody waited for an outcome of it."""
+
+
+class WorkerKilled(Exception):  # noqa: N818 (what was killed is the worker, and its file may be as good as any)
+    """A child was killed from outside. Its message says by what."""
 
 
 @dataclass
@@ -45,6 +62,7 @@ class _Task(Generic[Request]):
     index: int
     request: Request
     deadline: float
+    again: bool = False
 
 
 class _Worker(Generic[Request, Result]):
@@ -52,7 +70,7 @@ class _Worker(Generic[Request, Result]):
 
     def __init__(self, function: Callable[[Request], Result]) -> None:
         self.connection, child = Pipe()
-        code = f"from v2a_lightning.media.workers import serve; serve({child.fileno()})"
+        code = f"from v2a_lightning.media.workers import serve; serve({child.fileno()}, {os.getpid()})"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], pass_fds=[child.fileno()], stdin=subprocess.DEVNULL, env=environment
@@ -74,19 +92,35 @@ class _Worker(Generic[Request, Result]):
             raise RunFailure("a decode worker could not start; its own message stands above") from error
 
     def receive(self) -> Result | MediaError:
-        """The outcome of the task; a child that died is a file that cannot be decoded."""
+        """The outcome of the task; a child that crashed is a file that cannot be decoded.
+
+        Raises:
+            WorkerKilled: when the child was killed from outside.
+        """
         assert self.task is not None
         try:
             outcome: Result | MediaError = self.connection.recv()
-        except (EOFError, ConnectionResetError, pickle.UnpicklingError):
-            self.stop()
-            return MediaError(self.task.request.path, "undecodable", f"decoder ended with {self.process.returncode}")
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            code = self._ended()
+            if -code in SENT:
+                raise WorkerKilled(f"decoder ended by {signal.Signals(-code).name}") from error
+            return MediaError(self.task.request.path, "undecodable", f"decoder ended with {code}")
         return outcome
+
+    def _ended(self) -> int:
+        """The exit code of a child whose pipe is closed."""
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.stop()
+        return self.process.returncode or 0
 
     def stop(self) -> None:
         self.connection.close()
         self.process.kill()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
 
 
 class WorkerPool(Generic[Request, Result]):
@@ -103,6 +137,8 @@ class WorkerPool(Generic[Request, Result]):
             raise ValueError(f"at least one worker and a positive timeout, not {workers} and {timeout}")
         self.function = function
         self.timeout = timeout
+        self._closed = False
+        self._again: deque[_Task[Request]] = deque()
         self._workers: list[_Worker[Request, Result]] = [_Worker(function) for _ in range(workers)]
 
     def __enter__(self) -> "WorkerPool[Request, Result]":
@@ -114,10 +150,12 @@ class WorkerPool(Generic[Request, Result]):
         self.close()
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes. May be called from another thread: who waits there for an outcome gets none."""
+        self._closed = True
+        for worker in self._workers:
+            worker.process.kill()
         for worker in self._workers:
             worker.stop()
-        self._workers = []
 
     def map(self, requests: Iterable[Request]) -> Iterator[Result | MediaError]:
         """One outcome per request, in the order of the requests, whatever order they finish in."""
@@ -130,11 +168,14 @@ class WorkerPool(Generic[Request, Result]):
         finished: dict[int, Result | MediaError] = {}
         sent = received = 0
         while True:
-            # A slow file holds its successors back; this many of them may wait decoded in memory.
-            room = 2 * len(self._workers) - (sent - received)
-            for worker, request in zip(self._idle()[: max(0, room)], source, strict=False):
-                self._start(worker, sent, request)
-                sent += 1
+            if self._again:
+                self._try_again()
+            else:
+                # A slow file holds its successors back; this many of them may wait decoded in memory.
+                room = 2 * len(self._workers) - (sent - received)
+                for worker, request in zip(self._idle()[: max(0, room)], source, strict=False):
+                    self._start(worker, _Task(sent, request, 0.0))
+                    sent += 1
             if received in finished:
                 yield finished.pop(received)
                 received += 1
@@ -143,19 +184,39 @@ class WorkerPool(Generic[Request, Result]):
             else:
                 return
 
+    def _try_again(self) -> None:
+        """Give a file whose decoder was killed all the memory there is: it runs alone."""
+        idle = self._idle()
+        if len(idle) == len(self._workers):
+            task = self._again.popleft()
+            self._start(idle[0], replace(task, again=True))
+
     def _abandon(self) -> None:
         """Replace the workers that are busy with what nobody waits for any more."""
+        self._again.clear()
         for worker in [worker for worker in self._workers if worker.task is not None]:
             worker.stop()
-            self._workers[self._workers.index(worker)] = _Worker(self.function)
+            self._replace(worker)
+
+    def _replace(self, worker: "_Worker[Request, Result]") -> "_Worker[Request, Result]":
+        """A new worker in the place of one that has ended."""
+        new = _Worker(self.function)
+        self._workers[self._workers.index(worker)] = new
+        return new
 
     def _idle(self) -> list["_Worker[Request, Result]"]:
         return [worker for worker in self._workers if worker.task is None]
 
-    def _start(self, worker: "_Worker[Request, Result]", index: int, request: Request) -> None:
+    def _start(self, worker: "_Worker[Request, Result]", task: _Task[Request]) -> None:
+        if worker.process.poll() is not None:
+            # Killed while it had nothing to do.
+            worker.stop()
+            worker = self._replace(worker)
         worker.wait_until_ready()
-        worker.task = _Task(index, request, time.monotonic() + self.timeout)
-        worker.connection.send(request)
+        worker.task = replace(task, deadline=time.monotonic() + self.timeout)
+        # Of a child that ends just now, the outcome says so.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            worker.connection.send(task.request)
 
     def _collect(self) -> dict[int, Result | MediaError]:
         """Wait until at least one worker is done, or has to be."""
@@ -164,23 +225,41 @@ class WorkerPool(Generic[Request, Result]):
         answered = wait(list(busy), timeout=max(0.0, first_deadline - time.monotonic()))
         outcomes = {}
         for connection, worker in busy.items():
-            assert worker.task is not None
+            if self._closed:
+                raise WorkersClosedError("decoding was stopped")
+            task = worker.task
+            assert task is not None
             if connection in answered:
-                outcomes[worker.task.index] = worker.receive()
-            elif time.monotonic() >= worker.task.deadline:
+                outcome = self._outcome(worker, task)
+            elif time.monotonic() >= task.deadline:
                 worker.stop()
-                outcomes[worker.task.index] = MediaError(worker.task.request.path, "timeout", f"{self.timeout:g} s")
+                outcome = MediaError(task.request.path, "timeout", f"{self.timeout:g} s")
             else:
                 continue
             worker.task = None
-            if worker.process.poll() is not None:
-                self._workers[self._workers.index(worker)] = _Worker(self.function)
+            if outcome is not None:
+                outcomes[task.index] = outcome
+            if worker.connection.closed:
+                self._replace(worker)
         return outcomes
 
+    def _outcome(self, worker: "_Worker[Request, Result]", task: _Task[Request]) -> Result | MediaError | None:
+        """What a worker answered; None when it was killed and its file is to be tried again."""
+        try:
+            return worker.receive()
+        except WorkerKilled as killed:
+            if task.again:
+                return MediaError(task.request.path, "killed", f"{killed}, twice; memory may have run out")
+            self._again.append(task)
+            return None
 
-def serve(descriptor: int) -> None:
+
+def serve(descriptor: int, parent: int) -> None:
     """What a child does: take requests from its pipe and send outcomes back until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(parent)
+    # A terminal and a scheduler send these to all processes; when to end, the parent decides.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     connection = Connection(descriptor)
     function = connection.recv()
     connection.send(READY)
@@ -193,11 +272,22 @@ def serve(descriptor: int) -> None:
             outcome = function(request)
         except MediaError as error:
             outcome = error
-        connection.send(outcome)
+        except MemoryError:
+            outcome = MediaError(request.path, "killed", "memory ran out")
+        try:
+            connection.send(outcome)
+        except BrokenPipeError:
+            return
 
 
-def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
-    """Iterate in a thread, so that up to `depth` items are made while the caller works on the one before them."""
+def prefetch(items: Iterable[Item], depth: int, stop: Callable[[], None] = lambda: None) -> Iterator[Item]:
+    """Iterate in a thread, so that up to `depth` items are made while the caller works on the one before them.
+
+    Args:
+        items: what is made.
+        depth: how many are made ahead.
+        stop: called when the caller wants no more, so that an item that is being made is not waited for.
+    """
     iterator = iter(items)
     end = object()
     with ThreadPoolExecutor(1) as executor:
@@ -209,3 +299,4 @@ def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
         finally:
             for future in coming:
                 future.cancel()
+            stop()

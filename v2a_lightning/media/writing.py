@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.opening import open_media, picture_stream, time_zero
 
 AAC_BITS_PER_SECOND = 128_000
+# Where a picture is copied to: the most widely played container first, then those that hold more codecs.
+CONTAINERS = (".mp4", ".mkv", ".mov", ".avi", ".flv", ".wmv")
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 
@@ -68,31 +72,82 @@ def write_clip(
             container.mux(packet)
 
 
-def replace_audio(video: Path | str, wave: NDArray[np.float32], sample_rate: int, output: Path | str) -> None:
+def replace_audio(
+    video: Path | str,
+    wave: NDArray[np.float32],
+    sample_rate: int,
+    output: Path | str,
+    *,
+    seconds: float | None = None,
+) -> None:
     """Put a wave under a clip's picture. The picture's packets are copied as they are, so nothing is lost.
 
     Args:
         video: the clip whose picture is kept.
-        wave: float32 (N,) or (N, 2); it begins with the picture.
+        wave: float32 (N,) or (N, 2); it begins where the clip's clock starts.
         sample_rate: of the wave.
         output: the file to write.
+        seconds: how much of the picture is kept, to the few frames that its codec needs; None keeps all of it.
 
     Raises:
         MediaError: when `video` has no picture stream or cannot be read.
         UsageError: when the output's container cannot hold the picture's codec.
     """
-    try:
-        source = av.open(str(video))
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError(video, "undecodable", str(error)) from error
-    with source, atomic_write(output) as temporary, av.open(str(temporary), "w") as container:
-        if not source.streams.video:
+    check_wave(wave, sample_rate)
+    with open_media(video) as source, atomic_write(output) as temporary:
+        stream = picture_stream(source)
+        if stream is None:
             raise MediaError(video, "no_video")
-        target = _copied_stream(container, source.streams.video[0], Path(output))
-        audio = aac_stream(container, sample_rate, wave)
-        picture = _copied_packets(source, source.streams.video[0], target)
-        for packet in heapq.merge(picture, encode_wave(audio, wave, sample_rate), key=packet_seconds):
-            container.mux(packet)
+        with _opened(temporary, Path(output), stream) as (container, target):
+            audio = aac_stream(container, sample_rate, wave)
+            picture = _until(_copied_packets(source, stream, target), seconds)
+            for packet in heapq.merge(picture, encode_wave(audio, wave, sample_rate), key=packet_seconds):
+                container.mux(packet)
+        _check_copy(temporary, Path(output), stream)
+
+
+def copy_with_sound(
+    video: Path | str,
+    wave: NDArray[np.float32],
+    sample_rate: int,
+    folder: Path,
+    name: str,
+    *,
+    seconds: float | None = None,
+) -> Path:
+    """`replace_audio` into the first container of `CONTAINERS` that can hold the picture's codec.
+
+    Args:
+        video: the clip whose picture is kept.
+        wave: float32 (N,) or (N, 2).
+        sample_rate: of the wave.
+        folder: folder of the copy.
+        name: the copy's name without its suffix.
+        seconds: how much of the picture is kept.
+
+    Returns:
+        the copy's path.
+
+    Raises:
+        MediaError: when `video` has no picture stream or cannot be read, or no container can hold its picture.
+    """
+    for suffix in CONTAINERS:
+        output = path_of_id(folder, name, suffix)
+        try:
+            replace_audio(video, wave, sample_rate, output, seconds=seconds)
+        except ContainerError as error:
+            reason = str(error)
+        else:
+            return output
+    raise MediaError(video, "undecodable", f"no container can hold a copy of the picture; {reason}")
+
+
+class ContainerError(UsageError):
+    """A container cannot hold a codec."""
+
+    def __init__(self, output: Path, stream: VideoStream, reason: Exception) -> None:
+        codec = stream.codec_context.codec.canonical_name
+        super().__init__(f"{output}: a {output.suffix} file cannot hold {codec} pictures; try .mkv ({reason})")
 
 
 def h264_stream(container: OutputContainer, height: int, width: int, fps: float, quality: int) -> VideoStream:
@@ -104,16 +159,26 @@ def h264_stream(container: OutputContainer, height: int, width: int, fps: float,
     return stream
 
 
-def aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.float32]) -> AudioStream:
-    """Add an AAC stream for a wave (N,) or (N, 2).
+def check_wave(wave: NDArray[np.float32], sample_rate: int) -> None:
+    """Whether AAC can carry a wave.
 
     Raises:
+        ValueError: when it is not (N,), (N, 1) or (N, 2).
         UsageError: when AAC has no such sample rate.
     """
     if wave.ndim not in (1, 2) or (wave.ndim == 2 and wave.shape[1] not in (1, 2)):
         raise ValueError(f"a wave is (N,) or (N, 2), not {wave.shape}")
     if sample_rate not in AAC_RATES:
         raise UsageError(f"AAC has no sample rate of {sample_rate} Hz; resample to one of {AAC_RATES}")
+
+
+def aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.float32]) -> AudioStream:
+    """Add an AAC stream for a wave (N,) or (N, 2).
+
+    Raises:
+        UsageError: when AAC has no such sample rate.
+    """
+    check_wave(wave, sample_rate)
     layout = "stereo" if wave.ndim == 2 and wave.shape[1] == 2 else "mono"
     # The "fast" coder takes a third of the default one's time, and its error was smaller on noise, chirps and clicks.
     stream = container.add_stream("aac", rate=sample_rate, layout=layout, options={"aac_coder": "fast"})
@@ -139,18 +204,29 @@ def encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int
     yield from stream.encode(None)
 
 
-def _copied_stream(container: OutputContainer, template: VideoStream, output: Path) -> VideoStream:
+@contextmanager
+def _opened(file: Path, output: Path, template: VideoStream) -> Iterator[tuple[OutputContainer, VideoStream]]:
+    """A container for `output`, written to `file`, and its picture stream."""
     try:
-        return container.add_stream_from_template(template)
-    except (ValueError, av.FFmpegError) as error:
-        raise UsageError(
-            f"{output}: a {output.suffix} file cannot hold {template.codec_context.name} pictures; try .mkv ({error})"
-        ) from error
+        with av.open(str(file), "w") as container:
+            # "Opaque", since FFmpeg reads codecs, or reads them by libraries, that it cannot write.
+            yield container, container.add_stream_from_template(template, opaque=True)
+    except (ValueError, av.ArgumentError) as error:
+        raise ContainerError(output, template, error) from error
+
+
+def _check_copy(file: Path, output: Path, template: VideoStream) -> None:
+    """Some codecs, such as uncompressed pictures, need what only their own container says of them."""
+    try:
+        with av.open(str(file)) as copy:
+            next(copy.decode(video=0))
+    except (av.FFmpegError, StopIteration) as error:
+        raise ContainerError(output, template, error) from error
 
 
 def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoStream) -> Iterator[Packet]:
-    """The picture's packets, moved so that the first picture stands at time zero, where the new sound begins."""
-    start = stream.start_time or 0
+    """The picture's packets on a clock that starts at zero, where the new sound begins, as the clip's own starts."""
+    start = round(time_zero(source) / (stream.time_base or 1))
     for packet in source.demux(stream):
         if packet.dts is None:
             continue
@@ -158,6 +234,22 @@ def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoSt
         packet.pts = None if packet.pts is None else packet.pts - start
         packet.stream = target
         yield packet
+
+
+def _until(packets: Iterator[Packet], seconds: float | None) -> Iterator[Packet]:
+    """The packets of the first `seconds`, and those after them that they need: a later one that is stored before."""
+    if seconds is None:
+        yield from packets
+        return
+    later: list[Packet] = []
+    for packet in packets:
+        if packet_seconds(packet) >= seconds:
+            return
+        later.append(packet)
+        shown = packet.dts if packet.pts is None else packet.pts
+        if float((shown or 0) * (packet.time_base or 0)) < seconds:
+            yield from later
+            later = []
 
 
 def packet_seconds(packet: Packet) -> float:

@@ -13,8 +13,6 @@ CHANNELS = "mean of all channels"
 RESAMPLER = "soxr HQ"
 # VGGish needs 0.975 s for one example.
 SHORTEST_SECONDS = 1.0
-# A sound never above -60 dB of full scale is silent: the threshold of `v2a_lightning.media.is_silent`.
-SILENT_PEAK = 1e-3
 CLIPPED_LEVEL = 0.999
 CLIPPED_SHARE = 1e-3
 MISSING_SHARE = 0.05
@@ -61,14 +59,16 @@ def find_faults(wave: Wave, rate: int, expected_seconds: float | None = None) ->
         expected_seconds: how long it ought to be; a twentieth may be missing.
 
     Returns:
-        any of "silent" (never above -60 dBFS), "clipped" (a thousandth of the samples at full scale), "short" and
+        any of "silent" (`media.is_silent`), "clipped" (a thousandth of the samples at full scale), "short" and
         "not_finite", which alone excludes the others.
     """
+    from v2a_lightning.media import is_silent
+
     if not np.isfinite(wave).all():
         return frozenset({"not_finite"})
     faults: set[Fault] = set()
     level = np.abs(wave)
-    if level.max(initial=0.0) < SILENT_PEAK:
+    if is_silent(wave):
         faults.add("silent")
     if len(wave) and (level >= CLIPPED_LEVEL).mean() > CLIPPED_SHARE:
         faults.add("clipped")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from v2a_lightning.foundation.spectrograms import audioldm_log_mel
+from v2a_lightning.foundation.weights import load_strictly, read_weights
 from v2a_lightning.miniature.events import EVENT_NAMES
 
 
@@ -48,8 +49,5 @@ def accuracy(referee: Referee, waves: Tensor, events: Tensor, batch: int = 64) -
 
 def load_referee(folder: Path) -> Referee:
     """The trained referee from its folder."""
-    from safetensors.torch import load_file
-
-    referee = Referee()
-    referee.load_state_dict(load_file(folder / "model.safetensors"))
-    return referee.eval().requires_grad_(False)
+    weights = folder / "model.safetensors"
+    return load_strictly(Referee(), read_weights(weights), weights).requires_grad_(False)

@@ -6,11 +6,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +22,7 @@ from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.sounds import synthesise
 from v2a_lightning.miniature.world import FRAMES_PER_SECOND, SAMPLE_RATE, WORLD_VERSION, ClipDescription, describe_clip
+from v2a_lightning.processes import spawned_processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -153,8 +152,7 @@ def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int
     if workers <= 1:
         yield from map(function, items)
         return
-    # Forking a process that holds threads (torch's, a progress bar's) can hang; spawning cannot.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with spawned_processes(workers) as pool:
         yield from pool.map(function, items, chunksize=4)
 
 

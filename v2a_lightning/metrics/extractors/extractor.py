@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write, sha256_file
+from v2a_lightning.foundation.weights import load_strictly, read_weights, without_values
 from v2a_lightning.metrics.extractors.published import read_published
 
 Config = TypeVar("Config")
@@ -91,11 +90,11 @@ class Extractor(nn.Module, ABC, Generic[Config]):
             config, tensors, weights = _convert(cls, published, path), cls.published_tensors(published), path
         else:
             raise UsageError(f"{path}: no such {cls.kind} checkpoint; name a folder or the published file")
-        extractor = cls(config)
-        _check_tensors(extractor.state_dict(), tensors, weights, cls.kind)
-        extractor.load_state_dict(tensors, strict=True)
+        with without_values():
+            extractor = cls(config)
+        load_strictly(extractor, tensors, weights)
         extractor.weights_sha256 = sha256_file(weights)
-        return extractor.eval()
+        return extractor
 
     @classmethod
     def _read_folder(cls, folder: Path) -> tuple[Any, dict[str, Tensor], Path]:
@@ -114,7 +113,7 @@ class Extractor(nn.Module, ABC, Generic[Config]):
         known = {field.name for field in dataclasses.fields(cls.config_class)}
         if unknown := sorted(settings.keys() - known):
             raise UsageError(f"{settings_path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        return cls.config_class(**settings), _read_safetensors(weights), weights
+        return cls.config_class(**settings), read_weights(weights), weights
 
     def _described(self) -> str:
         settings = dataclasses.asdict(self.config)  # type: ignore[call-overload]
@@ -141,23 +140,3 @@ def _convert(cls: type[Extractor[Any]], tensors: Mapping[str, Tensor], path: Pat
         return cls.published_config(tensors)
     except KeyError as error:
         raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UsageError(f"{path}: not a safetensors file ({error})") from error
-
-
-def _check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, kind: str) -> None:
-    for name, tensor in expected.items():
-        if name not in found:
-            raise UsageError(f"{path}: not these {kind} weights: tensor {name!r} is missing")
-        if found[name].shape != tensor.shape:
-            shapes = f"{tuple(found[name].shape)}, not {tuple(tensor.shape)}"
-            raise UsageError(f"{path}: not these {kind} weights: tensor {name!r} has shape {shapes}")
-        if not torch.isfinite(found[name]).all():
-            raise UsageError(f"{path}: tensor {name!r} holds values that are not finite")
-    if extra := sorted(found.keys() - expected.keys()):
-        raise UsageError(f"{path}: not these {kind} weights: tensor {extra[0]!r} has no place in the network")

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import sha256_file
-from v2a_lightning.foundation.pickles import read_state
+from v2a_lightning.foundation.weights import read_weights
 
 PUBLISHED_SHA256: dict[str, dict[str, str]] = {
     "cnn14": {
@@ -30,4 +30,4 @@ def read_published(path: Path, kind: str) -> dict[str, Tensor]:
     expected = PUBLISHED_SHA256[kind].get(path.name)
     if expected is not None and not digest.startswith(expected):
         raise UsageError(f"{path}: sha256 is {digest[:16]}..., that of the published file begins with {expected[:16]}")
-    return read_state(path)
+    return read_weights(path)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.foundation.weights import load_strictly, read_weights
 from v2a_lightning.metrics.extras import fetched, module_sha256
 from v2a_lightning.metrics.sounds import Crop, Wave
 from v2a_lightning.specs import FrameSpec
@@ -49,9 +50,7 @@ class SynchformerOnlooker:
             raise UsageError(f"--extras desync: set {WEIGHTS_VARIABLE} to the file synchformer_state_dict.pth")
 
         def build() -> Any:
-            model = Synchformer()
-            model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-            return model
+            return load_strictly(Synchformer(), read_weights(Path(path)), Path(path))
 
         return fetched("Synchformer", build, self.device)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import ClapEncoder
 from v2a_lightning.foundation.self_test import write_self_test
+from v2a_lightning.foundation.weights import load_strictly, read_weights
 from v2a_lightning.miniature.training import autoencoder, clap, clip, diffusion, evaluators, referee, vocoder
 from v2a_lightning.miniature.training.cards import write_cards
 from v2a_lightning.miniature.training.part import Part, train_part
@@ -76,8 +77,8 @@ class Workshop:
 
     def load(self, name: str, module: Any) -> Any:
         """A module with the tensors that were kept of a part, frozen."""
-        module.load_state_dict(load_file(self._file(name)))
-        return module.eval().requires_grad_(False)
+        file = self._file(name)
+        return load_strictly(module, read_weights(file), file).requires_grad_(False)
 
     def vae(self) -> Any:
         from v2a_lightning.miniature.architectures import build_vae

@@ -1,9 +1,7 @@
 """The pictures CLIP learns from: a few frames of every clip, with the caption of what each of them shows."""
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from v2a_lightning.files import atomic_write
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.pictures.staging import FRAMES, moment
 from v2a_lightning.miniature.world import PICTURE_SIZE, ClipDescription, Scene, captions, describe_clip
+from v2a_lightning.processes import spawned_processes
 
 FRAMES_PER_CLIP = 4
 EMPTY = "an empty {place}"
@@ -66,7 +65,7 @@ class Pictures:
     def _paint(self, path: Path) -> None:
         shape = (self.count, FRAMES_PER_CLIP, PICTURE_SIZE, PICTURE_SIZE, 3)
         out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        with spawned_processes() as pool:
             one = partial(_some_frames, self.seed, self.split)
             for index, frames in enumerate(pool.map(one, range(self.count), chunksize=32)):
                 out[index] = frames

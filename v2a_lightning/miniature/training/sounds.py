@@ -1,10 +1,8 @@
 """The sounds the foundation models learn from: synthesised once, kept in memory-mapped files, read at random."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from torch import Tensor
 from v2a_lightning.files import atomic_write
 from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.world import DURATION, SAMPLE_RATE, ClipDescription, describe_clip
+from v2a_lightning.processes import spawned_processes
 
 SAMPLES = round(DURATION * SAMPLE_RATE)
 
@@ -74,7 +73,7 @@ class Sounds:
         out = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=(self.count, SAMPLES))
         one = partial(_mono, self.seed, self.split)
         numbers = range(self.first, self.first + self.count)
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        with spawned_processes() as pool:
             for index, wave in enumerate(pool.map(one, numbers, chunksize=64)):
                 out[index] = wave
         out.flush()

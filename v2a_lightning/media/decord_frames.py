@@ -1,0 +1,81 @@
+"""The decord backend, for files of which it is known that it gives the frames that PyAV gives.
+
+decord 0.6 starts its clock at the first picture, seeks by positions that some containers do not have, knows no display
+matrix and few of today's codecs. So PyAV reads the timestamps and chooses the frames, and decord only decodes them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from v2a_lightning.media.frames import Frames, display_orientation, frames_at, usual_seconds
+from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+
+KNOWN_CODECS = frozenset({"h264", "mpeg4"})
+# decord's clock is a float of single precision.
+CLOCK_TOLERANCE = 1e-3
+
+
+def read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames] | None:
+    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read.
+
+    Raises:
+        MediaError: missing or undecodable.
+    """
+    import decord
+
+    with open_media(path) as container:
+        stream = picture_stream(container)
+        if stream is None or not _is_plain(container, stream):
+            return None
+        clock = _clock(container, stream)
+    if clock is None:
+        return None
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        if not _same_clock(np.asarray(reader.get_frame_timestamp(range(len(reader)))), clock):
+            return None
+        wanted = list(frames_at(clock, times))
+        return list(reader.get_batch(wanted).asnumpy()) if wanted else []
+    except decord.DECORDError:
+        # PyAV finds out what is wrong with the file, and says it.
+        return None
+
+
+def _is_plain(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether a file is an MP4 with one upright stream of 8-bit 4:2:0 pictures in a codec that decord knows."""
+    codec = stream.codec_context
+    return (
+        "mp4" in container.format.name.split(",")
+        and len(container.streams.video) == 1
+        and codec.name in KNOWN_CODECS
+        and codec.pix_fmt == "yuv420p"
+        and codec.color_range != ColorRange.JPEG
+        and time_zero(container) == 0
+    )
+
+
+def _clock(container: InputContainer, stream: VideoStream) -> list[tuple[float, float, int]] | None:
+    """Begin, end and number of each frame in the order of showing; None where packets do not tell the frames."""
+    first = next(container.decode(stream), None)
+    if first is None or any(display_orientation(first)):
+        return None
+    container.seek(0)
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    times = sorted(packet.pts for packet in packets if packet.pts is not None)
+    plain = not any(packet.is_discard or packet.is_corrupt for packet in packets) and packets[0].is_keyframe
+    if not plain or len(set(times)) < len(packets) or times[0] != 0:
+        return None
+    base, usual = float(stream.time_base or 0), usual_seconds(stream)
+    lasts = {packet.pts: float((packet.duration or 0) * base) or usual for packet in packets}
+    return [(time * base, time * base + lasts[time], number) for number, time in enumerate(times)]
+
+
+def _same_clock(theirs: NDArray[np.float32], ours: list[tuple[float, float, int]]) -> bool:
+    begins = theirs.reshape(len(theirs), -1)[:, 0] if len(theirs) else theirs
+    return len(begins) == len(ours) and bool(np.allclose(begins, [begin for begin, _, _ in ours], 0, CLOCK_TOLERANCE))

@@ -1,0 +1,49 @@
+"""Processes that end with the one that started them, however that ended."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+PARENT = "V2A_LIGHTNING_PARENT"
+"""The environment's name for the process with which a command ends."""
+LOOK_SECONDS = 0.5
+
+
+def end_with_parent(parent: int) -> None:
+    """Kill this process soon after its parent has ended. A killed parent can tell nobody, so a thread looks.
+
+    Linux's own signal for it (PR_SET_PDEATHSIG) comes when the *thread* ends that started this process, and pools are
+    filled from threads.
+
+    Args:
+        parent: the parent's process id as the parent knows it; when it has ended already, so does this process.
+    """
+    if sys.platform != "win32":
+        threading.Thread(target=_look, args=(parent,), daemon=True, name="end with parent").start()
+
+
+def end_with_named_parent() -> None:
+    """The same with the process that the environment names, if it does. This process's own children are not meant."""
+    parent = os.environ.pop(PARENT, "")
+    if parent:
+        end_with_parent(int(parent))
+
+
+def spawned_processes(workers: int | None = None) -> ProcessPoolExecutor:
+    """A pool whose processes end with this one. Forking a process that holds threads can hang; spawning cannot.
+
+    Args:
+        workers: how many processes; one for each core when None.
+    """
+    context = get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent, initargs=(os.getpid(),))
+
+
+def _look(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
