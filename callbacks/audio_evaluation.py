@@ -1,8 +1,10 @@
 """Every epoch: sound from the mapper's embeddings, scored against true sound and frames, and written to listen to."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,18 +15,18 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from callbacks.scored import Watching, write_options, write_scores
-from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_share
+from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, processes
 from callbacks.sounds import Sounds
 from v2a_lightning import __version__
-from v2a_lightning.errors import RunFailure
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM
-from v2a_lightning.generation import describe_audioldm, describe_mapper, write_generation
+from v2a_lightning.generation import GenerationRecord, describe_audioldm, describe_mapper
 from v2a_lightning.media import MediaError
 from v2a_lightning.metrics.reading import hear_files
 from v2a_lightning.metrics.suite import EvaluationSuite
 from v2a_lightning.module import V2AMapper
-from v2a_lightning.reports.run_page import EVALUATION_FILE
+from v2a_lightning.runs import EVALUATION_FILE
 
 MONITORED = ("fd", "fad", "kl", "is", "cs")
 
@@ -65,6 +67,10 @@ class AudioEvaluation(Callback):
     ) -> None:
         if clips < 1 or every_n_epochs < 1:
             raise ValueError(f"clips and every_n_epochs are at least 1, not {clips} and {every_n_epochs}")
+        if (test_clips is not None and test_clips < 1) or not 0 < seconds < math.inf:
+            raise ValueError(f"test_clips is at least 1 and seconds above 0, not {test_clips} and {seconds}")
+        if (wave_files is not None and wave_files < 0) or logged_sounds < 0:
+            raise ValueError(f"wave_files and logged_sounds are at least 0, not {wave_files} and {logged_sounds}")
         self.audioldm = audioldm
         self.suite = suite
         self.clips = clips
@@ -76,6 +82,8 @@ class AudioEvaluation(Callback):
         self.logged_sounds = logged_sounds
         # What is compared is as much of the true sounds as is made.
         suite.limit(seconds)
+        # Of the last test or validate command: what could not be scored, in a line; "" when nothing.
+        self.left_out = ""
         self._last: dict[str, float] = {}
         self._selection = Selection(clips, seed)
         self._watching: Watching | None = None
@@ -149,27 +157,33 @@ class AudioEvaluation(Callback):
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
         chosen = self._selection.everywhere()
-        with TemporaryDirectory() as scratch:
-            sounds = self._sounds(trainer, stage, chosen, Path(scratch))
+        self.suite.generation = self._generation(pl_module)
+        with TemporaryDirectory() as scratch, closing(self._sounds(trainer, stage, chosen, Path(scratch))) as sounds:
             self.suite.frames = self._watch(trainer).describe([clip.clip_id for clip in chosen])
-            self._make_and_hear(sounds, own_share(chosen), trainer, pl_module)
+            self._make_and_hear(sounds, chosen, trainer, pl_module)
             failures = gather_lists(sounds.failures)
             if len(failures) == len(chosen):
                 reason = f"; the first: {failures[0]['reason']}" if failures else ""
                 raise RunFailure(f"no clip could be made into sound and scored{reason}")
             values = self._score(trainer)
             self._tell_monitors(pl_module, stage, values)
-            if failures:
-                rank_zero_warn(
-                    f"{len(failures)} of {len(chosen)} clips could not be scored; the first: {failures[0]['reason']}"
-                )
+            self.left_out = self._failed(failures, len(chosen), sounds.folder)
+            measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
+            self._tell_loggers(trainer, stage, measured)
             if not _leaves_nothing(trainer):
                 self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
                 if trainer.is_global_zero:
                     sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
-        measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
-        self._tell_loggers(trainer, stage, measured)
         return values
+
+    @staticmethod
+    def _failed(failures: Sequence[Mapping[str, str]], count: int, folder: Path) -> str:
+        """What could not be scored, in a line that is told; "" when nothing."""
+        if not failures:
+            return ""
+        line = f"{len(failures)} of {count} clips could not be scored"
+        rank_zero_warn(f"{line}; the first: {failures[0]['reason']}")
+        return f"{line}, for the reasons in {folder / EVALUATION_FILE}; the first: {failures[0]['reason']}"
 
     @staticmethod
     def _tell_monitors(pl_module: LightningModule, stage: str, values: Mapping[str, float]) -> None:
@@ -189,41 +203,72 @@ class AudioEvaluation(Callback):
     def _sounds(self, trainer: Trainer, stage: str, chosen: Sequence[MappedClip], scratch: Path) -> Sounds:
         """Where the sounds go: the run's folder, or nowhere for long."""
         if _leaves_nothing(trainer):
-            return Sounds(scratch, scratch, (), self.audioldm.sample_rate, self.seed)
+            return Sounds(scratch, scratch, frozenset(), self.audioldm.sample_rate, self.seed)
         name = f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage
         limit = self.wave_files if _fitting(trainer) else None
         kept = {clip.clip_id for clip in chosen[:limit]}
         folder = Path(str(trainer.log_dir)) / "audio" / name
-        return Sounds(folder, scratch, kept, self.audioldm.sample_rate, self.seed)
+        record = GenerationRecord(folder, self.suite.generation, processes()[0])
+        return Sounds(folder, scratch, kept, self.audioldm.sample_rate, self.seed, record)
 
     def _make_and_hear(
-        self, sounds: Sounds, clips: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule
+        self, sounds: Sounds, chosen: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule
     ) -> None:
         """Make, write and hear a batch at a time, so that memory does not grow with the number of clips.
 
-        A clip whose true sound cannot be read is counted, not scored.
+        Sounds that an earlier call, which was stopped, made in the same way are heard and not made again. A clip that
+        cannot be made into sound, or whose true sound cannot be read, is counted, not scored.
         """
-        data, audioldm, watching = _data(trainer), self.audioldm.to(pl_module.device), self._watch(trainer)
+        audioldm = self.audioldm.to(pl_module.device)
         self.suite.reset()
-        self.suite.generation = self._generation(pl_module)
-        for start in range(0, len(clips), audioldm.batch_size):
-            batch = clips[start : start + audioldm.batch_size]
-            embeddings = torch.stack([clip.embedding for clip in batch]).to(pl_module.device)
-            seeds = [sounds.seed_of(clip.clip_id) for clip in batch]
-            waves = audioldm.generate(embeddings, seconds=self.seconds, seeds=seeds).cpu()
-            for clip, wave in zip(batch, waves, strict=True):
-                if not wave.isfinite().all():
-                    # Whole-number samples could not tell.
-                    sounds.fail(clip.clip_id, f"{clip.clip_id}: the generated sound is not finite")
-                    continue
-                written, source = sounds.write(clip.clip_id, wave), data.source(clip.clip_id)
-                own = source if data.has_audio else None
-                try:
-                    frames = watching.frames_of(clip, keep=_fitting(trainer))
-                    hear_files(self.suite, clip.clip_id, written, own, frames, clip.label or None, source)
-                    sounds.clips.append(clip)
-                except MediaError as error:
-                    sounds.fail(clip.clip_id, str(error))
+        self.suite.load()
+        sounds.take_up()
+        for batch in own_batches(chosen, audioldm.batch_size, lambda clip: clip.clip_id in sounds.made):
+            if any(clip.clip_id not in sounds.made for clip in batch):
+                batch = self._write_missing(sounds, batch, pl_module.device)
+            for clip in batch:
+                self._hear(sounds, clip, trainer)
+            sounds.write_down()
+
+    def _write_missing(self, sounds: Sounds, batch: Sequence[MappedClip], device: torch.device) -> list[MappedClip]:
+        """Make a batch's sounds, beside the same neighbours as ever, and write those that are missing.
+
+        Returns:
+            the clips that have a sound.
+        """
+        finite = [clip for clip in batch if clip.embedding.isfinite().all()]
+        seeds = [sounds.seed_of(clip.clip_id) for clip in finite]
+        embeddings = torch.stack([clip.embedding for clip in finite]).to(device) if finite else torch.empty(0, 512)
+        waves = self.audioldm.generate(embeddings, seconds=self.seconds, seeds=seeds).cpu()
+        made = dict(zip([clip.clip_id for clip in finite], waves, strict=True))
+        written = []
+        for clip in batch:
+            wave = made.get(clip.clip_id)
+            if wave is None or not wave.isfinite().all():
+                # Whole-number samples could not tell.
+                what = "the mapper's embedding" if wave is None else "the generated sound"
+                sounds.fail(clip.clip_id, f"{clip.clip_id}: {what} is not finite")
+                continue
+            try:
+                if clip.clip_id not in sounds.made:
+                    sounds.write(clip.clip_id, wave)
+                written.append(clip)
+            except UsageError as error:
+                sounds.fail(clip.clip_id, str(error))
+        return written
+
+    def _hear(self, sounds: Sounds, clip: MappedClip, trainer: Trainer) -> None:
+        """Score a clip's sound. Where that is not possible the sound is taken back."""
+        data, written = _data(trainer), sounds.path(clip.clip_id)
+        try:
+            source = data.source(clip.clip_id)
+            frames = self._watch(trainer).frames_of(clip, keep=_fitting(trainer))
+            own = source if data.has_audio else None
+            hear_files(self.suite, clip.clip_id, written, own, frames, clip.label or None, source)
+            sounds.clips.append(clip)
+        except (MediaError, UsageError) as error:
+            written.unlink(missing_ok=True)
+            sounds.fail(clip.clip_id, str(error))
 
     def _watch(self, trainer: Trainer) -> Watching:
         if self._watching is None or self._watching.data is not _data(trainer):
@@ -254,14 +299,16 @@ class AudioEvaluation(Callback):
         records.sort(key=lambda record: order.index(record["clip_id"]))
         if not trainer.is_global_zero:
             return
-        evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
-        with atomic_write(folder / EVALUATION_FILE) as temporary:
-            temporary.write_text(json.dumps(evaluation, indent=1))
-        made = {record["clip_id"]: {"seed": record["seed"]} for record in records}
-        write_generation(folder, self.suite.generation, made)
+        assert sounds.record is not None
+        sounds.record.sounds = {record["clip_id"]: {"seed": record["seed"]} for record in records}
+        sounds.record.left_out = {failure["clip_id"]: {"reason": failure["reason"]} for failure in failures}
+        sounds.record.finish()
         write_scores(folder, f"{run.name} {folder.name}", self.suite)
         if records:
             write_options(folder, self.suite, self._watch(trainer), [record["clip_id"] for record in records])
+        evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
+        with atomic_write(folder / EVALUATION_FILE) as temporary:
+            temporary.write_text(json.dumps(evaluation, indent=1))
 
     def _summary(self, trainer: Trainer, stage: str, values: Mapping[str, float]) -> dict[str, Any]:
         return {

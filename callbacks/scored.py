@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from torch import Tensor
 
 from callbacks.sharing import MappedClip
+from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.metrics.score_files import ScoreFile
 from v2a_lightning.metrics.seeing import FrameReader, frames_in_words
@@ -62,7 +64,11 @@ class Watching:
         """For metric cards."""
         if self.frames is None or self.tower is None:
             return ""
-        sources = [self.data.source(clip_id) for clip_id in clip_ids]
+        sources = []
+        for clip_id in clip_ids:
+            # A clip without a file is one that fails; the others are described.
+            with suppress(UsageError):
+                sources.append(self.data.source(clip_id))
         return frames_in_words(self.frames.frames_per_second, self.frames.duration, self.tower.fingerprint, sources)
 
     @property

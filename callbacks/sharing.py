@@ -1,7 +1,7 @@
 """The same clips on every run, shared out evenly over the processes."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -99,3 +99,23 @@ def own_share(items: Sequence[Item]) -> list[Item]:
     """Every n-th item for the n processes: shares differ by one at most."""
     rank, count = processes()
     return list(items[rank::count])
+
+
+def own_batches(items: Sequence[Item], size: int, done: Callable[[Item], bool]) -> list[list[Item]]:
+    """This process's part of the items in batches, all of which have to be asked for by the same call.
+
+    The batches are those of every process's `own_share`, whatever is done: an item's neighbours are always the same.
+    What is not done is shared out evenly, and what is done as well.
+
+    Args:
+        items: the same in all processes.
+        size: of a batch, at most.
+        done: whether an item needs no work any more; the same in all processes.
+    """
+    _, count = processes()
+    shares = [items[one::count] for one in range(count)]
+    rounds = range(0, len(shares[0]), size)
+    batches = [list(share[start : start + size]) for start in rounds for share in shares if start < len(share)]
+    whole = [index for index, batch in enumerate(batches) if all(map(done, batch))]
+    parts = [index for index in range(len(batches)) if index not in set(whole)]
+    return [batches[index] for index in sorted(own_share(parts) + own_share(whole))]

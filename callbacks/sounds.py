@@ -8,7 +8,9 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
-from callbacks.sharing import MappedClip
+from callbacks.sharing import MappedClip, gather_lists, processes
+from v2a_lightning.files import path_of_id
+from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
 
@@ -23,6 +25,8 @@ class Sounds:
         kept: ids of the clips whose sounds are kept.
         sample_rate: of the waves, in Hz.
         seed: of the noise.
+        record: writes down what was made; None where nothing is kept.
+        made: clips whose sounds an earlier call, which was stopped, left in `folder`.
         clips: those that were made into sound and scored.
         failures: the clips that were not, and why.
     """
@@ -32,16 +36,47 @@ class Sounds:
     kept: Collection[str]
     sample_rate: int
     seed: int
+    record: GenerationRecord | None = None
+    made: frozenset[str] = frozenset()
     clips: list[MappedClip] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
+
+    def take_up(self) -> None:
+        """Take over what an earlier call left. Every process has to call it; they all get what the first one sees."""
+        found: list[str] = []
+        if self.record is not None and processes()[0] == 0:
+            self.record.begin()
+            found = [clip_id for clip_id in self.record.sounds if self.path(clip_id).is_file()]
+        self.made = frozenset(gather_lists(found)) & frozenset(self.kept)
+
+    def write_down(self) -> None:
+        """Put what was scored and what failed since the last time on the disk."""
+        if self.record is None:
+            return
+        known = self.record.sounds.keys() | self.record.left_out.keys()
+        scored = {clip.clip_id: {"seed": self.seed_of(clip.clip_id)} for clip in self.clips}
+        failed = {one["clip_id"]: {"reason": one["reason"]} for one in self.failures}
+        self.record.add(
+            {name: sound for name, sound in scored.items() if name in self.kept and name not in known},
+            {name: outcome for name, outcome in failed.items() if name not in known},
+        )
+
+    def close(self) -> None:
+        """Let the next call take over."""
+        if self.record is not None:
+            self.record.close()
 
     def seed_of(self, clip_id: str) -> int:
         """A clip's own seed: its noise is the same in every epoch, batch and process."""
         return clip_seed(self.seed, clip_id)
 
     def path(self, clip_id: str) -> Path:
-        """The wav file of a clip."""
-        return (self.folder if clip_id in self.kept else self.scratch) / f"{clip_id}.wav"
+        """The wav file of a clip.
+
+        Raises:
+            UsageError: when the clip's id cannot be the name of a file.
+        """
+        return path_of_id(self.folder if clip_id in self.kept else self.scratch, clip_id, ".wav")
 
     def write(self, clip_id: str, wave: Tensor) -> Path:
         """Write a clip's wave (N,) as 24-bit PCM."""
@@ -50,8 +85,7 @@ class Sounds:
         return path
 
     def fail(self, clip_id: str, reason: str) -> None:
-        """Take a clip's sound back, for one of them cannot be scored."""
-        self.path(clip_id).unlink(missing_ok=True)
+        """Leave a clip out."""
         self.failures.append({"clip_id": clip_id, "reason": reason})
 
     def records(self, run: Path, data: Any) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
 from v2a_lightning.cli import PROGRAM, one_line
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.loggers import loggers_for
 from v2a_lightning.messages import quiet_lightning
@@ -53,6 +53,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
         getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
     finally:
         _finish_wandb()
+    left_out = next((one for one in (getattr(one, "left_out", "") for one in cli.trainer.callbacks) if one), "")
+    if left_out and command in ("test", "validate"):
+        raise RunFailure(left_out)
     return 0
 
 
@@ -150,7 +153,8 @@ class MapperCLI(LightningCLI):
         suffix = "" if self.command == "fit" else f"-{self.command}"
         folder = settings.folder / (settings.name or new_run_name() + suffix)
         # Only one process makes the folder; the others learn its name from it when they have met.
-        return claim_folder(folder) if rank_zero_only.rank == 0 else folder  # type: ignore[attr-defined]
+        config = self._config_text() if self.command in ("test", "validate") else None
+        return claim_folder(folder, config) if rank_zero_only.rank == 0 else folder  # type: ignore[attr-defined]
 
     def _loggers(self, settings: RunSettings, folder: Path, configured: Any) -> list[Any]:
         if configured is False:

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import yaml
+
 from v2a_lightning.errors import UsageError
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.csv"
+# What an evaluation of sound found, beside the sounds; written when all else is.
+EVALUATION_FILE = "evaluation.json"
 # How many clips of each split were used, and the hash of their ids.
 CLIPS_FILE = "clips.json"
 # What `predict` makes: Parquet files with the columns clip_id and embedding.
@@ -53,8 +57,12 @@ def new_run_name() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
-def claim_folder(folder: Path) -> Path:
+def claim_folder(folder: Path, config: str | None = None) -> Path:
     """Make a new run's folder.
+
+    Args:
+        folder: the folder.
+        config: of a test or validation, which goes on in the folder of one that was stopped and had the same config.
 
     Raises:
         UsageError: when another run has written there, or nobody can.
@@ -66,8 +74,24 @@ def claim_folder(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise UsageError(f"run.root: {folder} cannot be written to")
     if (folder / CONFIG_FILE).exists():
+        if config is not None:
+            _refuse_another_test(folder, config)
+            return folder
         raise UsageError(f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name")
     return folder
+
+
+def _refuse_another_test(folder: Path, config: str) -> None:
+    if any(folder.glob(f"audio/*/{EVALUATION_FILE}")):
+        raise UsageError(f"{folder} holds a finished run; give another --run.name")
+    try:
+        there, wanted = yaml.safe_load((folder / CONFIG_FILE).read_text()) or {}, yaml.safe_load(config)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{folder} holds a run with an unreadable {CONFIG_FILE}; give another --run.name") from error
+    # Where it runs, on what, and under which name makes no difference to what it finds.
+    other = [key for key in {**there, **wanted} if key not in ("run", "trainer") and there.get(key) != wanted.get(key)]
+    if other:
+        raise UsageError(f"{folder} holds a run with another {', '.join(other)}; give another --run.name")
 
 
 def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Path | None:

@@ -12,7 +12,7 @@ from callbacks import AudioEvaluation
 from data_modules.clips import hold_out, read_vggsound_csv
 from tests.test_fit import checkpoint, columns, fit, only_run, write
 from v2a_lightning.cli import main
-from v2a_lightning.generation import weights_sha256
+from v2a_lightning.generation import GenerationRecord, read_generation, weights_sha256
 from v2a_lightning.metrics.score_files import read_score_file
 from v2a_lightning.module import V2AMapper
 
@@ -108,7 +108,56 @@ def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tm
     assert read_score_file(folder / "scores.json").cards["fd"].n_generated == 5
 
 
-@pytest.mark.parametrize("wrong", [{"clips": 0}, {"every_n_epochs": 0}])
-def test_numbers_below_one_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+def test_a_test_that_was_stopped_goes_on(
+    tiny_config: dict[str, Any], tiny_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    media = tmp_path / "clips"
+    shutil.copytree(tiny_world / "clips", media)
+    tiny_config["data"]["init_args"] |= {"media": str(media), "store": str(tmp_path / "store")}
+    tiny_config["evaluation"]["init_args"]["audioldm"]["init_args"]["batch_size"] = 2
+    tiny_config["evaluation"]["init_args"]["test_clips"] = None
+    tiny_config["run"]["wandb"] = "disabled"
+    config = write(tiny_config, tmp_path)
+    assert fit(config, "--trainer.max_epochs=1", "--evaluation.clips=2") == 0
+    options = [f"--ckpt_path={only_run(tiny_config) / 'checkpoints' / 'last.ckpt'}"]
+    assert main(["test", "--config", config, "--trainer.fast_dev_run=1", *options]) == 0, "embeds the clips"
+    test = [clip.clip_id for clip in read_vggsound_csv(tiny_world / "vggsound.csv") if clip.split == "test"]
+    (media / f"{test[0]}.mp4").write_bytes(b"no longer a clip")
+
+    assert main(["test", "--config", config, *options, "--run.name=whole"]) == 1
+    runs = Path(tiny_config["run"]["root"], "quickstart")
+    assert f"1 of {len(test)} clips could not be scored" in capsys.readouterr().err
+    whole, parts = runs / "whole" / "audio" / "test", runs / "parts" / "audio" / "test"
+    evaluation = json.loads((whole / "evaluation.json").read_text())
+    assert [failure["clip_id"] for failure in evaluation["failures"]] == [test[0]]
+
+    # As a kill leaves it: two sounds are written down, one of them has gone, and nothing is summed up.
+    parts.mkdir(parents=True)
+    shutil.copy(runs / "whole" / "config.yaml", runs / "parts")
+    settings, made = read_generation(whole)
+    assert made == set(test[1:])
+    record = GenerationRecord(parts, settings)
+    record.begin()
+    record.add({name: json.loads((whole / "generation.json").read_text())["sounds"][name] for name in test[1:3]}, {})
+    record.close()
+    shutil.copy(whole / f"{test[1]}.wav", parts)
+    before = (parts / f"{test[1]}.wav").stat().st_mtime_ns
+
+    assert main(["test", "--config", config, *options, "--run.name=parts", "--data.batch_size=2"]) == 2
+    assert "holds a run with another data" in capsys.readouterr().err
+    assert main(["test", "--config", config, *options, "--run.name=parts"]) == 1
+    assert (parts / f"{test[1]}.wav").stat().st_mtime_ns == before
+    assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
+    for name in ("generation.json", "evaluation.json", *(f"{one}.wav" for one in test[1:])):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+    assert columns(runs / "parts")["test/fd"] == columns(runs / "whole")["test/fd"]
+    assert main(["test", "--config", config, *options, "--run.name=parts"]) == 2
+    assert "holds a finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"clips": 0}, {"every_n_epochs": 0}, {"test_clips": 0}, {"seconds": 0.0}, {"wave_files": -1}, {"logged_sounds": -1}],
+)
+def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least"):
         AudioEvaluation(None, None, **wrong)  # type: ignore[arg-type]

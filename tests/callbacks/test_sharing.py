@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from callbacks import sharing
-from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_share, processes
+from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, own_share, processes
 
 
 def clip(number: int) -> MappedClip:
@@ -86,3 +86,24 @@ def test_padding_frames_are_left_out() -> None:
     assert second.label == "rain"
     del batch["audio"], batch["label"]
     assert mapped_clips(batch, outputs)[0].audio is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_batches_have_the_same_clips_whatever_is_done(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = list(range(50))
+
+    def all_batches(done: set[int]) -> list[list[list[int]]]:
+        found = []
+        for rank in range(count):
+            monkeypatch.setattr(sharing, "processes", lambda rank=rank: (rank, count))
+            found.append(own_batches(items, 4, done.__contains__))
+        return found
+
+    whole = all_batches(set())
+    for rank, batches in enumerate(whole):
+        share = items[rank::count]
+        assert batches == [share[start : start + 4] for start in range(0, len(share), 4)]
+    again = all_batches(set(range(0, 40)))
+    assert sorted(batch for batches in again for batch in batches) == sorted(batch for part in whole for batch in part)
+    left = [sum(any(item >= 40 for item in batch) for batch in batches) for batches in again]
+    assert max(left) - min(left) <= 1

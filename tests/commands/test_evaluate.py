@@ -12,6 +12,7 @@ from tests.metrics.conftest import RATE, sound
 from v2a_lightning.cli import main
 from v2a_lightning.media import read_wave, resample, write_clip, write_wave
 from v2a_lightning.metrics import EvaluationSuite
+from v2a_lightning.metrics.score_files import read_score_file
 
 
 def run(folders: Path, extractors: dict[str, str], *options: str, made: str = "made", own: str = "own") -> int:
@@ -184,15 +185,21 @@ def test_labels_give_clap_scores(folders: Path, extractors: dict[str, str]) -> N
 
 
 def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
-    made = folders / "made" / f"{CLIPS[0]}.wav"
     if case == "missing folder":
         return run(folders, extractors, made="nowhere")
     if case == "no pair":
         write_wave(folders / "others" / "x_000000.wav", sound(0), RATE)
         return run(folders, extractors, own="others")
-    if case == "unreadable file":
-        made.write_bytes(b"this is no sound")
+    if case == "unreadable files":
+        for clip in CLIPS[1:]:
+            (folders / "made" / f"{clip}.wav").write_bytes(b"this is no sound")
         return run(folders, extractors)
+    if case == "output is an input":
+        return run(folders, extractors, "--output", str(folders / "made" / ".." / "made" / f"{CLIPS[3]}.wav"))
+    if case == "output is the csv":
+        (folders / "scores.csv").write_text("id00,10,dog,test\n")
+        options = ("--output", str(folders / "scores.csv"), "--csv", str(folders / "scores.csv"), "--clap", "x")
+        return run(folders, extractors, *options)
     if case == "one clip only":
         write_wave(folders / "single" / f"{CLIPS[0]}.wav", sound(0), RATE)
         return run(folders, extractors, made="single")
@@ -223,14 +230,16 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
 BAD_INPUT = {
     "missing folder": (2, "--generated {folder}/nowhere: there is no such folder"),
     "no pair": (2, "nothing to compare"),
-    "unreadable file": (1, f"cannot read {{folder}}/made/{CLIPS[0]}.wav: undecodable"),
+    "unreadable files": (1, f"6 of 7 clips cannot be used; the first: {{folder}}/made/{CLIPS[1]}.wav: undecodable"),
+    "output is an input": (2, f"made/{CLIPS[3]}.wav is an input and would be written over; give another --output"),
+    "output is the csv": (2, "scores.csv is an input and would be written over; give another --output"),
     "one clip only": (2, f"only one clip to score ({CLIPS[0]})"),
     "wrong weights": (2, "config.json: holds a 'vggish', not a 'cnn14'"),
     "no weights": (2, "nothing.pth"),
     "unknown extra": (2, "--extras has no 'pesq'; it has passt, imagebind, desync"),
     "extra without its package": (2, "--extras passt needs the package hear21passt, which is not installed"),
     "csv without clap": (2, "needs --clap too"),
-    "bad csv": (2, "labels.csv, line 1: not YouTube id, start second, label, split"),
+    "bad csv": (2, "labels.csv, line 1: 2 columns where 4 are expected"),
     "bad generation.json": (2, "generation.json: not JSON"),
     "short seconds": (2, "--seconds is 1 or more, not 0.2"),
     "unknown option": (2, "loudness"),
@@ -249,17 +258,44 @@ def test_bad_input_gets_one_line_and_its_exit_code(
     assert bad_input(folders, extractors, case) == code
     error = capsys.readouterr().err.strip()
     assert message.format(folder=folders) in error
-    assert len(error.splitlines()) == 1
+    assert [line for line in error.splitlines() if not line.startswith("left out: ")] == [error.splitlines()[-1]]
     assert not (folders / "scores.json").exists()
 
 
-def test_all_unreadable_files_are_found_in_one_run(
+def test_one_broken_sound_does_not_stop_the_others(
     folders: Path, extractors: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for clip in CLIPS[:3]:
-        (folders / "made" / f"{clip}.wav").write_bytes(b"no")
+    (folders / "made" / f"{CLIPS[0]}.wav").unlink()
+    (folders / "own" / f"{CLIPS[3]}.wav").unlink()
+    assert run(folders, extractors) == 0
+    without = scores(folders)
+    write_wave(folders / "own" / f"{CLIPS[3]}.wav", sound(3), RATE)
+    (folders / "made" / f"{CLIPS[0]}.wav").write_bytes(b"no")
+    (folders / "own" / f"{CLIPS[3]}.wav").write_bytes(b"no")
+    capsys.readouterr()
     assert run(folders, extractors) == 1
-    assert "; and 2 more: " in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert f"WARNING: 2 of 7 clips are left out: {CLIPS[0]}, {CLIPS[3]}" in told.out
+    assert "2 of 7 clips were left out; " in told.err
+    file = read_score_file(folders / "scores.json")
+    assert list(file.left_out) == [CLIPS[0], CLIPS[3]]
+    assert f"own/{CLIPS[3]}.wav: undecodable" in file.left_out[CLIPS[3]]
+    assert scores(folders) == without, "the rest is scored as if nothing had been"
+
+
+def test_labels_are_read_as_everywhere_and_counted(
+    folders: Path, extractors: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from v2a_lightning.miniature.architectures import write_random
+
+    write_random(folders / "weights")
+    lines = "".join(f'{clip[:4]}, 10,"dog, {clip}",test\r\n\r\n' for clip in CLIPS[:5])
+    (folders / "vggsound.csv").write_bytes(f"\ufeff{lines}".encode())
+    options = ("--clap", str(folders / "weights" / "clap"), "--csv", str(folders / "vggsound.csv"))
+    assert run(folders, extractors, *options) == 0
+    assert scores(folders)["clap_text"]["clip_ids"] == CLIPS[:5]
+    told = f"5 of 7 clips have a label in {folders / 'vggsound.csv'}; without one, and without a CLAP-score to a text: "
+    assert told + f"{CLIPS[5]}, {CLIPS[6]}" in capsys.readouterr().out
 
 
 def test_help_imports_no_torch() -> None:

@@ -9,7 +9,17 @@ import pytest
 import soundfile
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.media import MediaError, read_audio, read_frames, replace_audio, write_clip, write_wave
+from v2a_lightning.media import (
+    MediaError,
+    copy_with_sound,
+    picture_seconds,
+    probe,
+    read_audio,
+    read_frames,
+    replace_audio,
+    write_clip,
+    write_wave,
+)
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 from .conftest import numbered_frames, numbers_of, tone
@@ -53,9 +63,77 @@ def test_new_sound_needs_a_picture_and_a_container_that_holds_it(clip: Path, tmp
     write_wave(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000)
     with pytest.raises(MediaError, match="no_video"):
         replace_audio(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000, tmp_path / "new.mp4")
-    with pytest.raises(UsageError, match=r"\.webm"):
+    with pytest.raises(UsageError, match=r"a \.webm file cannot hold h264 pictures"):
         replace_audio(clip, tone(1.0, 48_000), 48_000, tmp_path / "new.webm")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wave.wav"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "container", "copy"),
+    [
+        ("libsvtav1", "yuv420p", ".mp4", ".mp4"),
+        ("libvpx-vp9", "yuv420p", ".webm", ".mp4"),
+        ("libvpx", "yuv420p", ".webm", ".mkv"),
+        ("prores_ks", "yuv422p10le", ".mov", ".mkv"),
+        ("qtrle", "rgb24", ".mov", ".mov"),
+        ("flv", "yuv420p", ".flv", ".flv"),
+        ("wmv2", "yuv420p", ".wmv", ".wmv"),
+    ],
+)
+def test_a_copy_takes_a_container_that_holds_the_codec(
+    tmp_path: Path, codec: str, pixels: str, container: str, copy: str
+) -> None:
+    source = tmp_path / f"source{container}"
+    with av.open(str(source), "w") as file:
+        stream = file.add_stream(codec, rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, pixels
+        for picture in numbered_frames(8, 64, 64):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode(None))
+    new = tone(1.0, 16_000, frequency=1000, level=0.3)
+    written = copy_with_sound(source, new, 16_000, tmp_path / "out", "copy")
+    assert written == tmp_path / "out" / f"copy{copy}"
+    assert [path.name for path in written.parent.iterdir()] == [written.name]
+    assert _picture_packets(written) == _picture_packets(source)
+    assert np.array_equal(_pictures(written), _pictures(source))
+    np.testing.assert_allclose(read_audio(written, AudioSpec(16_000, 1.0))[1600:-1600], new[1600:-1600], atol=0.02)
+
+
+def test_a_copy_of_uncompressed_pictures_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "raw.avi"), "w") as file:
+        stream = file.add_stream("rawvideo", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for picture in numbered_frames(8):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+    with pytest.raises(MediaError, match="no container can hold a copy of the picture"):
+        copy_with_sound(tmp_path / "raw.avi", tone(1.0, 16_000), 16_000, tmp_path, "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["raw.avi"]
+
+
+def test_a_copy_ends_where_it_is_asked_to(clip: Path, tmp_path: Path) -> None:
+    replace_audio(clip, tone(1.0, 16_000), 16_000, tmp_path / "new.mp4", seconds=1.0)
+    assert 1.0 <= picture_seconds(tmp_path / "new.mp4") < 1.5, "the pictures that others need are kept"
+    assert numbers_of(read_frames(tmp_path / "new.mp4", FrameSpec(8, 1))) == list(range(8))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".ts", ".flv"])
+def test_a_pictures_length_is_measured(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    # As a recorder leaves it, that never came to write a length into the header.
+    options = {"live": "1"} if suffix == ".webm" else {}
+    with av.open(str(path), "w", options=options) as file:
+        stream = file.add_stream("libvpx" if suffix == ".webm" else "libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for picture in numbered_frames(13):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode(None))
+    assert picture_seconds(path) == pytest.approx(13 / 8, abs=0.01)
+    assert (probe(path).duration == 0) == (suffix == ".webm")
+
+
+def _pictures(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def _picture_packets(path: Path) -> list[bytes]:

@@ -1,17 +1,20 @@
 """`evaluate`: score any system's folder of sounds."""
 
+import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import refuse_inputs_as_outputs
 from v2a_lightning.generation import GENERATION_FILE, read_generation
 
 if TYPE_CHECKING:
     from v2a_lightning.metrics.folders import Pairing
+    from v2a_lightning.metrics.score_files import ScoreFile
     from v2a_lightning.metrics.seeing import FrameReader
     from v2a_lightning.metrics.suite import EvaluationSuite
 
@@ -41,7 +44,9 @@ def evaluate(
     Files are paired by clip id, which is a file's name without its suffix; whatever has no counterpart is named and
     left out. Any sample rate and any format FFmpeg reads will do, films included. Prints a table with 95 % bootstrap
     intervals and writes scores.json, in which every number has its card. Without --reference only the inception score
-    and what compares with pictures and text can be computed.
+    and what compares with pictures and text can be computed. Clips with a file that cannot be used are left out, with
+    their reasons in scores.json, and the command ends with an error once the others are scored; started again it hears
+    only what it has not heard, since features are kept.
 
     The miniature's extractors are the default; name the published files for numbers that mean something elsewhere.
 
@@ -67,9 +72,9 @@ def evaluate(
     """
     if resamples < 0:
         raise UsageError(f"--resamples is 0 or more, not {resamples}")
-    if frames_per_second <= 0:
-        raise UsageError(f"--frames_per_second is above 0, not {frames_per_second:g}")
-    if seconds is not None and seconds < 1:
+    if not 0 < frames_per_second < math.inf:
+        raise UsageError(f"--frames_per_second is a number above 0, not {frames_per_second:g}")
+    if seconds is not None and not 1 <= seconds < math.inf:
         raise UsageError(f"--seconds is 1 or more, not {seconds:g}")
     if clap is None and csv is not None:
         raise UsageError("--csv gives the texts of the CLAP-score, which needs --clap too")
@@ -78,6 +83,10 @@ def evaluate(
 
     check_extras(extras or [], has_reference=reference is not None, has_media=media is not None)
     pairing = pair_folders(Path(generated), _folder(reference), _folder(media))
+    inputs = [path for side in (pairing.generated, pairing.reference, pairing.media) for path in side.values()]
+    made_by = Path(generated) / GENERATION_FILE
+    refuse_inputs_as_outputs([*inputs, made_by, *map(Path, filter(None, [csv]))], [Path(output)], "--output")
+    labels, told = _labels(csv, pairing.generated)
     if len(pairing.generated) < 2:
         only = next(iter(pairing.generated))
         raise UsageError(f"only one clip to score ({only}): distributions and intervals need at least two")
@@ -100,10 +109,15 @@ def evaluate(
         frames=reader.describe(pairing.media.values()) if reader is not None else "",
         extras=extras or [],
     )
-    _hear(pairing, suite, reader, _labels(csv))
+    suite.load()
+    left_out = _hear(pairing, suite, reader, labels)
     sources = {"generated": generated, "reference": reference, "media": media, "clip": clip if media else None}
-    notes = [*pairing.lines(), *_unknown_makers(pairing.generated, made)]
-    _report(suite, notes, Path(output), name or Path(generated).resolve().name, sources, resamples, seed)
+    notes = [*pairing.lines(), *told, *_unknown_makers(pairing.generated, made)]
+    file = _scored(suite, notes, name or Path(generated).resolve().name, sources, resamples, seed, left_out)
+    _report(file, Path(output))
+    if left_out:
+        line = f"{len(left_out)} of {len(pairing.generated)} clips were left out; {output} says why"
+        raise RunFailure(f"{line}: {next(iter(left_out.values()))}")
     return 0
 
 
@@ -112,56 +126,73 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "v2a_lightning" / "features"
 
 
-def _hear(pairing: "Pairing", suite: "EvaluationSuite", reader: "FrameReader | None", labels: dict[str, str]) -> None:
-    """Hear every clip. All unreadable files are found before the command fails, so that one run names them all."""
-    from v2a_lightning.media import MediaError
+def _hear(
+    pairing: "Pairing", suite: "EvaluationSuite", reader: "FrameReader | None", labels: dict[str, str]
+) -> dict[str, str]:
+    """Hear every clip.
+
+    Returns:
+        clip id -> reason of the clips that are left out since one of their files cannot be used.
+
+    Raises:
+        RunFailure: when fewer than two are left.
+    """
     from v2a_lightning.metrics.reading import hear_files
 
-    unreadable: list[str] = []
+    left_out: dict[str, str] = {}
     for clip_id in _progress(pairing.generated):
         made, own, picture = (side.get(clip_id) for side in (pairing.generated, pairing.reference, pairing.media))
         assert made is not None
         try:
             frames = reader.read(picture) if reader is not None and picture is not None else None
             hear_files(suite, clip_id, made, own, frames, labels.get(clip_id), picture)
-        except MediaError as error:
-            unreadable.append(str(error))
-    if unreadable:
-        more = f"; and {len(unreadable) - 1} more: {'; '.join(unreadable[1:4])}" if unreadable[1:] else ""
-        raise RunFailure(f"cannot read {unreadable[0]}{more}")
+        except (RunFailure, UsageError) as error:
+            left_out[clip_id] = str(error)
+            print(f"left out: {error}", file=sys.stderr)
+    if len(pairing.generated) - len(left_out) < 2:
+        reason = next(iter(left_out.values()))
+        raise RunFailure(f"{len(left_out)} of {len(pairing.generated)} clips cannot be used; the first: {reason}")
+    return left_out
 
 
-def _report(
+def _scored(
     suite: "EvaluationSuite",
     notes: list[str],
-    output: Path,
     name: str,
     sources: dict[str, str | None],
     resamples: int,
     seed: int,
-) -> None:
-    from rich.console import Console
-
+    left_out: dict[str, str],
+) -> "ScoreFile":
     from v2a_lightning.metrics.score_files import ScoreFile
-    from v2a_lightning.metrics.tables import score_table
 
-    scores = suite.scores(resamples, seed)
-    file = ScoreFile(
+    scored = len(suite.records())
+    counted = [f"WARNING: {len(left_out)} of {scored + len(left_out)} clips are left out: {_some(left_out)}"]
+    return ScoreFile(
         name=name,
-        scores=scores,
+        scores=suite.scores(resamples, seed),
         cards=suite.cards(),
         resamples=resamples,
         seed=seed,
-        notes=notes + suite.faults(),
+        notes=notes + (counted if left_out else []) + suite.faults(),
         sources={role: folder for role, folder in sources.items() if folder is not None},
+        left_out=left_out,
     )
+
+
+def _report(file: "ScoreFile", output: Path) -> None:
+    """Write the scores and print them."""
+    from rich.console import Console
+
+    from v2a_lightning.metrics.tables import score_table
+
     file.write(output)
     # A pipe has no width; a table folded at 80 columns is hard to read and to parse.
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(score_table(file))
     for note in file.notes:
         print(note)
-    for metric, reason in scores.missing.items():
+    for metric, reason in file.scores.missing.items():
         print(f"no {metric}: {reason}")
     print(f"scores and cards: {output}")
 
@@ -171,25 +202,28 @@ def _unknown_makers(clip_ids: Iterable[str], made: set[str] | None) -> list[str]
     others = [] if made is None else sorted(set(clip_ids) - made)
     if not others:
         return []
-    named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-    return [f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known: {named}"]
+    return [f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known: {_some(others)}"]
 
 
-def _labels(path: str | None) -> dict[str, str]:
-    """Clip id -> label of a VGGSound csv: YouTube id, start second, label, split, without a header."""
+def _labels(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Clip id -> label of a VGGSound csv, and a line on how many of the clips have one.
+
+    Raises:
+        UsageError: when the file is no such csv.
+    """
     if path is None:
-        return {}
-    import csv
+        return {}, []
+    from data_modules.clips import read_vggsound_csv
 
-    if not Path(path).is_file():
-        raise UsageError(f"--csv {path}: there is no such file")
-    labels = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if len(row) != 4 or not row[1].strip().isdigit():
-                raise UsageError(f"{path}, line {number}: not YouTube id, start second, label, split")
-            labels[f"{row[0]}_{int(row[1]):06d}"] = row[2]
-    return labels
+    labels = {clip.clip_id: clip.label for clip in read_vggsound_csv(path)}
+    without = sorted(set(clip_ids) - labels.keys())
+    count = f"{len(clip_ids) - len(without)} of {len(clip_ids)} clips have a label in {path}"
+    return labels, [f"{count}; without one, and without a CLAP-score to a text: {_some(without)}" if without else count]
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(names)
+    return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
 
 
 def _progress(clips: dict[str, Path]) -> Iterator[str]:

@@ -75,6 +75,7 @@ def generate(
     settings = _settings(pipeline, Path(checkpoint), seed, seconds, steps, guidance)
     refuse_other_settings(folder, settings, "--output")
     record = GenerationRecord(folder, settings)
+    _check_sources(record, names)
     make = partial(pipeline, seed=seed, samples=samples, steps=steps, guidance=guidance, seconds=seconds)
     counts: Counter[str] = Counter()
     reasons: list[str] = []
@@ -170,6 +171,19 @@ def _check_outputs(names: Mapping[Path, Sequence[str]], folder: Path, checkpoint
         raise UsageError(f"{foreign} is there and was not made by `generate`; give another --output")
 
 
+def _check_sources(record: GenerationRecord, names: Mapping[Path, Sequence[str]]) -> None:
+    """Refuse to write over a sound of an earlier call that was made of another file.
+
+    Raises:
+        UsageError: naming the sound and what it was made of.
+    """
+    for file in names:
+        for name in names[file]:
+            source = record.sounds.get(name, {}).get("source", file)
+            if Path(source).absolute() != file.absolute() and not _is_made(record, file, name, _sha256(file)):
+                raise UsageError(f"{record.folder / name}.wav was made of {source}; give another --output")
+
+
 def _settings(
     pipeline: "V2APipeline",
     checkpoint: Path,
@@ -198,7 +212,7 @@ def _make(
     """
     try:
         source = {"source": str(file), "source_sha256": _sha256(file)}
-        if all(_is_made(record, name, source["source_sha256"]) for name in names):
+        if all(_is_made(record, file, name, source["source_sha256"]) for name in names):
             return THERE
         paths = [path_of_id(record.folder, name, ".wav") for name in names]
         waves = make(file)
@@ -238,11 +252,13 @@ def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: fl
     return {"video": copy.name}
 
 
-def _is_made(record: GenerationRecord, name: str, source_sha256: str) -> bool:
-    """Whether a sound of this very source is there, with what else was made of it."""
+def _is_made(record: GenerationRecord, file: Path, name: str, source_sha256: str) -> bool:
+    """Whether a sound of this very source is there, with what else was made of it. Its noise belongs to the stem."""
     sound = record.sounds.get(name, {})
+    if sound.get("source_sha256") != source_sha256 or Path(sound["source"]).stem != file.stem:
+        return False
     files = [f"{name}.wav", *([sound["video"]] if "video" in sound else [])]
-    return sound.get("source_sha256") == source_sha256 and all((record.folder / one).is_file() for one in files)
+    return all((record.folder / one).is_file() for one in files)
 
 
 def _sha256(file: Path) -> str:

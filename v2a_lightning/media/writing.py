@@ -21,7 +21,7 @@ from v2a_lightning.media.opening import open_media, picture_stream, time_zero
 
 AAC_BITS_PER_SECOND = 128_000
 # Where a picture is copied to: the most widely played container first, then those that hold more codecs.
-CONTAINERS = (".mp4", ".mkv", ".mov", ".avi", ".flv", ".wmv")
+CONTAINERS = (".mp4", ".mkv", ".mov", ".flv", ".wmv")
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 

@@ -42,6 +42,7 @@ class ScoreFile:
         seed: of the resamples.
         notes: lines on unpaired and faulty files.
         sources: the folders by their roles.
+        left_out: clip id -> why the clip is in no number.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ScoreFile:
     seed: int
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -65,6 +67,7 @@ class ScoreFile:
             "label": self.label,
             "sources": self.sources,
             "notes": self.notes,
+            **({"left_out": self.left_out} if self.left_out else {}),
             "resamples": self.resamples,
             "seed": self.seed,
             "missing": self.scores.missing,
@@ -106,6 +109,7 @@ def read_score_file(path: Path) -> ScoreFile:
             seed=content["seed"],
             notes=content["notes"],
             sources=content["sources"],
+            left_out=content.get("left_out", {}),
         )
     except ValueError as error:
         raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error

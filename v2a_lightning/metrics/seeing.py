@@ -72,7 +72,9 @@ class FrameReader:
         """
         from v2a_lightning.media import is_picture, probe, read_frames
 
-        seconds = self.seconds or (1.0 if is_picture(path) else probe(path).duration)
+        seconds = self.seconds
+        if seconds is None:
+            seconds = 1.0 if is_picture(path) else probe(path).duration
         frames = read_frames(path, FrameSpec(self.frames_per_second, seconds))
         key = f"{self._fingerprint}/{frames.shape}/{content_sha256(frames)}"
         return self.cache.recall(key, lambda: {"frames": self._encoder.encode_frames(frames).float().cpu()})["frames"]

@@ -83,6 +83,16 @@ class EvaluationSuite:
                 found[name] = ear.checkpoint
         return found if self.crop.seconds is None else {**found, "seconds": self.crop.seconds}
 
+    def load(self) -> None:
+        """Load every network, so that what is wrong with one is found before the first sound.
+
+        Raises:
+            UsageError: naming the checkpoint that cannot be used.
+        """
+        listeners: list[Described] = [*self.ears.values(), *self.onlookers.values()]
+        for listener in listeners:
+            _ = listener.fingerprint
+
     def limit(self, seconds: float) -> None:
         """Hear the first so many seconds of every sound from now on, unless it was said already how many."""
         if self.crop.seconds is None:

@@ -16,11 +16,10 @@ from v2a_lightning.media import MediaError, read_frames, read_wave, resample
 from v2a_lightning.reports.curves import Better, Series, best_point, line_chart, number, read_metrics
 from v2a_lightning.reports.pictures import Wave, sound_uri, spectrogram_pair, strip_uris
 from v2a_lightning.reports.scatter import Bounds, scatter_chart
-from v2a_lightning.runs import CLIPS_FILE, CONFIG_FILE, METRICS_FILE
+from v2a_lightning.runs import CLIPS_FILE, CONFIG_FILE, EVALUATION_FILE, METRICS_FILE
 from v2a_lightning.specs import FrameSpec
 
 REPORT_FILE = "report.html"
-EVALUATION_FILE = "evaluation.json"
 
 
 @dataclass(frozen=True)
