@@ -9,7 +9,7 @@ import pyarrow as pa
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
-from data_modules.extraction import EmbeddedBatch
+from data_modules.extraction import ClipStream, EmbeddedBatch
 from data_modules.folders import Folder
 from data_modules.progress import progress
 from data_modules.shards import ShardWriter
@@ -91,6 +91,7 @@ class StoreEmbeddings(EmbeddingWriter):
         self.spec = spec
         self._bar = ExitStack()
         self._advance: Callable[[int], None] | None = None
+        self._stream: ClipStream | None = None
 
     def open(self, trainer: Trainer) -> Sink:
         """The store's writer."""
@@ -99,7 +100,8 @@ class StoreEmbeddings(EmbeddingWriter):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, and show a bar."""
         super().on_predict_start(trainer, pl_module)
-        clips = trainer.datamodule.stream.clips  # type: ignore[attr-defined]
+        self._stream = trainer.datamodule.stream  # type: ignore[attr-defined]
+        clips = self._stream.clips
         if trainer.is_global_zero and clips:
             share = "" if trainer.world_size == 1 else " (the first process's share)"
             self._advance = self._bar.enter_context(progress(f"embedding clips{share}", clips))
@@ -111,6 +113,8 @@ class StoreEmbeddings(EmbeddingWriter):
             self._advance(outputs.clips)
 
     def _flush(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
         super()._flush()
         self._bar.close()
 

@@ -57,12 +57,13 @@ def read_vggsound_csv(path: Path | str) -> list[Clip]:
     text = _text(path, "csv")
     seen: set[str] = set()
     clips = []
-    for number, fields in _csv_lines(path, text):
-        clip = _clip_of_line(path, number, fields)
+    lines = list(_csv_lines(path, text))
+    for number, columns in lines[1:] if len(lines) > 1 and _is_header(lines[0][1]) else lines:
+        clip = _clip_of_line(path, number, columns)
         clips.append(replace(clip, duplicate=clip.clip_id in seen))
         seen.add(clip.clip_id)
     if not clips:
-        raise UsageError(f"csv {path} names no clip; expected {CSV_FORM}")
+        raise UsageError(f"csv {path} is empty; expected {CSV_FORM}")
     return clips
 
 
@@ -202,16 +203,13 @@ def _text(path: Path, what: str) -> str:
 
 
 def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line number, columns) of every line that is not blank, but for the header."""
+    """(line number, columns) of every line that is not blank."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        first = True
         for fields in reader:
             columns = [field.strip() for field in fields]
             if any(columns):
-                if not (first and _is_header(columns)):
-                    yield reader.line_num, columns
-                first = False
+                yield reader.line_num, columns
     except csv.Error as error:
         raise UsageError(f"csv {path}, line {reader.line_num}: {error} ({CSV_FORM})") from error
 
@@ -232,9 +230,8 @@ def _clip_of_line(path: Path, number: int, columns: Sequence[str]) -> Clip:
     if not (youtube_id and label and split):
         raise UsageError(f"{where}: a column is empty ({CSV_FORM})")
     if not re.fullmatch("[0-9]{1,6}", start):
-        raise UsageError(
-            f"{where}: the start second is a whole number of at most six digits, not {start[:40]!r} ({CSV_FORM})"
-        )
+        most = " of at most six digits" if start.isdigit() else ""
+        raise UsageError(f"{where}: the start second is a whole number{most}, not {start[:40]!r} ({CSV_FORM})")
     clip_id = vggsound_id(youtube_id, int(start))
     try:
         refuse_unsafe_id(clip_id, ".mp4")

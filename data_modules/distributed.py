@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from data_modules.encoded import EncodedDataModule
 from data_modules.extraction import ClipStream, DecodedBatch, EmbeddedBatch, Extraction
+from data_modules.locking import StoreLock
 
 
 class ExtractionModule(LightningModule):
@@ -46,15 +47,20 @@ class ExtractionData(LightningDataModule):
         self.add_encoder = add_encoder
         self.prepare_data_per_node = False
         self.stream = ClipStream([], data.decoding)
+        self._lock = StoreLock(data.store.folder)
 
     def prepare_data(self) -> None:
         """Make what media files can be made, and see whether the store is of this kind."""
         self.data.prepare_media()
         if not self.add_encoder:
             self.data.store.refuse_others(self.data.encoders.spec())
+        self._lock.take()
+        self.data.store.mend()
+        self.data.extraction().refuse_other_files()
 
     def predict_dataloader(self) -> DataLoader[DecodedBatch]:
         """Batches that need no collating; decoding is done in processes of its own."""
+        self._lock.share()
         place = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         self.stream = self.data.extraction().stream(*place)
         return DataLoader(self.stream, batch_size=None)
@@ -67,3 +73,9 @@ class ExtractionData(LightningDataModule):
         """List the rejected clips. Every process does when it is done, so the last one lists them all."""
         self.data.forget_what_was_found()
         self.data.store.write_rejects_csv(self.data.rejects)
+        self._lock.release()
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Decode no more, and let other jobs write."""
+        self.stream.close()
+        self._lock.release()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from data_modules.clips import Clip
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import path_of_id
 from v2a_lightning.media import MediaError, cut_clip
 
 YOUTUBE = "https://www.youtube.com/watch?v={id}"
@@ -26,7 +27,10 @@ FINAL = (
     "confirm your age",
     "http error 404",
     "http error 410",
+    "larger than",
 )
+LARGEST_FILM = 4 * 2**30
+"""Bytes after which a download is given up: ten hours of a small picture have fewer."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Fetcher:
             if isinstance(film, str):
                 return Outcome(clip.clip_id, FAILED, film)
             try:
-                cut_clip(film, self.output / f"{clip.clip_id}.mp4", float(start), self.seconds)
+                cut_clip(film, clip_file(self.output, clip), float(start), self.seconds)
             except MediaError as error:
                 return Outcome(clip.clip_id, FAILED, f"{error.reason}: {error.detail}")
         return Outcome(clip.clip_id, DONE)
@@ -90,6 +94,11 @@ class Fetcher:
 
     def _ask(self, address: str, folder: Path) -> Path | str:
         from yt_dlp import DownloadError, YoutubeDL
+        from yt_dlp.utils import DownloadCancelled
+
+        def bound(progress: dict[str, Any]) -> None:
+            if (progress.get("downloaded_bytes") or 0) > LARGEST_FILM:
+                raise DownloadCancelled(f"larger than {LARGEST_FILM} bytes")
 
         options: dict[str, Any] = {
             "format": self.film_format,
@@ -101,13 +110,15 @@ class Fetcher:
             "logger": _Quiet(),
             "retries": 0,
             "ratelimit": self.bytes_per_second,
+            "progress_hooks": [bound],
         }
         try:
             with YoutubeDL(options) as asking:
                 found = asking.extract_info(address, download=True)
-        except DownloadError as error:
-            return str(error).removeprefix("ERROR: ").splitlines()[0]
-        return Path(found["requested_downloads"][0]["filepath"])
+        except (DownloadError, DownloadCancelled) as error:
+            return (str(error).removeprefix("ERROR: ").splitlines() or ["no reason given"])[0]
+        files = (found or {}).get("requested_downloads") or []
+        return Path(files[0]["filepath"]) if len(files) == 1 else f"{len(files)} films at this address, not one"
 
 
 class _Quiet:
@@ -119,13 +130,25 @@ class _Quiet:
     def error(self, message: str) -> None: ...
 
 
+def clip_file(folder: Path, clip: Clip) -> Path:
+    """Where a clip is put."""
+    return path_of_id(folder, clip.clip_id, ".mp4")
+
+
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
-    """The latest outcome of each clip; a line that a killed process left half written says nothing."""
+    """The latest outcome of each clip; a line that a killed process left half written says nothing.
+
+    Raises:
+        UsageError: when the file is something else.
+    """
     path = folder / OUTCOMES
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [Outcome(*row) for row in csv.reader(file) if len(row) == 3 and row[1] in (DONE, FAILED)]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [Outcome(*row) for row in csv.reader(file) if len(row) == 3 and row[1] in (DONE, FAILED)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is damaged, or is something else ({error}); remove it") from error
     return {row.clip_id: row for row in rows}
 
 
@@ -133,7 +156,7 @@ def to_fetch(clips: Iterable[Clip], folder: Path, again: bool) -> list[Clip]:
     """The clips that are not there, and have not failed before unless those are tried again."""
     known = {} if again else read_outcomes(folder)
     failed = {clip_id for clip_id, outcome in known.items() if outcome.status == FAILED}
-    fresh = [clip for clip in clips if not clip.duplicate and not (folder / f"{clip.clip_id}.mp4").is_file()]
+    fresh = [clip for clip in clips if not clip.duplicate and not clip_file(folder, clip).is_file()]
     return [clip for clip in fresh if clip.clip_id not in failed]
 
 
@@ -142,27 +165,33 @@ def fetch_all(fetcher: Fetcher, clips: Sequence[Clip], workers: int) -> Iterator
 
     Raises:
         UsageError: when yt-dlp is not installed.
+        RunFailure: when the folder cannot be written to.
     """
     try:
         import yt_dlp  # noqa: F401
     except ImportError as error:
         raise UsageError("download needs yt-dlp: pip install 'v2a-lightning[download]'") from error
-    fetcher.output.mkdir(parents=True, exist_ok=True)
-    with (
-        open(fetcher.output / OUTCOMES, "a", newline="", encoding="utf-8") as file,
-        ThreadPoolExecutor(workers) as executor,
-    ):
-        journal = csv.writer(file, lineterminator="\n")
+    _write_down(fetcher.output)
+    with ThreadPoolExecutor(workers) as executor:
         waiting = [executor.submit(_in_turn, fetcher, clip) for clip in clips]
         try:
             for future in as_completed(waiting):
                 outcome = future.result()
-                journal.writerow([outcome.clip_id, outcome.status, outcome.detail])
-                file.flush()
+                _write_down(fetcher.output, outcome)
                 yield outcome
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _write_down(folder: Path, *outcomes: Outcome) -> None:
+    path = folder / OUTCOMES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([one.clip_id, one.status, one.detail] for one in outcomes)
+    except OSError as error:
+        raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _in_turn(fetcher: Fetcher, clip: Clip) -> Outcome:

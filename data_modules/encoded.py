@@ -121,6 +121,11 @@ class EncodedDataModule(ClipDataModule):
         found = self.store.rejects(self.encoders.spec())
         return {**self._rejected_by_manifest, **{key: one for key, one in found.items() if key in wanted}}
 
+    @property
+    def left_out(self) -> list[Reject]:
+        """The clips that have a file which was tried and cannot be used; those of the manifest were not tried."""
+        return [reject for key, reject in self.unusable().items() if key not in self._rejected_by_manifest]
+
     def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
         """Clips from the store, or decoded on the fly."""
         if self.mode == "on_the_fly":
@@ -160,7 +165,9 @@ class EncodedDataModule(ClipDataModule):
         if self.manifest is not None:
             return read_manifest(self.manifest)
         folder = Folder(self.store_url)
-        return rows_of_bytes(folder.read(self._manifest_name)) if self._manifest_name in folder.names() else []
+        if self._manifest_name not in folder.names():
+            return []
+        return rows_of_bytes(folder.read(self._manifest_name), f"{folder.url}/{self._manifest_name}")
 
     @property
     def _manifest_name(self) -> str:
@@ -169,9 +176,11 @@ class EncodedDataModule(ClipDataModule):
     def _inspect(self) -> None:
         """Look at the clips that the manifest does not have yet."""
         known = self._inspected()
-        names = {row.clip_id for row in known}
-        new = [clip for clip in self.candidates if clip.clip_id not in names]
+        looked_at = {(row.clip_id, row.path) for row in known}
+        new = [clip for clip in self.candidates if (clip.clip_id, str(clip.path)) not in looked_at]
         if new and self.manifest is None:
+            again = {clip.clip_id for clip in new}
+            known = [row for row in known if row.clip_id not in again]
             rows = known + inspect_clips(new, self.encoders.frames, self.encoders.audio, self.decoding)
             Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
         self.forget_what_was_found()

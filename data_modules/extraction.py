@@ -1,7 +1,11 @@
 """From media files to the embedding store: decoding in processes, encoding here, and both at the same time."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +13,10 @@ from torch.utils.data import IterableDataset
 
 from data_modules.clips import Clip
 from data_modules.encoders import Encoders
+from data_modules.locking import StoreLock
 from data_modules.progress import progress
 from data_modules.store import EmbeddingStore, Reject, StoreWriter, file_stamp
+from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
 from v2a_lightning.media.frames import Backend
 
@@ -57,12 +63,22 @@ class EmbeddedBatch:
     clips: int
 
     def write(self, writer: StoreWriter) -> None:
-        """Add everything to a store."""
+        """Add everything to a store. A clip with an embedding that is not finite is rejected, and may be tried again:
+        whether its file or the encoder is at fault is not known."""
+        everything = {"frames": self.frames, "sound": self.audio}
+        broken = {
+            clip.clip_id: Reject(clip.clip_id, str(clip.path), "not_finite", f"the embedding of its {what}")
+            for what, rows in everything.items()
+            for clip, embedding in rows
+            if not writer.can_hold(embedding)
+        }
         for clip, frames in self.frames:
-            writer.add_frames(clip.clip_id, clip.label, clip.split, str(clip.path), frames)
+            if clip.clip_id not in broken:
+                writer.add_frames(clip.clip_id, clip.label, clip.split, str(clip.path), frames)
         for clip, audio in self.audio:
-            writer.add_audio(clip.clip_id, audio)
-        for reject in self.rejects:
+            if clip.clip_id not in broken:
+                writer.add_audio(clip.clip_id, audio)
+        for reject in [*self.rejects, *broken.values()]:
             writer.add_reject(reject)
 
 
@@ -77,6 +93,16 @@ class ClipStream(IterableDataset[DecodedBatch]):
     def __init__(self, requests: Sequence[tuple[Clip, ClipRequest]], decoding: DecodingSettings) -> None:
         self.requests = list(requests)
         self.decoding = decoding
+        self._pool: WorkerPool[ClipRequest, DecodedClip] | None = None
+
+    def close(self) -> None:
+        """Decode no more; what is being decoded is not waited for."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process has no decoding processes of this one."""
+        return {**self.__dict__, "_pool": None}
 
     @property
     def clips(self) -> int:
@@ -84,13 +110,14 @@ class ClipStream(IterableDataset[DecodedBatch]):
         return len(self.requests)
 
     def __iter__(self) -> Iterator[DecodedBatch]:
-        return prefetch(self._batches(), depth=2)
+        return prefetch(self._batches(), depth=2, stop=self.close)
 
     def _batches(self) -> Iterator[DecodedBatch]:
         if not self.requests:
             return
         workers = min(self.decoding.workers, len(self.requests))
         with WorkerPool(decode_clip, workers, self.decoding.timeout) as pool:
+            self._pool = pool
             outcomes = pool.map(request for _, request in self.requests)
             batch = DecodedBatch()
             for (clip, _), outcome in zip(self.requests, outcomes, strict=True):
@@ -141,6 +168,16 @@ class Extraction:
         wants = [(clip, clip.clip_id not in seen, clip.clip_id not in heard) for clip in mine]
         return [want for want in wants if (want[1] or want[2]) and want[0].clip_id not in rejected]
 
+    def refuse_other_files(self) -> None:
+        """Raises UsageError, naming both, when the store has another file's embedding under a clip's id."""
+        embedded = self.store.paths(self.encoders.spec().frames)
+        for clip in self.clips:
+            if clip.clip_id in embedded and _is_another_file(embedded[clip.clip_id], clip.path):
+                raise UsageError(
+                    f"{self.store.url} has the embedding of {embedded[clip.clip_id]} under the id {clip.clip_id}, and "
+                    f"{clip.path} is another file; give another data.store"
+                )
+
     def stream(self, rank: int = 0, ranks: int = 1) -> "ClipStream":
         """The decoded batches of what is pending for this process."""
         pending = self.pending(rank, ranks)
@@ -173,15 +210,26 @@ class Extraction:
         """
         if not add_encoder:
             self.store.refuse_others(self.encoders.spec())
-        stream = self.stream()
-        if stream.clips:
-            with (
-                progress("embedding clips", stream.clips) as advance,
-                self.store.writer(self.encoders.spec()) as writer,
-            ):
-                for batch in stream:
-                    self.embed(batch).write(writer)
-                    advance(len(batch))
+        # Most runs find everything done, and need not wait for whoever writes for another data set.
+        if self.store.has_lost_shards or self.pending():
+            with StoreLock(self.store.folder):
+                self.store.mend()
+                self.refuse_other_files()
+                self._embed_all(self.stream())
+        else:
+            self.refuse_other_files()
+
+    def _embed_all(self, stream: ClipStream) -> None:
+        if not stream.clips:
+            return
+        with (
+            progress("embedding clips", stream.clips) as advance,
+            self.store.writer(self.encoders.spec()) as writer,
+            closing(stream),
+        ):
+            for batch in stream:
+                self.embed(batch).write(writer)
+                advance(len(batch))
 
     def request(self, clip: Clip, wants_frames: bool, wants_audio: bool, size: int | None) -> ClipRequest:
         """What is wanted of a clip's file."""
@@ -194,3 +242,14 @@ class Extraction:
             backend=self.decoding.backend,
             picture_size=size,
         )
+
+
+def _is_another_file(embedded: str, path: Path | None) -> bool:
+    """Whether what was embedded is still there and is not this file. Files that were moved or copied are the same."""
+    if path is None or embedded == str(path):
+        return False
+    try:
+        there, here = os.stat(embedded), os.stat(path)
+    except OSError:
+        return False
+    return there.st_size != here.st_size

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 
 
@@ -39,17 +39,29 @@ class Folder:
 
         return isinstance(self._system, LocalFileSystem)
 
+    @property
+    def local_path(self) -> Path | None:
+        """Where it is on this machine; None behind a URL."""
+        return Path(self._root) if self.is_local else None
+
     def names(self, folder: str = "", suffix: str = "") -> list[str]:
         """Sorted names of what is in a subfolder, but hidden (unfinished) files; none when it is not there."""
+        return list(self.sizes(folder, suffix))
+
+    def sizes(self, folder: str = "", suffix: str = "") -> dict[str, int]:
+        """The same names with the bytes of each."""
         path = f"{self._root}/{folder}".rstrip("/")
         # Other processes write here too.
         self._system.invalidate_cache()
         try:
-            entries = self._system.ls(path, detail=False)
+            entries = self._system.ls(path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        names = {entry.rstrip("/").rpartition("/")[2] for entry in entries if entry.rstrip("/") != path}
-        return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
+            return {}
+        except OSError as error:
+            raise RunFailure(f"{self.url} cannot be listed: {error.strerror or error}") from error
+        there = {entry["name"].rstrip("/"): int(entry.get("size") or 0) for entry in entries}
+        found = {name.rpartition("/")[2]: size for name, size in there.items() if name != path}
+        return {name: found[name] for name in sorted(found) if name.endswith(suffix) and not name.startswith(".")}
 
     def read(self, name: str) -> bytes:
         """Content of a file."""
@@ -60,6 +72,10 @@ class Folder:
         """A readable, seekable file: for taking some columns and not the whole."""
         path = f"{self._root}/{name}"
         return path if self.is_local else self._system.open(path, "rb")
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self._system.rm_file(f"{self._root}/{name}")
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file so that a reader sees all of it or nothing. Object stores show an object when it is complete."""

@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 from data_modules.clips import Clip, ids_hash
 from data_modules.extraction import DecodingSettings
 from data_modules.progress import progress
+from data_modules.shards import DAMAGE
 from data_modules.store import Reject, file_stamp
 from v2a_lightning.errors import UsageError
+from v2a_lightning.files import refuse_unsafe_id
 from v2a_lightning.media import ClipRequest, Inspection, MediaError, WorkerPool, inspect_clip
-from v2a_lightning.media.errors import Reason
+from v2a_lightning.media.errors import PASSING, Reason
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 USABLE, REJECTED = "ok", "rejected"
@@ -57,7 +59,7 @@ class ManifestRow:
     def is_of(self, clip: Clip) -> bool:
         """Whether this says what looking at the clip's file again would say."""
         same_file = self.path == str(clip.path) and self.stamp == file_stamp(self.path) != ""
-        return same_file and self.reason not in ("timeout", "duplicate")
+        return same_file and self.reason not in {*PASSING, "duplicate"}
 
     def inspection(self) -> Inspection:
         """What was found when the clip was looked at."""
@@ -171,35 +173,64 @@ def manifest_bytes(rows: Sequence[ManifestRow], of_what: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def rows_of_bytes(content: bytes) -> list[ManifestRow]:
-    """The rows of a manifest's content."""
+def rows_of_bytes(content: bytes, name: str) -> list[ManifestRow]:
+    """The rows of a manifest's content.
+
+    Raises:
+        UsageError: when it is damaged or something else, saying of which file.
+    """
     names = [field.name for field in fields(ManifestRow)]
-    return [ManifestRow(**row) for row in pq.read_table(io.BytesIO(content), columns=names).to_pylist()]
+    try:
+        table = pq.read_table(io.BytesIO(content), columns=names, page_checksum_verification=True)
+        table.validate(full=True)
+        rows = [ManifestRow(**row) for row in table.to_pylist()]
+    except (*DAMAGE, TypeError) as error:
+        told = str(error).splitlines() or [type(error).__name__]
+        raise UsageError(f"manifest {name} is damaged, or is something else ({told[0]}); make it again") from error
+    for row in rows:
+        _check(row, name)
+    return rows
+
+
+def _check(row: ManifestRow, name: str) -> None:
+    kinds = {"int": int, "float": float}
+    for one in fields(ManifestRow):
+        if not isinstance(getattr(row, one.name), kinds.get(getattr(one.type, "__name__", str(one.type)), str)):
+            raise UsageError(f"manifest {name}: {one.name} of {row.clip_id} is {getattr(row, one.name)!r}")
+    if row.status not in (USABLE, REJECTED):
+        raise UsageError(f"manifest {name}: the status of {row.clip_id} is {row.status!r}")
+    try:
+        refuse_unsafe_id(row.clip_id)
+    except UsageError as error:
+        raise UsageError(f"manifest {name}: {error}") from error
 
 
 def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
-    """The rows of a manifest that was begun or finished before; none when there is none about the same."""
+    """The rows of a manifest that was begun or finished before; none when there is none about the same.
+
+    Raises:
+        UsageError: when the file is damaged, or is something else: it is not written over.
+    """
     if not path.is_file():
         return []
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-        return read_manifest(path) if metadata.get(METADATA_KEY) == of_what.encode() else []
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"manifest {path} is there, and is something else: {str(error).splitlines()[0]}") from error
+    rows = read_manifest(path)
+    metadata = pq.read_schema(path).metadata or {}
+    return rows if metadata.get(METADATA_KEY) == of_what.encode() else []
 
 
 def read_manifest(path: Path | str) -> list[ManifestRow]:
     """Read a manifest.
 
     Raises:
-        UsageError: when it is not there, or is something else.
+        UsageError: when it is not there, is damaged, or is something else.
     """
     if not Path(path).is_file():
         raise UsageError(f"manifest {path}: there is no such file")
     try:
-        return rows_of_bytes(Path(path).read_bytes())
-    except (pa.ArrowInvalid, TypeError) as error:
-        raise UsageError(f"manifest {path}: {str(error).splitlines()[0]}") from error
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"manifest {path} cannot be read: {error.strerror}") from error
+    return rows_of_bytes(content, str(path))
 
 
 def unusable_files(rows: Iterable[ManifestRow]) -> dict[str, Reject]:

@@ -1,6 +1,5 @@
 """The miniature world: VGGSound in small, rendered on first use."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +100,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         Raises:
             UsageError: when `root` holds another world.
         """
-        from v2a_lightning.miniature.render import render_world
+        from v2a_lightning.miniature.render import read_marker, render_world
         from v2a_lightning.miniature.world import WORLD_VERSION
 
         marker, wanted = (
@@ -109,7 +108,7 @@ class MiniatureDataModule(VGGSoundDataModule):
             {"clips": self.clips, "seed": self.world_seed, "version": WORLD_VERSION},
         )
         if marker.is_file():
-            there = {key: value for key, value in json.loads(marker.read_text()).items() if key in wanted}
+            there = {key: value for key, value in read_marker(marker).items() if key in wanted}
             if there != wanted:
                 raise UsageError(f"data.root {self.root} holds the world {there}, not {wanted}; give another root")
         if not Path(self.csv).is_file():

@@ -63,7 +63,7 @@ def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
     """Replace raw frames and waves by their embeddings: then the batch is as a store would give it.
 
     Raises:
-        RunFailure: when a clip that was usable before the run is so no longer.
+        RunFailure: when a clip that was usable before the run is so no longer, or an embedding is not finite.
     """
     if "failure" in batch:
         raise RunFailure(f"{batch['failure']}; it was usable when the data was inspected")
@@ -79,4 +79,14 @@ def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
     }
     if "waves" in batch:
         embedded["audio"] = encoders.embed_waves(list(batch["waves"])).to(device)
+    _refuse_not_finite(embedded)
     return embedded
+
+
+def _refuse_not_finite(batch: Batch) -> None:
+    finite = batch["frames"].isfinite().all(-1).all(-1)
+    if "audio" in batch:
+        finite &= batch["audio"].isfinite().all(-1)
+    if not bool(finite.all()):
+        named = ", ".join(clip_id for clip_id, is_finite in zip(batch["clip_id"], finite, strict=True) if not is_finite)
+        raise RunFailure(f"the embeddings of these clips are not finite: {named}")

@@ -6,6 +6,7 @@ and after which frames or which sound it was shown:
     frames-<digest>/part-*.parquet    clip_id, label, split, path, num_frames, frames (T * width numbers)
     audio-<digest>/part-*.parquet     clip_id, audio (width numbers)
     rejects-<digest>/part-*.parquet   clip_id, path, reason, detail, stamp
+    index-*.json                      rows, size and checksum of each shard; see data_modules.index
     rejects.csv                       the rejected clips, to read
 
 So clips or an encoder that come later cost only their own work, and embeddings of different encoders never mix.
@@ -15,16 +16,21 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from data_modules.folders import Folder
-from data_modules.shards import ShardWriter, read_shards, shard_metadata
-from v2a_lightning.errors import UsageError
+from data_modules.index import IndexWriter, lost_shards, mend_index
+from data_modules.shards import Shard, ShardWriter, damaged, read_shards, shard_metadata
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import refuse_unsafe_id
+from v2a_lightning.media.errors import PASSING
 
 Kind = Literal["frames", "audio"]
 Precision = Literal["float16", "float32"]
@@ -59,6 +65,21 @@ class Tower:
     def subfolder(self) -> str:
         """The tower's part of the store."""
         return f"{self.kind}-{self.digest}"
+
+    @classmethod
+    def described(cls, description: str) -> "Tower":
+        """The encoder that a shard's metadata describes.
+
+        Raises:
+            ValueError: when that is no description of one.
+        """
+        content = json.loads(description)
+        names = [field.name for field in fields(cls)]
+        if not isinstance(content, dict) or sorted(content) != sorted(names):
+            raise ValueError(f"its encoder is described by {description[:200]}, and {', '.join(names)} are expected")
+        if content["kind"] not in ("frames", "audio") or not all(isinstance(one, str) for one in content.values()):
+            raise ValueError(f"its encoder is described by {description[:200]}")
+        return cls(**content)
 
     def __str__(self) -> str:
         return f"{self.encoder} [{self.fingerprint[:12]}] on {self.spec}"
@@ -109,7 +130,7 @@ class Reject:
     @property
     def is_final(self) -> bool:
         """Whether trying again would end the same way."""
-        return self.reason != "timeout" and self.stamp == file_stamp(self.path)
+        return self.reason not in PASSING and self.stamp == file_stamp(self.path)
 
 
 def file_stamp(path: Path | str) -> str:
@@ -141,10 +162,47 @@ class EmbeddingStore:
         return self.folder.url
 
     def towers(self, kind: Kind) -> list[Tower]:
-        """Every encoder of a kind whose embeddings are here."""
-        subfolders = [name for name in self.folder.names() if name.startswith(f"{kind}-")]
-        descriptions = [shard_metadata(self.folder, name).get(METADATA_KEY) for name in subfolders]
-        return [Tower(**json.loads(description)) for description in descriptions if description]
+        """Every encoder of a kind whose embeddings are here.
+
+        Raises:
+            RunFailure: when the shard that describes one is damaged or lost.
+        """
+        return [self._tower(name) for name in self._parts() if name.startswith(f"{kind}-") and self.folder.names(name)]
+
+    def _tower(self, subfolder: str) -> Tower:
+        metadata = shard_metadata(self.folder, subfolder)
+        try:
+            return Tower.described(metadata.get(METADATA_KEY, "nothing"))
+        except ValueError as error:
+            raise damaged(self.folder, f"{subfolder}/{self.folder.names(subfolder)[0]}", error) from error
+
+    def _parts(self) -> list[str]:
+        """Subfolders that hold shards."""
+        return [name for name in self.folder.names() if name.startswith(("frames-", "audio-", "rejects-"))]
+
+    def mend(self) -> None:
+        """Say which shards are lost, and forget them; list those that are not yet. Only while nobody else writes."""
+        mend_index(self.folder, self._parts())
+
+    @property
+    def has_lost_shards(self) -> bool:
+        """Whether shards that were written are there no more."""
+        return bool(lost_shards(self.folder))
+
+    def shards(self, tower: Tower, columns: Sequence[str], whole: bool = False) -> Iterator[Shard]:
+        """Some columns of an encoder's shards; see `read_shards`.
+
+        Raises:
+            RunFailure: when a shard is damaged or lost, or is another encoder's.
+        """
+        for shard in read_shards(self.folder, tower.subfolder, columns, whole):
+            description = shard.metadata.get(METADATA_KEY, "nothing")
+            try:
+                if (found := Tower.described(description)).subfolder != tower.subfolder:
+                    raise ValueError(f"it holds embeddings of {found}, and stands among those of {tower}")
+            except ValueError as error:
+                raise damaged(self.folder, shard.path, error) from error
+            yield shard
 
     def refuse_others(self, spec: StoreSpec) -> None:
         """Raises UsageError, naming both, when the store was made with other encoders or specs than `spec`."""
@@ -164,6 +222,8 @@ class EmbeddingStore:
         """
         frames, audio = self.towers("frames"), self.towers("audio")
         if not frames:
+            if lost := lost_shards(self.folder):
+                raise RunFailure(f"{self.url}: {len(lost)} shards are lost, such as {min(lost)}; put them back")
             raise UsageError(f"{self.url} is no embedding store: it has no frames-*/*.parquet")
         if len(frames) > 1 or len(audio) > 1:
             several = "; ".join(map(str, frames + audio))
@@ -174,13 +234,21 @@ class EmbeddingStore:
 
     def clip_ids(self, tower: Tower) -> set[str]:
         """The clips a tower has embedded."""
-        tables = read_shards(self.folder, tower.subfolder, ["clip_id"])
-        return {clip_id for table in tables for clip_id in table["clip_id"].to_pylist()}
+        return {one for shard in self.shards(tower, ["clip_id"]) for one in shard.table["clip_id"].to_pylist()}
+
+    def paths(self, tower: Tower) -> dict[str, str]:
+        """The clips of an encoder of frames, with the files they were when they were embedded."""
+        tables = (shard.table for shard in self.shards(tower, ["clip_id", "path"]))
+        return {
+            clip_id: path
+            for table in tables
+            for clip_id, path in zip(table["clip_id"].to_pylist(), table["path"].to_pylist(), strict=True)
+        }
 
     def rejects(self, spec: StoreSpec) -> dict[str, Reject]:
         """The rejected clips by their id, except those that were embedded later."""
-        tables = read_shards(self.folder, spec.rejects, REJECT_COLUMNS)
-        found = {row["clip_id"]: Reject(**row) for table in tables for row in table.to_pylist()}
+        shards = read_shards(self.folder, spec.rejects, REJECT_COLUMNS)
+        found = {row["clip_id"]: Reject(**row) for shard in shards for row in shard.table.to_pylist()}
         embedded = set.intersection(*(self.clip_ids(tower) for tower in spec.towers)) if found else set()
         return {clip_id: reject for clip_id, reject in found.items() if clip_id not in embedded}
 
@@ -201,6 +269,10 @@ class StoreWriter:
     """Adds clips to a store, as one of any number of processes."""
 
     def __init__(self, store: EmbeddingStore, spec: StoreSpec, rank: int) -> None:
+        self._store = store
+        self._rank = rank
+        self._index = IndexWriter(store.folder, rank)
+        self._dtype = np.dtype(store.precision)
         numbers = pa.list_(pa.float16() if store.precision == "float16" else pa.float32())
         text = pa.string()
         frames = {
@@ -211,15 +283,23 @@ class StoreWriter:
             "num_frames": pa.int32(),
             "frames": numbers,
         }
-        self._frames = self._shards(store, spec.frames, frames, rank)
-        self._audio = self._shards(store, spec.audio, {"clip_id": text, "audio": numbers}, rank) if spec.audio else None
-        rejects = dict.fromkeys(REJECT_COLUMNS, text)
-        self._rejects = ShardWriter(store.folder, spec.rejects, rejects, {}, rank, seconds=store.flush_seconds)
+        self._frames = self._shards(spec.frames.subfolder, frames, spec.frames)
+        self._audio = None
+        if spec.audio is not None:
+            self._audio = self._shards(spec.audio.subfolder, {"clip_id": text, "audio": numbers}, spec.audio)
+        self._rejects = self._shards(spec.rejects, dict.fromkeys(REJECT_COLUMNS, text))
 
-    @staticmethod
-    def _shards(store: EmbeddingStore, tower: Tower, schema: dict[str, Any], rank: int) -> ShardWriter:
-        metadata = {METADATA_KEY: json.dumps(asdict(tower))}
-        return ShardWriter(store.folder, tower.subfolder, schema, metadata, rank, seconds=store.flush_seconds)
+    def _shards(self, subfolder: str, schema: dict[str, Any], tower: Tower | None = None) -> ShardWriter:
+        metadata = {} if tower is None else {METADATA_KEY: json.dumps(asdict(tower))}
+        return ShardWriter(
+            self._store.folder,
+            subfolder,
+            schema,
+            metadata,
+            self._rank,
+            seconds=self._store.flush_seconds,
+            written=self._index.add,
+        )
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -227,15 +307,37 @@ class StoreWriter:
     def __exit__(self, *_: object) -> None:
         self.flush()
 
+    def can_hold(self, embedding: NDArray[Any]) -> bool:
+        """Whether every number is finite, in the precision of the store too."""
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.asarray(embedding, self._dtype)).all())
+
     def add_frames(self, clip_id: str, label: str, split: str, path: str, frames: Any) -> None:
-        """Add a clip's frame embeddings (T, D)."""
+        """Add a clip's frame embeddings (T, D).
+
+        Raises:
+            ValueError: when they are not finite.
+            UsageError: when the id cannot be the name of a file.
+        """
+        self._refuse(clip_id, frames)
         row = {"clip_id": clip_id, "label": label, "split": split, "path": path, "num_frames": len(frames)}
         self._frames.append({**row, "frames": frames})
 
     def add_audio(self, clip_id: str, audio: Any) -> None:
-        """Add a clip's audio embedding (D,)."""
+        """Add a clip's audio embedding (D,).
+
+        Raises:
+            ValueError: when it is not finite.
+            UsageError: when the id cannot be the name of a file.
+        """
         assert self._audio is not None, "this spec has no audio"
+        self._refuse(clip_id, audio)
         self._audio.append({"clip_id": clip_id, "audio": audio})
+
+    def _refuse(self, clip_id: str, embedding: Any) -> None:
+        refuse_unsafe_id(clip_id)
+        if not len(embedding) or not self.can_hold(embedding):
+            raise ValueError(f"the embedding of {clip_id} is empty, or holds values that are not finite")
 
     def add_reject(self, reject: Reject) -> None:
         """Note a clip that cannot be used."""

@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data_modules.clips import Clip
-from data_modules.shards import column_values, read_shards
+from data_modules.shards import Shard, column_values, damaged, list_lengths
 from data_modules.store import EmbeddingStore, StoreSpec, Tower
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import refuse_unsafe_id
 
 Batch = dict[str, Any]
 
@@ -96,6 +98,9 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
 
     Returns:
         The clips that every tower of the spec has, in the order asked for.
+
+    Raises:
+        RunFailure: when a shard is damaged or lost, or holds values that are not finite; it is named, and the clips.
     """
     known = _known(store, spec)
     wanted = sorted(known) if clip_ids is None else [clip_id for clip_id in dict.fromkeys(clip_ids) if clip_id in known]
@@ -117,25 +122,72 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
 
 def _known(store: EmbeddingStore, spec: StoreSpec) -> dict[str, dict[str, Any]]:
     """Everything but the embeddings, of the clips that all towers have."""
-    columns = ["clip_id", "label", "split", "path", "num_frames"]
-    tables = read_shards(store.folder, spec.frames.subfolder, columns)
-    facts = {fact["clip_id"]: fact for table in tables for fact in table.to_pylist()}
+    facts = {}
+    widths: set[int] = set()
+    for shard in store.shards(spec.frames, ["clip_id", "label", "split", "path", "num_frames"]):
+        widths.add(_width(store, shard, shard.table["num_frames"].to_numpy()))
+        if len(widths) > 1:
+            raise damaged(store.folder, shard.path, "its embeddings have another width than those before it")
+        for fact in shard.table.to_pylist():
+            _refuse_id(store, shard, fact["clip_id"])
+            facts[fact["clip_id"]] = fact
     audible = facts.keys() if spec.audio is None else store.clip_ids(spec.audio)
     return {clip_id: fact for clip_id, fact in facts.items() if clip_id in audible}
+
+
+def _width(store: EmbeddingStore, shard: Shard, counts: NDArray[Any]) -> int:
+    """Numbers of one embedding. Looked at before memory is asked for, which a wrong count would ask too much of."""
+    total = int(counts.astype(np.int64).sum())
+    if not len(counts) or counts.min() < 1 or shard.numbers % total or not shard.numbers:
+        raise damaged(store.folder, shard.path, f"num_frames counts {total} frames in {shard.numbers} numbers")
+    return shard.numbers // total
+
+
+def _refuse_id(store: EmbeddingStore, shard: Shard, clip_id: str) -> None:
+    try:
+        refuse_unsafe_id(clip_id)
+    except UsageError as error:
+        raise UsageError(f"{store.url}/{shard.path}: {error}") from error
 
 
 def _read(store: EmbeddingStore, tower: Tower, column: str, rows: dict[str, int], longest: int) -> Tensor:
     """A tower's embeddings as (N, longest, D), zeros where a clip has fewer."""
     result: Tensor | None = None
     counted = ["num_frames"] if tower.kind == "frames" else []
-    for table in read_shards(store.folder, tower.subfolder, ["clip_id", column, *counted]):
+    for shard in store.shards(tower, ["clip_id", column, *counted], whole=True):
+        table = shard.table
         counts = table["num_frames"].to_numpy() if counted else np.ones(len(table), dtype=np.int64)
-        values = torch.from_numpy(column_values(table[column]).copy()).view(int(counts.sum()), -1)
+        width = _width(store, shard, counts)
+        if not np.array_equal(list_lengths(table[column]), counts.astype(np.int64) * width):
+            raise damaged(store.folder, shard.path, f"num_frames is not what its {column} have")
+        values = torch.from_numpy(column_values(table[column]).copy()).view(-1, width)
+        clip_ids = table["clip_id"].to_pylist()
+        _refuse_not_finite(store, shard, values, clip_ids, counts)
         if result is None:
-            result = torch.zeros(len(rows), longest, values.shape[1], dtype=values.dtype)
-        targets = np.array([rows.get(clip_id, -1) for clip_id in table["clip_id"].to_pylist()], dtype=np.int64)
+            result = torch.zeros(len(rows), longest, width, dtype=values.dtype)
+        if width != result.shape[2]:
+            raise damaged(store.folder, shard.path, f"its embeddings have {width} numbers, others {result.shape[2]}")
+        targets = np.array([rows.get(clip_id, -1) for clip_id in clip_ids], dtype=np.int64)
         _place(result, values, targets, counts)
     return torch.zeros(0, longest, 0) if result is None else result
+
+
+def _refuse_not_finite(
+    store: EmbeddingStore, shard: Shard, values: Tensor, clip_ids: Sequence[str], counts: NDArray[Any]
+) -> None:
+    """Earlier versions stored what an encoder made of a sound with a NaN in it."""
+    # A sum is not finite when one of its parts is not, and takes a fraction of the time that looking at each does.
+    if bool(values.float().sum().isfinite()):
+        return
+    finite = values.isfinite().all(1).numpy()
+    if finite.all():
+        return
+    clips = sorted({clip_ids[row] for row in np.repeat(np.arange(len(counts)), counts)[~finite]})
+    named = ", ".join(clips[:5]) + (", ..." if len(clips) > 5 else "")
+    raise RunFailure(
+        f"{store.url}/{shard.path}: the embeddings of {len(clips)} clips hold values that are not finite ({named}); "
+        "delete this shard and run `embed` again, which rejects such clips"
+    )
 
 
 def _place(result: Tensor, values: Tensor, targets: NDArray[np.int64], counts: NDArray[Any]) -> None:

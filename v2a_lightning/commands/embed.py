@@ -26,6 +26,10 @@ def embed(
     themselves. Every process (torchrun and SLURM are recognised) embeds its share and writes shards of its own. Clips
     that cannot be used are listed with their reasons in the store's rejects.csv.
 
+    Exits 1 when a clip that has a file could not be embedded, and the store is complete but for those: a `fit` trains
+    on what there is. Clips without a file, and those that data.manifest rejects, are not counted for that. Ended by
+    SIGTERM (143) or Ctrl-C (130) it writes what it has. One job at a time writes to a store; a second one waits.
+
     Args:
         config: YAML of an experiment, or several that are merged; of it, `data` is used.
         set: key=value over the config, such as data.store=s3://bucket/embeddings.
@@ -55,9 +59,7 @@ def embed(
         callbacks=[StoreEmbeddings(data.store, data.encoders.spec())],
     )
     trainer.predict(ExtractionModule(data), datamodule=ExtractionData(data, add_encoder), return_predictions=False)
-    if trainer.is_global_zero:
-        _report(data)
-    return 0
+    return _report(data) if trainer.is_global_zero else 0
 
 
 def _data_module(configs: list[str], settings: list[str]) -> "EncodedDataModule":
@@ -91,7 +93,13 @@ def _data_module(configs: list[str], settings: list[str]) -> "EncodedDataModule"
     return data
 
 
-def _report(data: "EncodedDataModule") -> None:
+def _report(data: "EncodedDataModule") -> int:
+    """Say what became of the clips; the exit code."""
     counts = Counter(clip.split for clip in data.usable_clips)
     used = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
-    print(f"{data.store.url}: {used or 'no clip'}; {len(data.rejects)} not used, see rejects.csv", file=sys.stderr)
+    reasons = Counter(reject.reason for reject in data.rejects).most_common()
+    why = f" ({', '.join(f'{count} {reason}' for reason, count in reasons)}), see rejects.csv" if reasons else ""
+    print(f"{data.store.url}: {used or 'no clip'}; {len(data.rejects)} not used{why}", file=sys.stderr)
+    if data.unused_splits:
+        print(data.unused_splits, file=sys.stderr)
+    return int(bool(data.left_out))

@@ -8,7 +8,7 @@ from typing import Any, get_origin, get_type_hints
 import torch
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, refuse_unsafe_id
 from v2a_lightning.json_files import check, one_line, read_json
 from v2a_lightning.metrics.cards import MetricCard
 from v2a_lightning.metrics.catalogue import CATALOGUE
@@ -111,7 +111,7 @@ def read_score_file(path: Path) -> ScoreFile:
             sources=content["sources"],
             left_out=content.get("left_out", {}),
         )
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error
 
 
@@ -120,9 +120,12 @@ def _score(name: str, content: dict[str, Any]) -> Score:
 
     Raises:
         ValueError: when they do not.
+        UsageError: when a clip id is no plain file name.
     """
     metric = content["metrics"][name]
     clip_ids, per_clip, replicates = metric["clip_ids"], metric["per_clip"], metric["replicates"]
+    for clip_id in clip_ids:
+        refuse_unsafe_id(clip_id)
     if per_clip is not None and len(per_clip) != len(clip_ids):
         raise ValueError(f"metrics.{name} has {len(per_clip)} values of {len(clip_ids)} clips")
     if len(replicates) not in (0, content["resamples"]):

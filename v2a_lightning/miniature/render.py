@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.writing import write_clip
 from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.pictures import frames_in_view, paint
@@ -106,7 +106,7 @@ def render_world(
 
 def clip_path(output: Path, clip: ClipDescription) -> Path:
     """Where a clip of a world is written."""
-    return output / "clips" / f"{clip.clip_id}.mp4"
+    return path_of_id(output / "clips", clip.clip_id, ".mp4")
 
 
 def render_arrays(
@@ -180,7 +180,7 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
         with atomic_write(marker) as temporary:
             temporary.write_text(json.dumps(mine, indent=2) + "\n")
         return
-    theirs = _read_marker(marker)
+    theirs = read_marker(marker)
     for key, value in mine.items():
         if theirs.get(key) != value:
             raise UsageError(
@@ -189,10 +189,15 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
             )
 
 
-def _read_marker(marker: Path) -> dict[str, object]:
+def read_marker(marker: Path) -> dict[str, object]:
+    """Which world a folder holds, as its `world.json` says.
+
+    Raises:
+        UsageError: when it says nothing of the kind.
+    """
     try:
         content = json.loads(marker.read_text())
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise UsageError(f"{marker} is not what a rendered world is marked with; remove the folder or name another one")

@@ -1,0 +1,86 @@
+"""One job at a time writes to a store; the processes of that job do it together, and who reads need not wait."""
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+from data_modules.folders import Folder
+from data_modules.progress import say
+from v2a_lightning.errors import RunFailure
+
+NAME = ".lock"
+
+
+class StoreLock:
+    """The right to write to a store. The system takes it back when a process ends, however it ends.
+
+    The first process of a job takes the store for itself, looks what is to be done, and then shares it with the
+    other processes of its job, each of which holds it until it is done. A second job waits until the last one is.
+    Behind a URL there is no lock: two jobs at once do the same work twice there.
+
+    Args:
+        folder: of the store.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Wait until nobody writes, and keep others from it.
+
+        Raises:
+            RunFailure: when the folder cannot be written to.
+        """
+        if self._lock(fcntl.LOCK_EX) and self._file is not None:
+            self._file.truncate(0)
+            self._file.write(f"process {os.getpid()} of {socket.gethostname()}")
+            self._file.flush()
+
+    def share(self) -> None:
+        """Let the other processes of this job write too; each of them shares as well."""
+        self._lock(fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Write no more."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> "StoreLock":
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _lock(self, kind: int) -> bool:
+        """Whether the lock is held; False where there is none to be had."""
+        path = self.folder.local_path
+        if path is None:
+            return False
+        file = self._open(path)
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            say(f"{self.folder.url}: {file.read().strip() or 'another process'} writes to this store; waiting for it")
+            fcntl.flock(file, kind)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+            say(f"{self.folder.url}: this disk has no locks ({error.strerror}); let one job at a time write there")
+            return False
+        return True
+
+    def _open(self, path: Path) -> IO[str]:
+        if self._file is None:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                self._file = open(path / NAME, "a+", encoding="utf-8")  # noqa: SIM115 (held until release)
+            except OSError as error:
+                raise RunFailure(f"{path} cannot be written to: {error.strerror}") from error
+        return self._file
