@@ -100,6 +100,7 @@ def read_score_file(path: Path) -> ScoreFile:
         raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")
     try:
         check(content, FORM)
+        check(content.get("left_out", {}), {str: str}, "left_out")
         metrics = {name: metric for name, metric in content["metrics"].items() if name in CATALOGUE}
         return ScoreFile(
             name=content["name"],
