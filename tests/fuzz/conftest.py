@@ -1,9 +1,11 @@
 """How many cases a reader is tried on: few and always the same ones, or as many as V2A_FUZZ_EXAMPLES says."""
 
 import os
+import tempfile
+from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 EXAMPLES = int(os.environ.get("V2A_FUZZ_EXAMPLES", "50"))
 settings.register_profile(
@@ -15,11 +17,6 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-
-@pytest.fixture(autouse=True, scope="session")
-def profile() -> None:
-    """Only the tests in this folder use hypothesis."""
-
-
+# What it works out of Python and of the code beforehand is kept outside the project.
+set_hypothesis_home_dir(Path(tempfile.gettempdir(), "hypothesis-of-v2a"))
 settings.load_profile("v2a")

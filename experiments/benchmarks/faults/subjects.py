@@ -169,10 +169,14 @@ def prepared(folder: Path, wanted: list[str]) -> Bench:
     template.mkdir(parents=True)
     shutil.copy(HERE / "small.yaml", template)
     _must(["miniature", "render", "--clips", str(CLIPS), "--output", "world", "--workers", "2"], template)
-    _must(["embed", "--config", "small.yaml", "--accelerator", "cpu"], template)
-    _must([*FIT, "--run.name", "fitted", "--trainer.max_epochs", "1"], template)
-    shutil.copy(template / "runs/small/fitted/checkpoints/last.ckpt", template / CHECKPOINT)
-    shutil.rmtree(template / "runs")
+    every = subjects([])
+    needs = {need for name in wanted for need in every[name].needs}
+    if needs & {"store", CHECKPOINT}:
+        _must(["embed", "--config", "small.yaml", "--accelerator", "cpu"], template)
+    if CHECKPOINT in needs:
+        _must([*FIT, "--run.name", "fitted", "--trainer.max_epochs", "1"], template)
+        shutil.move(template / "runs/small/fitted/checkpoints/last.ckpt", template / CHECKPOINT)
+        shutil.rmtree(template / "runs")
     videos = sorted((template / "world/clips").glob("*.mp4"))[:4]
     bench = Bench(folder, subjects([str(video.relative_to(template)) for video in videos]), {}, {})
     for name in wanted:
