@@ -36,7 +36,7 @@ class ClipDataModule(LightningDataModule):
 
     Args:
         audio: which sound of a clip is the true one; None for clips without sound.
-        batch_size: clips in a batch of one process.
+        batch_size: clips in a batch, over all devices and nodes.
         seed: of the order of training.
         validation_fraction: share of the training clips held out, by a hash of their ids; 0 for no validation.
         validation_clips: hold out that many instead.

@@ -21,7 +21,7 @@ class EmbeddingDataModule(ClipDataModule):
     Args:
         store: folder or fsspec URL of the store.
         media: folder of the clips; when not given, their files are where they were when they were embedded.
-        batch_size: clips in a batch of one process.
+        batch_size: clips in a batch, over all devices and nodes.
         validation_fraction: share of the train clips held out, by a hash of their ids; 0 for no validation.
         validation_clips: hold out that many instead.
         test_ids: text file with the ids of the test clips to use; all when not given.

@@ -47,7 +47,7 @@ class EncodedDataModule(ClipDataModule):
         keep_still: use clips whose picture never changes.
         manifest: a file that `python -m v2a_lightning manifest` wrote; its rejected clips are not even opened.
         precision: in which embeddings are stored.
-        encoder_batch_size: clips that go through the encoders together.
+        encoder_batch_size: clips that go through a process's encoders together.
         backend: the picture decoder.
         **splits: see ClipDataModule.
     """

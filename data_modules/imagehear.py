@@ -24,13 +24,13 @@ class ImageHearDataModule(EncodedDataModule):
         media: folder of the pictures.
         store: folder or fsspec URL of the embedding store.
         clip: sees pictures.
-        batch_size: pictures in a batch of one process.
+        batch_size: pictures in a batch, over all devices and nodes.
         mode: `cached` embeds every picture once into the store; `on_the_fly` runs the encoder on every batch.
         max_clips: at most so many pictures.
         num_workers: decoding processes; by default one for each processor.
         timeout: seconds that decoding one picture may take.
         precision: in which embeddings are stored.
-        encoder_batch_size: pictures that go through the encoder together.
+        encoder_batch_size: pictures that go through a process's encoder together.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """DataLoaders whose order depends on a seed and the epoch alone, which a resumed run takes up where it stopped, and
 which show no clip twice in an evaluation."""
 
+import math
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from data_modules.table import Batch
-from v2a_lightning.errors import RunFailure
+from v2a_lightning.errors import RunFailure, UsageError
 
 
 def as_it_is(batch: Any) -> Any:
@@ -22,42 +23,49 @@ def as_it_is(batch: Any) -> Any:
 class TrainingSampler(DistributedSampler[Batch]):
     """A new order each epoch (Lightning tells which); the next epoch begins after `skip` of this process's clips.
 
-    An epoch goes through the clips `passes` times, each time in another order.
+    An epoch goes through the clips `passes` times, each time in another order. Processes take turns in one order, so that
+    a batch over all of them holds the same clips however many they are; the last one is filled up with a few clips of
+    the epoch's beginning where they would not have equally many.
     """
 
     skip = 0
     passes = 1
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[int]:
         skip, self.skip = self.skip, 0
-        return islice(chain.from_iterable(self._orders()), skip, None)
+        order = self._order()
+        order += order[: len(self) * self.num_replicas - len(order)]
+        return islice(order, self.rank + skip * self.num_replicas, None, self.num_replicas)
 
     def __len__(self) -> int:
-        return self.passes * super().__len__()
+        return math.ceil(self.passes * self._clips / self.num_replicas)
 
-    def _orders(self) -> list[list[Any]]:
-        epoch, orders = self.epoch, []
-        for number in range(self.passes):
-            # What the order is drawn from, beside the seed.
-            self.epoch = epoch * self.passes + number
-            orders.append(list(super().__iter__()))
-        self.epoch = epoch
-        return orders
+    @property
+    def _clips(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def _order(self) -> list[int]:
+        """Clips of one epoch over all processes; what each pass is drawn from is the seed and the pass's number."""
+        order: list[int] = []
+        for number in range(self.epoch * self.passes, (self.epoch + 1) * self.passes):
+            order += torch.randperm(self._clips, generator=torch.Generator().manual_seed(self.seed + number)).tolist()
+        return order
 
 
 class ResumableLoader(DataLoader[Batch]):
     """Lightning keeps such a loader's state in checkpoints, so that a resumed epoch has the batches that were left.
 
-    Every process has had as many batches as the others, so that one process's state is everybody's.
+    Every process has had as many batches as the others, so that one process's state is everybody's, and a run can go
+    on with another number of processes. Lightning may put another sampler in the place of training's, as
+    `overfit_batches` does.
     """
 
-    sampler: TrainingSampler
     given = 0
     _resumed: dict[str, int] | None = None
 
     def state_dict(self) -> dict[str, int]:
         """The epoch, and how many of its batches were given."""
-        return {"epoch": self.sampler.epoch, "given": self.given}
+        return {"epoch": self._epoch, "given": self.given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after those batches, if the next epoch to be given is that one."""
@@ -66,35 +74,61 @@ class ResumableLoader(DataLoader[Batch]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # A generator, so that this runs at the first batch: only then has Lightning told the sampler the epoch.
         resumed, self._resumed = self._resumed, None
-        self.given = resumed["given"] if resumed and resumed["epoch"] == self.sampler.epoch else 0
-        self.sampler.skip = self.given * int(self.batch_size or 1)
-        for batch in super().__iter__():
+        self.given = resumed["given"] if resumed and resumed["epoch"] == self._epoch else 0
+        unwanted = self.given
+        if isinstance(self.sampler, TrainingSampler):
+            self.sampler.skip, unwanted = self.given * int(self.batch_size or 1), 0
+        for batch in islice(super().__iter__(), unwanted, None):
             self.given += 1
             yield batch
+
+    @property
+    def _epoch(self) -> int:
+        return int(getattr(self.sampler, "epoch", 0))
+
+
+def share_of_batch(batch_size: int, ranks: int) -> int:
+    """How many clips of a batch each process has.
+
+    Raises:
+        UsageError: when they cannot all have equally many.
+    """
+    if batch_size % ranks:
+        nearest = max(ranks, round(batch_size / ranks) * ranks)
+        raise UsageError(
+            f"data.batch_size is that of all {ranks} processes together and {batch_size} cannot be shared evenly; "
+            f"give a multiple of {ranks}, such as {nearest}, or another number of devices"
+        )
+    return batch_size // ranks
 
 
 def training_loader(
     dataset: Dataset[Batch], batch_size: int, seed: int, rank: int, ranks: int, workers: int = 0, passes: int = 1
 ) -> DataLoader[Batch]:
-    """Shuffled anew in each pass of each epoch, in the same way after a resume."""
+    """Shuffled anew in each pass of each epoch, in the same way after a resume; `batch_size` over all processes.
+
+    Raises:
+        UsageError: when the batch cannot be shared evenly.
+    """
     sampler = TrainingSampler(dataset, ranks, rank, shuffle=True, seed=seed)
     sampler.passes = passes
-    return ResumableLoader(dataset, sampler=sampler, **_options(batch_size, workers))
+    return ResumableLoader(dataset, sampler=sampler, **_options(share_of_batch(batch_size, ranks), workers))
 
 
 def evaluation_loader(
     dataset: Dataset[Batch], batch_size: int, rank: int, ranks: int, workers: int = 0
 ) -> DataLoader[Batch]:
-    """In order, dealt out to the processes without filling up: every clip exactly once.
+    """In order, dealt out to the processes without filling up: every clip exactly once; `batch_size` over all of them.
 
     Raises:
         RunFailure: when there are fewer clips than processes.
+        UsageError: when the batch cannot be shared evenly.
     """
     count = len(dataset)  # type: ignore[arg-type]
     if count < ranks:
         raise RunFailure(f"{count} clips cannot be shared by {ranks} processes; use fewer devices or more clips")
     sampler = UnrepeatedDistributedSampler(dataset, ranks, rank, shuffle=False)
-    return DataLoader(dataset, sampler=sampler, **_options(batch_size, workers))
+    return DataLoader(dataset, sampler=sampler, **_options(share_of_batch(batch_size, ranks), workers))
 
 
 def _options(batch_size: int, workers: int) -> dict[str, Any]:

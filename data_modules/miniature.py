@@ -31,7 +31,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         clap: hears waves; the miniature's when not given.
         frames: which frames are looked at.
         audio: which sound is listened to.
-        batch_size: clips in a batch of one process.
+        batch_size: clips in a batch, over all devices and nodes.
         mode: `cached` embeds every clip once into the store; `on_the_fly` runs the encoders on every batch.
         validation_fraction: share of the train clips held out.
         validation_clips: hold out that many instead.
@@ -40,7 +40,7 @@ class MiniatureDataModule(VGGSoundDataModule):
         num_workers: processes that render and decode; by default one for each processor.
         timeout: seconds that decoding one clip may take.
         precision: in which embeddings are stored.
-        encoder_batch_size: clips that go through the encoders together.
+        encoder_batch_size: clips that go through a process's encoders together.
         seed: of the order of training.
         passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
             epochs as long as a large one's, each with its validation.

@@ -28,7 +28,7 @@ class VGGSoundDataModule(EncodedDataModule):
         clap: hears waves.
         frames: which frames are looked at.
         audio: which sound is listened to.
-        batch_size: clips in a batch of one process.
+        batch_size: clips in a batch, over all devices and nodes.
         mode: `cached` embeds every clip once into the store; `on_the_fly` runs the encoders on every batch.
         validation_fraction: share of the train clips held out, by a hash of their ids; 0 for no validation.
         validation_clips: hold out that many instead.
@@ -40,7 +40,7 @@ class VGGSoundDataModule(EncodedDataModule):
         keep_still: use clips whose picture never changes.
         manifest: a file that `python -m v2a_lightning manifest` wrote; its rejected clips are not even opened.
         precision: in which embeddings are stored.
-        encoder_batch_size: clips that go through the encoders together.
+        encoder_batch_size: clips that go through a process's encoders together.
         backend: the picture decoder.
         seed: of the order of training.
         passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has

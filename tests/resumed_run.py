@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 
+from callbacks import ExponentialAverage
 from tests.mapper.small import PairsModule, small_transformer
 from v2a_lightning.mapper import Diffusion, RandomFrame, WarmupCosine
 from v2a_lightning.module import V2AMapper
@@ -45,7 +46,7 @@ def fit(*callbacks: Callback, ckpt_path: Path | None = None, workers: int = 0, *
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-        callbacks=[EMAWeightAveraging(decay=0.8), *callbacks],
+        callbacks=[ExponentialAverage(decay=0.8), *callbacks],
         **{"max_epochs": 3, **options},
     )
     trainer.fit(mapper, datamodule=PairsModule(workers=workers), ckpt_path=ckpt_path)

@@ -144,7 +144,7 @@ def test_the_average_is_what_is_scored_and_what_generates(tiny_config: dict[str,
 
 
 def test_two_processes_score_as_one(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    tiny_config["data"]["init_args"]["batch_size"] = 3  # seven clips are two batches here and one there
+    tiny_config["data"]["init_args"]["batch_size"] = 6  # seven clips are a batch of six and one of one here, a share of four and one of three there
     config = write(tiny_config, tmp_path)
     two = ["--trainer.devices=2", "--trainer.max_epochs=1", "--run.name=two", "--run.wandb=disabled"]
     command = [sys.executable, "-m", "v2a_lightning", "fit", "--config", config, *two]
@@ -170,7 +170,7 @@ def test_two_processes_that_encode_their_own_batches_score_as_one_with_a_store(
 ) -> None:
     tiny_config |= {"evaluation": None}
     tiny_config["trainer"]["callbacks"] = []
-    tiny_config["data"]["init_args"] |= {"precision": "float32", "store": str(tmp_path / "store"), "batch_size": 3}
+    tiny_config["data"]["init_args"] |= {"precision": "float32", "store": str(tmp_path / "store"), "batch_size": 6}
     config = write(tiny_config, tmp_path)
     options = ["validate", "--config", config, "--run.wandb=disabled"]
     assert main([*options, "--run.name=one"]) == 0

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 
+from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.errors import UsageError
 from v2a_lightning.loggers import MetricsFile, loggers_for, wandb_mode
 from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
@@ -52,7 +54,7 @@ def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
     for age, run in ((30, "b"), (10, "a"), (20, "c")):
         path = settings.folder / run / "checkpoints" / "last.ckpt"
         path.parent.mkdir(parents=True)
-        path.touch()
+        torch.save({}, path)
         os.utime(path, (1e9 - age, 1e9 - age))
     assert find_checkpoint(settings, "last") == settings.folder / "a" / "checkpoints" / "last.ckpt"
     assert find_checkpoint(settings, "best") is None
@@ -60,6 +62,27 @@ def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
     found = find_checkpoint(named, "last")
     assert found is not None
     assert run_of(found) == settings.folder / "c"
+
+
+def test_a_damaged_last_gives_way_to_the_one_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = RunSettings(root=str(tmp_path), experiment="study", name="a")
+    folder = settings.folder / "a" / "checkpoints"
+    writer = WholeCheckpoints()
+    for step in (1, 2, 3):
+        writer.save_checkpoint({"step": step, "weights": torch.full((5000,), float(step))}, folder / "last.ckpt")
+    whole = (folder / "last.ckpt").read_bytes()
+    assert find_checkpoint(settings, "last") == folder / "last.ckpt"
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for content in (b"", whole[: len(whole) // 2], bytes(flipped)):
+        (folder / "last.ckpt").write_bytes(content)
+        found = find_checkpoint(settings, "last")
+        assert found == folder / "last-previous.ckpt"
+        assert torch.load(found)["step"] == 2
+        assert "last.ckpt is damaged: " in capsys.readouterr().err
+    found.write_bytes(b"")
+    with pytest.raises(UsageError, match=r"last-previous\.ckpt is damaged: it is empty; this run has no other"):
+        find_checkpoint(settings, "last")
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

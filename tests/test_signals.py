@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from v2a_lightning.cli import main
-from v2a_lightning.signals import Terminated, terminated_by_sigterm
+from v2a_lightning.signals import Terminated, in_one_piece, terminated_by_sigterm
 
 
 def test_sigterm_raises_and_what_was_there_before_comes_back() -> None:
@@ -50,3 +50,17 @@ def test_leaving_without_a_word_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("v2a_lightning.cli._dispatch", leave)
     assert main(["fit"]) == 1
+
+
+def test_a_block_in_one_piece_is_finished_first() -> None:
+    done = []
+
+    def block() -> None:
+        with terminated_by_sigterm(), in_one_piece():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("inside")
+        done.append("behind")
+
+    with pytest.raises(Terminated):
+        block()
+    assert done == ["inside"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from v2a_lightning.errors import UsageError, V2AError
-from v2a_lightning.signals import INTERRUPTED, TERMINATED, Terminated, terminated_by_sigterm
+from v2a_lightning.signals import INTERRUPTED, Terminated, terminated_by_sigterm
 
 PROGRAM = "python -m v2a_lightning"
 # Every plain command takes its options from a file too, but for those whose own option of this name means a run's YAML.
@@ -59,9 +59,9 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Terminated:
-        print("terminated", file=sys.stderr)
-        return TERMINATED
+    except Terminated as end:
+        print(type(end).__name__.lower(), file=sys.stderr)
+        return end.exit_code
     except SystemExit as end:
         # Help ends with 0. Whoever leaves without saying how it went did not reach the end.
         return end.code if isinstance(end.code, int) else 1

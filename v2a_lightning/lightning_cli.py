@@ -1,8 +1,11 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI with one folder per run and one line per mistake."""
 
+import os
 import sys
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,16 +17,36 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
+from data_modules.base import ClipDataModule
+from data_modules.loaders import share_of_batch
+from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.cli import PROGRAM, one_line
+from v2a_lightning.environment import without_environment
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.loggers import loggers_for
 from v2a_lightning.messages import quiet_lightning
-from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
+from v2a_lightning.runs import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    CONFIG_KEY,
+    LAST,
+    RunSettings,
+    claim_folder,
+    damage,
+    find_checkpoint,
+    new_run_name,
+    refuse_taken_folder,
+    run_of,
+    run_of_job,
+)
+from v2a_lightning.stopping import StopOnSignal
+from v2a_lightning.trainer_options import nulls_spelt_out, refuse_unsupported
 
 CALLBACK_KEYS = ("evaluation", "averaging")
 # What torch says of a file that is none of its own depends on the file's first bytes.
@@ -38,7 +61,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     """
     quiet_lightning()
     try:
-        cli = MapperCLI(command, arguments)
+        cli = MapperCLI(command, nulls_spelt_out(arguments))
     except (ArgumentError, OmegaConfBaseException) as error:
         # A parser of YAML knows the text it was given, and not the file that was from.
         message = one_line(error).replace('"<unicode string>"', " ".join(_configs(arguments)) or "an option")
@@ -51,6 +74,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
         if command != "fit" and cli.checkpoint is None and any(one.requires_grad for one in cli.model.parameters()):
             rank_zero_info(f"{command} without --ckpt_path: the mapper's weights are untrained")
         getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
+    except SystemExit as end:
+        # Lightning's way out of a Ctrl-C.
+        raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
     finally:
         _finish_wandb()
     left_out = next((one for one in (getattr(one, "left_out", "") for one in cli.trainer.callbacks) if one), "")
@@ -65,6 +91,8 @@ class MapperCLI(LightningCLI):
     def __init__(self, command: str, arguments: Sequence[str]) -> None:
         self.command = command
         self.checkpoint: str | None = None
+        self._continues = False
+        self._claim: Callable[[], Any] = lambda: None
         super().__init__(
             model_class=LightningModule,
             datamodule_class=LightningDataModule,
@@ -101,6 +129,7 @@ class MapperCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; the base would warn about the words after the command."""
+        self.arguments = list(args)
         self.config = parser.parse_args(args)
 
     def instantiate_classes(self) -> None:
@@ -115,6 +144,10 @@ class MapperCLI(LightningCLI):
             raise UsageError(f"the config cannot be built: {one_line(error)}") from error
         if self.checkpoint:
             refuse_other_weights(Path(self.checkpoint), self.model)
+        if isinstance(self.datamodule, ClipDataModule):
+            share_of_batch(self.datamodule.batch_size, self.trainer.world_size)
+        # Not before all of that went well, so that a mistake leaves no folder behind.
+        self._claim()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with the run's folder, loggers and saved config.
@@ -124,19 +157,33 @@ class MapperCLI(LightningCLI):
         settings: RunSettings = self.config_init["run"]
         self.checkpoint = self._checkpoint(settings)
         trainer_config = dict(self.config_init["trainer"])
+        refuse_unsupported(trainer_config)
         callbacks = [self.config_init[key] for key in CALLBACK_KEYS if self.config_init[key] is not None]
         if not trainer_config["fast_dev_run"]:
             folder = self._folder(settings)
             callbacks += [SaveConfig(self._config_text(), folder), *self._writers(trainer_config["callbacks"] or [])]
+            callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST)]
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
+        else:
+            callbacks += [StopOnSignal(None)]
+        plugins = trainer_config["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            trainer_config["plugins"] = [*plugins, WholeCheckpoints()]
         return self._instantiate_trainer(trainer_config, callbacks)
 
     def _checkpoint(self, settings: RunSettings) -> str | None:
         wanted = self.config_init["ckpt_path"]
+        if wanted is None and self._was_queued_again:
+            # No line of the job's script can know that, and the run of its first start is to go on.
+            found = find_checkpoint(replace(settings, name=settings.name or f"*-{run_of_job()}"), "last")
+            self._continues = found is not None
+            return str(found) if found else None
         if wanted not in ("last", "best"):
             if wanted and not Path(wanted).is_file():
                 raise UsageError(f"--ckpt_path {wanted}: there is no such file")
             return wanted
+        self._continues = self.command == "fit" and wanted == "last"
         # In a fit the name is that of the run to go on with; elsewhere it is the new folder's.
         found = find_checkpoint(settings if self.command == "fit" else replace(settings, name=None), wanted)
         if found is None and not (self._continues and settings.name):
@@ -144,8 +191,8 @@ class MapperCLI(LightningCLI):
         return str(found) if found else None
 
     @property
-    def _continues(self) -> bool:
-        return self.command == "fit" and self.config_init["ckpt_path"] == "last"
+    def _was_queued_again(self) -> bool:
+        return self.command == "fit" and run_of_job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
 
     def _folder(self, settings: RunSettings) -> Path:
         if self._continues:
@@ -153,8 +200,10 @@ class MapperCLI(LightningCLI):
         suffix = "" if self.command == "fit" else f"-{self.command}"
         folder = settings.folder / (settings.name or new_run_name() + suffix)
         # Only one process makes the folder; the others learn its name from it when they have met.
-        config = self._config_text() if self.command in ("test", "validate") else None
-        return claim_folder(folder, config) if rank_zero_only.rank == 0 else folder  # type: ignore[attr-defined]
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            refuse_taken_folder(folder, self._config_text() if self.command in ("test", "validate") else None)
+            self._claim = partial(claim_folder, folder)
+        return folder
 
     def _loggers(self, settings: RunSettings, folder: Path, configured: Any) -> list[Any]:
         if configured is False:
@@ -175,7 +224,8 @@ class MapperCLI(LightningCLI):
         if self.command != "fit":
             # "last" means another file tomorrow.
             config["ckpt_path"] = self.checkpoint
-        return str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
+        text = str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
+        return without_environment(text, self.parser, self.arguments)
 
 
 class SaveConfig(Callback):
@@ -204,8 +254,10 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
     """Find out before a run whether a checkpoint's weights are the model's.
 
     Raises:
-        UsageError: when the file is no checkpoint, or the model refuses it.
+        UsageError: when the file is no checkpoint or a damaged one, or the model refuses it.
     """
+    if zipfile.is_zipfile(path) and (reason := damage(path)):
+        raise UsageError(f"{path} is damaged: {reason}")
     try:
         checkpoint = torch.load(path, map_location="meta", weights_only=True)
     except NO_CHECKPOINT as error:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -23,6 +24,7 @@ from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.mapper.optimizer import adamw
 from v2a_lightning.mapper.pretrained import OnTheHub, load_pretrained, refuse_other_mapper, save_pretrained
 from v2a_lightning.metrics.embeddings import EmbeddingMetrics
+from v2a_lightning.not_finite import StepGuard, refuse_not_finite
 from v2a_lightning.randomness import Generators, clip_seed, generators
 
 Batch = dict[str, Any]
@@ -52,6 +54,8 @@ class V2AMapper(LightningModule, OnTheHub):
         sampling_steps: how many times the network is asked for one embedding.
         guidance: scale of classifier-free guidance; 1 is the plain conditional model.
         seed: of all that is drawn; the one given to `seed_everything` when not given here.
+        skip_not_finite: share of the run's steps that may be left out because their loss or gradients are not finite; 0
+            stops the run at the first, naming its clips. What a loss scaler (16-mixed) leaves out does not count.
     """
 
     def __init__(
@@ -65,11 +69,14 @@ class V2AMapper(LightningModule, OnTheHub):
         sampling_steps: int = 50,
         guidance: float = 1.0,
         seed: int | None = None,
+        skip_not_finite: float = 0.0,
     ) -> None:
         super().__init__()
         if inference_aggregator is not None and list(inference_aggregator.parameters()):
             name = type(inference_aggregator).__name__
             raise UsageError(f"inference_aggregator: {name} has weights, so it has to be trained as the aggregator")
+        if not 0 <= skip_not_finite <= 1:
+            raise UsageError(f"model.skip_not_finite is a share, 0 to 1, not {skip_not_finite}")
         self.network = network
         self.objective = objective
         self.aggregator = aggregator
@@ -80,6 +87,7 @@ class V2AMapper(LightningModule, OnTheHub):
         self._make_optimizer = optimizer
         self._make_lr_scheduler = lr_scheduler
         self._scored: list[Scored] = []
+        self._guard = StepGuard(skip_not_finite)
         self.save_hyperparameters(self.describe())
 
     def describe(self) -> dict[str, Any]:
@@ -95,8 +103,6 @@ class V2AMapper(LightningModule, OnTheHub):
             "sampling_steps": self.sampling_steps,
             "guidance": self.guidance,
             "seed": self.seed,
-            # Lets `load_from_checkpoint` build the parts from their class paths.
-            "_instantiator": "lightning.pytorch.cli.instantiate_module",
         }
 
     @torch.no_grad()
@@ -136,17 +142,48 @@ class V2AMapper(LightningModule, OnTheHub):
         seed = clip_seed(self.seed, f"step {self.global_step} batch {batch_idx}", self.global_rank)
         with _random_stream(seed, self.device) as generator:
             condition = self._condition(self.aggregator, batch["frames"], batch["frame_mask"], generator)
-            loss = self.objective.loss(self.network, condition, batch["audio"], generator).mean()
+            losses = self.objective.loss(self.network, condition, batch["audio"], generator)
+        loss = self._guard.watch(batch["clip_id"], losses)
         count = len(batch["clip_id"])
         self.log("train/loss_step", loss, batch_size=count)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=count, sync_dist=True, prog_bar=True)
         return loss
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Log the gradient's norm before clipping, at the steps that are logged."""
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Log the gradient's norm, at the steps that are logged, see that it is finite, and clip.
+
+        Lightning would not clip for a fused optimiser, although nothing but a loss scaler stands in the way, whose
+        factor is taken off here.
+
+        Raises:
+            RunFailure: when loss or gradients are not finite, unless such steps are left out or the loss is scaled.
+        """
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)
+        parameters = [one for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
+        norm = torch.nn.utils.get_total_norm([one.grad for one in parameters])
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            norms = [parameter.grad.norm() for parameter in self.parameters() if parameter.grad is not None]
-            self.log("train/gradient_norm", torch.stack(norms).norm())
+            self.log("train/gradient_norm", norm)
+        if scaler is None:
+            wrong = not bool(norm.isfinite())
+        else:
+            # Scaled gradients overflow now and then: the scaler notices and takes a smaller factor.
+            wrong = self.trainer.strategy.reduce_boolean_decision(not self._guard.losses_are_finite(), all=False)
+        if wrong:
+            self._guard.leave_out(self.global_step, self.trainer.estimated_stepping_batches)
+            self.log("train/steps_left_out", float(self._guard.left_out))
+            optimizer.zero_grad()
+        elif gradient_clip_val and gradient_clip_algorithm == GradClipAlgorithmType.VALUE:
+            torch.nn.utils.clip_grad_value_(parameters, gradient_clip_val)
+        elif gradient_clip_val:
+            torch.nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, norm)
+        self._guard.next_step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Outputs:
         """`{"clip_id", "embedding"}`: one sampled embedding for each clip, for callbacks to make sound of."""
@@ -160,6 +197,7 @@ class V2AMapper(LightningModule, OnTheHub):
         """As `validation_step`, without scores."""
         own = generators([clip_seed(self.seed, clip_id) for clip_id in batch["clip_id"]])
         embedding = self.sample(batch["frames"], batch["frame_mask"], generator=own)
+        refuse_not_finite(batch["clip_id"], embedding, "the sampled embedding")
         return {"clip_id": batch["clip_id"], "embedding": embedding}
 
     def on_validation_epoch_end(self) -> None:
@@ -207,6 +245,11 @@ class V2AMapper(LightningModule, OnTheHub):
             UsageError: naming the first difference.
         """
         refuse_other_mapper(self, checkpoint["state_dict"], checkpoint.get("hyper_parameters", {}))
+        self._guard.left_out = checkpoint.get("steps_left_out", 0)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how many steps were left out."""
+        checkpoint["steps_left_out"] = self._guard.left_out
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write `model.safetensors`, `config.json` and a card, README.md, into a folder."""
@@ -221,6 +264,11 @@ class V2AMapper(LightningModule, OnTheHub):
         """
         return load_pretrained(cls, source)
 
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = "cpu") -> "V2AMapper":  # type: ignore[override]
+        """As `from_pretrained`, then moved to a device: Lightning's own would import any class the file names."""
+        return load_pretrained(cls, checkpoint_path).to(map_location)
+
     def _condition(self, aggregator: Aggregator, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
         if frames.shape[-1] != self.network.dim:
             raise UsageError(f"frame embeddings have width {frames.shape[-1]} and the network {self.network.dim}")
@@ -233,6 +281,8 @@ class V2AMapper(LightningModule, OnTheHub):
             aggregator = self.inference_aggregator or self.aggregator
             condition = self._condition(aggregator, batch["frames"], batch["frame_mask"], own)
             losses = self.objective.loss(self.network, condition, batch["audio"], own)
+            refuse_not_finite(batch["clip_id"], batch["audio"], "the true embedding")
+            refuse_not_finite(batch["clip_id"], losses, "the loss")
             losses, embeddings, targets = (
                 rows.detach().float().cpu() for rows in (losses, outputs["embedding"], batch["audio"])
             )

@@ -1,6 +1,5 @@
 """V2APipeline: pictures and clips in, waves out. Needs no Trainer and no data module."""
 
-import importlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,17 +11,17 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from PIL import ImageOps
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from v2a_lightning.components import construct, make, parsed
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM, ClipEncoder
 from v2a_lightning.foundation.base import FrozenModel
 from v2a_lightning.foundation.checkpoints import licence_of
 from v2a_lightning.mapper.pretrained import OnTheHub, pretrained_folder, save_pretrained
-from v2a_lightning.media import is_picture, picture_seconds, read_frames
+from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
@@ -80,7 +79,8 @@ class V2APipeline(OnTheHub):
         text = torch.load(checkpoint, map_location="meta", weights_only=True).get(CONFIG_KEY)
         if text is None:
             raise UsageError(f"{checkpoint} was not written by `fit`: it does not hold the run's config")
-        return cls._assemble(mapper, _parts_of_config(yaml.safe_load(text)), clip, audioldm, str(checkpoint))
+        config = parsed(yaml.safe_load, text, checkpoint)
+        return cls._assemble(mapper, _parts_of_config(config), clip, audioldm, str(checkpoint))
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
@@ -102,7 +102,7 @@ class V2APipeline(OnTheHub):
         described = folder / PIPELINE_FILE
         if not described.is_file():
             raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
-        parts = json.loads(described.read_text())
+        parts = parsed(json.loads, described.read_bytes(), described)
         return cls._assemble(V2AMapper.from_pretrained(folder), parts, clip, audioldm, str(source))
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -214,31 +214,29 @@ class V2APipeline(OnTheHub):
     ) -> "V2APipeline":
         if parts.get("audioldm") is None and audioldm is None:
             raise UsageError(f"{source} names no AudioLDM; give one (--audioldm)")
-        seeing = ClipEncoder(clip) if clip else _make(parts["clip"])
-        sounding = AudioLDM(audioldm) if audioldm else _make(parts["audioldm"])
-        return cls(seeing, mapper, sounding, FrameSpec(**parts["frames"]))
+        seeing = ClipEncoder(clip) if clip else make(parts.get("clip"), ClipEncoder, source)
+        sounding = AudioLDM(audioldm) if audioldm else make(parts["audioldm"], AudioLDM, source)
+        return cls(seeing, mapper, sounding, construct(FrameSpec, parts.get("frames"), source))
 
 
 def _parts_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's config says of the models round the mapper."""
-    data = config["data"]["init_args"]
-    evaluation = (config.get("evaluation") or {}).get("init_args", {})
+    data, evaluation = (_arguments(config.get(key)) for key in ("data", "evaluation"))
     missing = [name for name in ("clip", "frames") if name not in data]
     if missing:
         raise UsageError(f"the checkpoint's config does not say which {missing[0]} its data was made with")
     return {"clip": data["clip"], "frames": data["frames"], "audioldm": evaluation.get("audioldm")}
 
 
+def _arguments(described: Any) -> Mapping[str, Any]:
+    arguments = described.get("init_args") if isinstance(described, Mapping) else None
+    return arguments if isinstance(arguments, Mapping) else {}
+
+
 def _described(model: FrozenModel, names: Sequence[str]) -> dict[str, Any]:
-    """A class path and arguments, from which `_make` makes the same model again."""
+    """A class path and arguments, from which `components.make` makes the same model again."""
     arguments = {name: getattr(model, name) for name in names} | {"dtype": str(model.dtype).removeprefix("torch.")}
     return {"class_path": f"v2a_lightning.foundation.{type(model).__name__}", "init_args": arguments}
-
-
-def _make(described: Mapping[str, Any]) -> Any:
-    """The object that a class path and its arguments stand for."""
-    module, _, name = str(described["class_path"]).rpartition(".")
-    return getattr(importlib.import_module(module), name)(**described.get("init_args", {}))
 
 
 def check_numbers(samples: int, seconds: float | None) -> None:
@@ -260,9 +258,7 @@ def frames_in_memory(source: Any) -> Frames:
         TypeError: when it is neither, or an array of another type or shape.
     """
     if isinstance(source, Image):
-        if source.mode.startswith(("I", "F")):
-            raise TypeError(f"a picture with 8 bits to a colour is wanted, not PIL's mode {source.mode}")
-        return np.asarray(ImageOps.exif_transpose(source).convert("RGB"))[None]
+        return picture_in_memory(source)
     if not isinstance(source, np.ndarray):
         raise TypeError(
             f"a source is a path, a PIL image or frames as a numpy array, not {type(source).__module__}."

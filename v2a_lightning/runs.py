@@ -2,9 +2,13 @@
 
 import os
 import secrets
+import sys
+import zipfile
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
 
 import yaml
@@ -20,6 +24,9 @@ CLIPS_FILE = "clips.json"
 # What `predict` makes: Parquet files with the columns clip_id and embedding.
 EMBEDDINGS = "embeddings"
 CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+# What `last.ckpt` was before it was written again.
+PREVIOUS = "last-previous.ckpt"
 # Where a checkpoint keeps the YAML of the run that wrote it, so that `generate` needs nothing but the checkpoint.
 CONFIG_KEY = "v2a_config"
 
@@ -53,19 +60,33 @@ def new_run_name() -> str:
     """A name no other run has; names sort by time: the start in UTC to the microsecond, four random hex digits.
 
     UTC, since local time repeats an hour every autumn; random digits for runs that start on two machines at once.
+    Under SLURM the job's number stands in their place.
     """
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{run_of_job() or secrets.token_hex(2)}"
 
 
-def claim_folder(folder: Path, config: str | None = None) -> Path:
-    """Make a new run's folder.
+def refuse_taken_folder(folder: Path, config: str | None = None) -> None:
+    """See whether a new run may have a folder, without making it.
 
     Args:
         folder: the folder.
         config: of a test or validation, which goes on in the folder of one that was stopped and had the same config.
 
     Raises:
-        UsageError: when another run has written there, or nobody can.
+        UsageError: when another run has written there.
+    """
+    if not (folder / CONFIG_FILE).exists():
+        return
+    if config is None:
+        raise UsageError(f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name")
+    _refuse_another_test(folder, config)
+
+
+def claim_folder(folder: Path) -> Path:
+    """Make a new run's folder.
+
+    Raises:
+        UsageError: when nobody can write there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,11 +94,6 @@ def claim_folder(folder: Path, config: str | None = None) -> Path:
         raise UsageError(f"run.root: {folder} cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise UsageError(f"run.root: {folder} cannot be written to")
-    if (folder / CONFIG_FILE).exists():
-        if config is not None:
-            _refuse_another_test(folder, config)
-            return folder
-        raise UsageError(f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name")
     return folder
 
 
@@ -95,12 +111,58 @@ def _refuse_another_test(folder: Path, config: str) -> None:
 
 
 def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Path | None:
-    """The newest `last` or `best` checkpoint of the run, or of all runs of the experiment when the run has no name."""
-    pattern = f"{settings.name or '*'}/{CHECKPOINTS}/{which}.ckpt"
-    found = sorted(settings.folder.glob(pattern), key=os.path.getmtime)
-    return found[-1] if found else None
+    """The newest `last` or `best` checkpoint of the run, or of all runs of the experiment when the run has no name.
+
+    A `last` that is damaged gives way, with a line, to what it was before it was written again.
+
+    Raises:
+        UsageError: when there is one and nothing of it can be read.
+    """
+    names = [f"{which}.ckpt", f"{which}-previous.ckpt"]
+    found = [path for name in names for path in settings.folder.glob(f"{settings.name or '*'}/{CHECKPOINTS}/{name}")]
+    if not found:
+        return None
+    newest = max(found, key=os.path.getmtime).parent
+    damaged = []
+    for path in (newest / name for name in names):
+        if not path.is_file():
+            continue
+        if (reason := damage(path)) is None:
+            if damaged:
+                print(f"{'; '.join(damaged)}: taking the one before it, {path.name}", file=sys.stderr)
+            return path
+        damaged.append(f"{path} is damaged: {reason}")
+    raise UsageError(f"{'; '.join(damaged)}; this run has no other to go on from")
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint as a file, or None: all of it is read and its checksums are compared."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            broken = file.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError) as error:
+        return "it is empty" if path.is_file() and not path.stat().st_size else str(error).lower()
+    return f"{broken} has another checksum" if broken else None
+
+
+def run_of_job() -> str | None:
+    """What the runs of this SLURM job step end with, for it to find again after it was put into the queue once more."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"job{job}.{os.environ.get('SLURM_STEP_ID', '0')}" if job else None
 
 
 def run_of(checkpoint: Path) -> Path:
     """The folder of the run that wrote a checkpoint."""
     return checkpoint.parent.parent if checkpoint.parent.name == CHECKPOINTS else checkpoint.parent
+
+
+def epoch_of(checkpoint: Path) -> int | None:
+    """The epoch after which a checkpoint was written; None when it does not say, or cannot be read."""
+    import torch
+
+    try:
+        content = torch.load(checkpoint, map_location="meta", mmap=True, weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError, TypeError, UnpicklingError):
+        return None
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    return epoch if isinstance(epoch, int) else None

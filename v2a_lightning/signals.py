@@ -16,6 +16,14 @@ INTERRUPTED = 128 + signal.SIGINT
 class Terminated(BaseException):
     """SIGTERM arrived. No Exception, so that nothing that handles failures takes it for one."""
 
+    exit_code = TERMINATED
+
+
+class Interrupted(Terminated):
+    """Ctrl-C arrived where it is no KeyboardInterrupt: Lightning would end with 1 for that."""
+
+    exit_code = INTERRUPTED
+
 
 @contextmanager
 def terminated_by_sigterm() -> Iterator[None]:
@@ -41,3 +49,23 @@ def terminated_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def in_one_piece() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C wait until the block is done, where stopping half way would leave something wrong."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before: dict[int, Any] = {
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        for number in arrived[:1]:
+            signal.raise_signal(number)

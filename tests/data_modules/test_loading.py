@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_modules.loaders import evaluation_loader, training_loader
+from data_modules.loaders import ResumableLoader, as_it_is, evaluation_loader, training_loader
 from data_modules.table import EmbeddingDataset, EmbeddingTable
-from v2a_lightning.errors import RunFailure
+from v2a_lightning.errors import RunFailure, UsageError
 
 
 def dataset(count: int, frames: int = 2, width: int = 4, dtype: torch.dtype = torch.float32) -> EmbeddingDataset:
@@ -24,7 +24,7 @@ def dataset(count: int, frames: int = 2, width: int = 4, dtype: torch.dtype = to
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_evaluation_shows_every_clip_once(ranks: int) -> None:
-    loaders = [evaluation_loader(dataset(11), 4, rank, ranks) for rank in range(ranks)]
+    loaders = [evaluation_loader(dataset(11), 12, rank, ranks) for rank in range(ranks)]
     seen = [[clip_id for batch in loader for clip_id in batch["clip_id"]] for loader in loaders]
     assert sorted(chain(*seen)) == [f"{number:05d}" for number in range(11)]
     assert max(map(len, seen)) - min(map(len, seen)) <= 1
@@ -75,6 +75,58 @@ def test_a_batch_of_448_clips_takes_milliseconds() -> None:
     assert spent < 0.1
 
 
+def shown(clips: int, batch_size: int, ranks: int, passes: int = 1, given: int = 0) -> list[list[str]]:
+    """The clips of every batch over all processes, sorted within the batch, of the second epoch."""
+    shares = []
+    for rank in range(ranks):
+        loader = training_loader(dataset(clips), batch_size, 3, rank, ranks, passes=passes)
+        loader.sampler.set_epoch(1)
+        loader.load_state_dict({"epoch": 1, "given": given})
+        shares.append([batch["clip_id"] for batch in loader])
+        assert len(shares[0]) == len(shares[-1]) == len(loader) - given
+    return [sorted(clip for share in batch for clip in share) for batch in zip(*shares, strict=True)]
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize("clips", [24, 26, 31])
+def test_a_batch_over_all_processes_holds_the_same_clips_however_many_they_are(clips, passes) -> None:
+    alone = shown(clips, 8, 1, passes)
+    assert len(alone) == -(-clips * passes // 8)
+    for ranks in (2, 4, 8):
+        together = shown(clips, 8, ranks, passes)
+        assert together[:-1] == alone[:-1]
+        # The last one is filled up, so that all processes have equally many.
+        assert set(together[-1]) >= set(alone[-1])
+        assert len(together[-1]) - len(alone[-1]) < ranks
+
+
+def test_a_run_goes_on_with_another_number_of_processes() -> None:
+    whole = shown(24, 8, 1, passes=2)
+    assert shown(24, 8, 4, passes=2, given=2) == whole[2:]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data, size, ranks: training_loader(data, size, 0, 0, ranks),
+        lambda data, size, ranks: evaluation_loader(data, size, 0, ranks),
+    ],
+)
+def test_a_batch_that_cannot_be_shared_is_refused(make) -> None:
+    for batch_size, ranks, said in ((8, 3, "such as 9"), (2, 4, "such as 4")):
+        with pytest.raises(UsageError, match=f"all {ranks} processes together.*{said}"):
+            make(dataset(12), batch_size, ranks)
+
+
+def test_lightning_may_put_another_sampler_in_its_place() -> None:
+    data = dataset(6)
+    loader = ResumableLoader(data, sampler=torch.utils.data.SequentialSampler(data), batch_size=2, collate_fn=as_it_is)
+    assert loader.state_dict() == {"epoch": 0, "given": 0}
+    loader.load_state_dict({"epoch": 0, "given": 2})
+    assert [batch["clip_id"] for batch in loader] == [["00004", "00005"]]
+    assert loader.state_dict() == {"epoch": 0, "given": 3}
+
+
 class Collector(lightning.LightningModule):
     """Writes down which clips each process is shown."""
 
@@ -103,10 +155,10 @@ class Collector(lightning.LightningModule):
 
 class TableModule(lightning.LightningDataModule):
     def train_dataloader(self) -> object:
-        return training_loader(dataset(10), 2, 0, self.trainer.global_rank, self.trainer.world_size)
+        return training_loader(dataset(10), 4, 0, self.trainer.global_rank, self.trainer.world_size)
 
     def val_dataloader(self) -> object:
-        return evaluation_loader(dataset(7), 2, self.trainer.global_rank, self.trainer.world_size)
+        return evaluation_loader(dataset(7), 4, self.trainer.global_rank, self.trainer.world_size)
 
     predict_dataloader = val_dataloader
 

@@ -32,10 +32,14 @@ def tone(seconds: float, rate: int, frequency: float = 440.0, level: float = 0.5
 
 
 def turn(path: Path, degrees: int) -> None:
-    """Write a display matrix into an mp4's track header, as phones do."""
+    """Write a display matrix that turns clockwise into an mp4's track header, as phones do."""
+    write_matrix(path, {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees])
+
+
+def write_matrix(path: Path, corner: tuple[int, int, int, int]) -> None:
+    """Write a display matrix with the corner (a, b, c, d), which shows (x, y) at (a x + c y, b x + d y)."""
     data = bytearray(path.read_bytes())
     matrix = data.index(struct.pack(">3i", 0x10000, 0, 0), data.index(b"tkhd"))
-    corner = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
     a, b, c, d = (value * 0x10000 for value in corner)
     struct.pack_into(">9i", data, matrix, a, b, 0, c, d, 0, 0, 0, 0x40000000)
     path.write_bytes(data)

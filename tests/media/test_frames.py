@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from v2a_lightning.media import MediaError, is_still, read_frames, write_wave
+from v2a_lightning.media import MediaError, cut_clip, is_still, read_frames, replace_audio, write_clip, write_wave
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import FrameSpec
 
-from .conftest import numbered_frames, numbers_of, tone, turn, write_uneven
+from .conftest import numbered_frames, numbers_of, tone, write_matrix, write_uneven
 
 BACKENDS: list[Backend] = ["pyav", "decord"]
 
@@ -42,17 +42,43 @@ def test_variable_frame_rate_goes_by_timestamps(tmp_path: Path, backend: Backend
     assert numbers_of(frames) == [0, 2, 2, 2, 2, 2, 3, 3]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("degrees", "corner"), [(90, (0, -1)), (180, (-1, -1)), (270, (-1, 0))])
-def test_rotation_flags_are_applied(
-    make_clip: Callable[..., Path], backend: Backend, degrees: int, corner: tuple[int, int]
+# What ffmpeg shows of a picture (H, W, 3) whose display matrix has the corner (a, b, c, d).
+SHOWN: dict[tuple[int, int, int, int], Callable[[np.ndarray], np.ndarray]] = {
+    (1, 0, 0, 1): lambda pixels: pixels,
+    (-1, 0, 0, 1): np.fliplr,
+    (1, 0, 0, -1): np.flipud,
+    (-1, 0, 0, -1): lambda pixels: np.rot90(pixels, 2),
+    (0, 1, 1, 0): lambda pixels: pixels.swapaxes(0, 1),
+    (0, 1, -1, 0): lambda pixels: np.rot90(pixels, -1),
+    (0, -1, 1, 0): lambda pixels: np.rot90(pixels, 1),
+    (0, -1, -1, 0): lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("corner", SHOWN)
+def test_all_eight_display_matrices_are_applied_and_kept(
+    make_clip: Callable[..., Path], tmp_path: Path, corner: tuple[int, int, int, int]
 ) -> None:
-    path = make_clip(frames=numbered_frames(4))
-    turn(path, degrees)
-    frames = read_frames(path, FrameSpec(8, 0.5), backend=backend)
-    assert frames.shape == ((4, 48, 64, 3) if degrees == 180 else (4, 64, 48, 3))
-    bright = {(y, x) for y in (0, -1) for x in (0, -1) if frames[0, y, x].mean() > 200}
-    assert bright == {corner}
+    path, spec = make_clip(frames=numbered_frames(8), wave=tone(1.0, 16_000)), FrameSpec(4, 1)
+    expected = [SHOWN[corner](frame) for frame in read_frames(path, spec)]
+    write_matrix(path, corner)
+    for backend in BACKENDS:
+        np.testing.assert_array_equal(read_frames(path, spec, backend=backend), expected)
+    replace_audio(path, tone(1.0, 16_000), 16_000, tmp_path / "sound.mp4")
+    np.testing.assert_array_equal(read_frames(tmp_path / "sound.mp4", spec), expected)
+    cut_clip(path, tmp_path / "cut.mp4", 0.0, 1.0)
+    np.testing.assert_allclose(read_frames(tmp_path / "cut.mp4", spec), expected, atol=40)
+
+
+def test_a_picture_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
+    parts = []
+    for number, (height, width) in enumerate([(48, 64), (96, 128)]):
+        write_clip(tmp_path / "part.ts", np.full((8, height, width, 3), 50 + 100 * number, np.uint8), 8, None)
+        parts.append((tmp_path / "part.ts").read_bytes())
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    frames = read_frames(tmp_path / "joined.ts", FrameSpec(8, 2))
+    assert frames.shape[1:] == (48, 64, 3)
+    assert {round(float(frame.mean()) / 50) for frame in frames} == {1, 3}
 
 
 def test_a_clock_that_starts_late_is_no_offset(tmp_path: Path, clip: Path) -> None:

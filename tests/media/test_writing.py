@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import (
     MediaError,
     copy_with_sound,
     picture_seconds,
-    probe,
     read_audio,
     read_frames,
     replace_audio,
@@ -116,6 +116,23 @@ def test_a_copy_ends_where_it_is_asked_to(clip: Path, tmp_path: Path) -> None:
     assert numbers_of(read_frames(tmp_path / "new.mp4", FrameSpec(8, 1))) == list(range(8))
 
 
+def test_an_animations_length_is_that_of_its_pictures(tmp_path: Path) -> None:
+    first, *others = [Image.fromarray(picture) for picture in numbered_frames(5)]
+    first.save(tmp_path / "clip.gif", save_all=True, append_images=others, duration=300)
+    assert picture_seconds(tmp_path / "clip.gif") == pytest.approx(1.5)
+
+
+def test_a_file_that_breaks_off_ends_there(clip: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mkv"
+    replace_audio(clip, tone(2.0, 16_000), 16_000, whole)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    seconds = picture_seconds(cut)
+    assert 0.25 < seconds < 1.75
+    copy = copy_with_sound(cut, tone(seconds, 16_000), 16_000, tmp_path / "out", "copy")
+    assert picture_seconds(copy) == pytest.approx(seconds, abs=1e-3)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".ts", ".flv"])
 def test_a_pictures_length_is_measured(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip{suffix}"
@@ -128,7 +145,7 @@ def test_a_pictures_length_is_measured(tmp_path: Path, suffix: str) -> None:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         file.mux(stream.encode(None))
     assert picture_seconds(path) == pytest.approx(13 / 8, abs=0.01)
-    assert (probe(path).duration == 0) == (suffix == ".webm")
+    assert suffix != ".webm" or b"\x44\x89" not in path.read_bytes()[:400], "Matroska's mark of a duration"
 
 
 def _pictures(path: Path) -> list[np.ndarray]:

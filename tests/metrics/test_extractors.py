@@ -91,7 +91,7 @@ def test_a_clips_features_do_not_depend_on_its_batch(extractors: dict[str, str])
         with torch.no_grad():
             together, alone = extractor(waves), extractor(waves[1:2])
         together, alone = (out.logits if kind == "cnn14" else out for out in (together, alone))
-        assert (together[1] - alone[0]).abs().max() < 1e-5
+        torch.testing.assert_close(together[1], alone[0], atol=1e-5, rtol=1e-5)
 
 
 def test_reduced_ones_train_and_come_back(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
         load_extractor("vggish", _folder(tmp_path, kind="cnn14"))
     with pytest.raises(V2AError, match="unknown key 'depth'"):
         load_extractor("vggish", _folder(tmp_path, depth=3))
-    with pytest.raises(V2AError, match=r"'embeddings.0.weight' has shape \(8, 768\), not \(9, 768\)"):
+    with pytest.raises(V2AError, match=r"'embeddings.0.bias' has shape \(8,\), not \(9,\)"):
         load_extractor("vggish", _folder(tmp_path, hidden=9))
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(V2AError, match="not JSON"):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.reports.conftest import CLIPS
 from v2a_lightning.errors import UsageError
@@ -22,12 +23,38 @@ def test_page_holds_every_clip_inlined(run_folder: Path) -> None:
     assert "&lt;not a tag&gt; &amp; so on" in page
 
 
-def test_page_tells_the_best_scores(run_folder: Path) -> None:
+def tiles(page: str) -> tuple[str, dict[str, tuple[str, str]]]:
+    """Whose scores the page's head shows, and for each metric its value and what it says of it."""
+    (whose,) = re.findall(r"Scores of (.*?)\.</p>", page)
+    pattern = r'class="name">([^<]+)<.*?class="value">([^<]+)<.*?class="from">([^<]*)<'
+    return whose, {name: (value, beside) for name, value, beside in re.findall(pattern, page, re.DOTALL)}
+
+
+def test_page_tells_the_scores_of_one_checkpoint(run_folder: Path) -> None:
+    whose, found = tiles(write_report(run_folder).read_text())
+    assert whose == "the last evaluation, epoch 3"
+    assert found["FD"] == ("12.0", "from 40.0")
+    (run_folder / "checkpoints").mkdir()
+    torch.save({"epoch": 3}, run_folder / "checkpoints" / "last.ckpt")
+    assert tiles(write_report(run_folder).read_text())[0] == "last.ckpt, epoch 3"
+    torch.save({"epoch": 1}, run_folder / "checkpoints" / "best.ckpt")
     page = write_report(run_folder).read_text()
-    fd = page[page.index('title="Fréchet distance of tagger') :]
-    assert re.search(r'class="value">12.0<.*?epoch 3, from 40.0', fd, re.DOTALL)
+    whose, found = tiles(page)
+    assert whose == "best.ckpt, epoch 1"
+    assert {name: value for name, (value, _) in found.items()} == {
+        "FD": "20.0", "FAD": "7.00", "KL": "2.20", "IS": "3.00", "CLIP-score": "9.40"
+    }  # fmt: skip
     assert page.count('<svg class="chart"') == 9
     assert "miniature world" in page
+    (run_folder / "checkpoints" / "best.ckpt").write_bytes(b"torn")
+    assert tiles(write_report(run_folder).read_text())[0] == "the last evaluation, epoch 3"
+
+
+def test_page_tells_the_scores_of_a_test(run_folder: Path) -> None:
+    (run_folder / "metrics.csv").write_text("epoch,step,test/fd,test/fd_floor,test/is\n0,0,31.5,12.25,3\n")
+    whose, found = tiles(write_report(run_folder).read_text())
+    assert whose == "the test clips"
+    assert found == {"FD": ("31.5", "floor 12.2"), "IS": ("3.00", "")}
 
 
 def test_fewer_clips_when_asked(run_folder: Path) -> None:

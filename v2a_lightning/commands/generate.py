@@ -102,21 +102,16 @@ def find_inputs(inputs: Sequence[str]) -> list[Path]:
     Raises:
         UsageError: when a name is nothing, or a folder holds nothing to use.
     """
-    from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+    from v2a_lightning.media import find_media_files
 
     files: list[Path] = []
     for path in map(Path, inputs):
-        if path.is_file():
-            files.append(path)
-            continue
-        if not path.is_dir():
+        if not path.is_file() and not path.is_dir():
             raise UsageError(f"{path}: there is no such file")
-        # What begins with a dot is another program's, such as the halves of files that macOS archives hold.
-        shown = [one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")]
-        inside = [one for one in shown if one.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES]
-        if not inside:
+        found = find_media_files(path) if path.is_dir() else [path]
+        if not found:
             raise UsageError(f"{path} holds no picture or clip")
-        files += inside
+        files += found
     return list({file.absolute(): file for file in files}.values())
 
 
@@ -153,16 +148,12 @@ def _check_outputs(names: Mapping[Path, Sequence[str]], folder: Path, checkpoint
     Raises:
         UsageError: naming the first file that would be lost.
     """
-    from v2a_lightning.media import CONTAINERS, is_picture
+    from v2a_lightning.media import CONTAINERS
 
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {folder} is a file, and a folder is wanted")
-    outputs = [
-        folder / f"{name}{suffix}"
-        for file in names
-        for name in names[file]
-        for suffix in (".wav", *(() if is_picture(file) else CONTAINERS))
-    ]
+    suffixes = {file: (".wav", *(CONTAINERS if _moves(file) else ())) for file in names}
+    outputs = [folder / f"{name}{suffix}" for file in names for name in names[file] for suffix in suffixes[file]]
     refuse_inputs_as_outputs([*names, Path(checkpoint)], [*outputs, folder / GENERATION_FILE], "--output")
     if (folder / GENERATION_FILE).exists() or not folder.is_dir():
         return
@@ -237,11 +228,11 @@ def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: fl
     Returns:
         the copy's name, or why there is none; nothing for a picture.
     """
-    from v2a_lightning.media import MediaError, copy_with_sound, is_picture, write_wave
+    from v2a_lightning.media import MediaError, copy_with_sound, write_wave
 
     write_wave(path, wave.numpy(), sample_rate)
     print(path)
-    if is_picture(file):
+    if not _moves(file):
         return {}
     try:
         copy = copy_with_sound(file, wave.numpy(), sample_rate, path.parent, path.stem, seconds=seconds)
@@ -250,6 +241,16 @@ def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: fl
         return {"no_video": str(error)}
     print(copy)
     return {"video": copy.name}
+
+
+def _moves(file: Path) -> bool:
+    """Whether there is to be a copy of the input with its sound."""
+    from v2a_lightning.media import MediaError, is_picture
+
+    try:
+        return not is_picture(file)
+    except MediaError:
+        return False
 
 
 def _is_made(record: GenerationRecord, file: Path, name: str, source_sha256: str) -> bool:

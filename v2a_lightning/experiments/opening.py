@@ -90,7 +90,7 @@ def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> Ope
         cli = MapperCLI("validate", [*kept, *further, "--trainer.fast_dev_run=true"])
         cli.datamodule.prepare_data()
     if trained:
-        checkpoint = torch.load(run.checkpoint, map_location="cpu", weights_only=False)
+        checkpoint = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
         cli.model.load_state_dict(checkpoint["state_dict"])
     return Opened(cli.model.eval(), cli.datamodule, cli.config_init["evaluation"])
 

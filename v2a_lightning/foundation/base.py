@@ -16,6 +16,7 @@ from torch import nn
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.foundation.registry import resolve
+from v2a_lightning.foundation.web import masked
 
 Precision = Literal["float32", "bfloat16", "float16"]
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
@@ -49,7 +50,7 @@ class FrozenModel(ABC):
     @property
     def name(self) -> str:
         """Kind and checkpoint, as logs and cards write it."""
-        return f"{self.kind}:{self.checkpoint}"
+        return f"{self.kind}:{masked(self.checkpoint)}"
 
     @property
     @abstractmethod

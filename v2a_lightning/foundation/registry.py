@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, sha256_file
 from v2a_lightning.foundation.checkpoints import CHECKPOINTS, HUB, Checkpoint
-from v2a_lightning.foundation.download import download, file_name
+from v2a_lightning.foundation.download import download, file_name, refuse_without_room
+from v2a_lightning.foundation.web import masked
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -29,6 +30,8 @@ MINIATURE_WEIGHTS = Path(__file__).resolve().parent.parent / "miniature" / "weig
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 FOLDER_MARKS = ("model_index.json", "open_clip_config.json", "config.json")
 ORIGINAL_SUFFIXES = (".ckpt", ".pt", ".pth")
+# How the Hub's folders mark weights at half precision: they are taken where there are no others.
+HALF = re.compile(r"\.(fp16|bf16)(?=\.)")
 
 
 def resolve(checkpoint: str, kind: str) -> Path:
@@ -78,7 +81,7 @@ def find(checkpoint: str, kind: str) -> Path | None:
         repository, _, revision = checkpoint.partition("@")
         return _first_existing(_mirrored(repository)) or _hub_cached(repository, revision or None)
     known = ", ".join(name for name, entry in CHECKPOINTS.items() if kind in entry.kinds)
-    told = f"{kind} checkpoint {checkpoint!r}: there is no such file or folder"
+    told = f"{kind} checkpoint {masked(checkpoint)!r}: there is no such file or folder"
     raise UsageError(f"{told}; known names are {known}" if known else told)
 
 
@@ -113,7 +116,7 @@ def _fetch(checkpoint: str, kind: str) -> Path:
     entry = CHECKPOINTS.get(checkpoint)
     if is_offline():
         raise UsageError(
-            f"{kind} checkpoint {checkpoint!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; put "
+            f"{kind} checkpoint {masked(checkpoint)!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; put "
             f"{mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
         )
     with _lock(checkpoint):
@@ -157,7 +160,7 @@ def _hub_cached(repository: str, revision: str | None) -> Path | None:
 
 def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, tuple[int | None, str]]) -> Path:
     """A Hub folder's configs and weights, safetensors only where there are both kinds; each weight is verified."""
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
     endpoint = _endpoint()
@@ -166,6 +169,10 @@ def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, tu
             HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True).siblings or []
         )
         wanted = needed_files([sibling.rfilename for sibling in siblings])
+        _refuse_outside(repository, wanted)
+        size = sum(sibling.size or 0 for sibling in siblings if sibling.rfilename in wanted)
+        Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
+        refuse_without_room(repository, size, Path(constants.HF_HUB_CACHE))
         folder = snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint)
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -178,6 +185,13 @@ def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, tu
     with atomic_write(_hub_record(repository, revision)) as temporary:
         temporary.write_text("\n".join([folder, *wanted]))
     return Path(folder)
+
+
+def _refuse_outside(repository: str, names: list[str]) -> None:
+    """Refuse a list of files of which one would be written outside the folder."""
+    for name in names:
+        if "\\" in name or Path(name).is_absolute() or not set(Path(name).parts).isdisjoint(("..", "~")):
+            raise RunFailure(f"{repository} lists the file {name!r}, which is none inside its folder")
 
 
 def _verify(repository: str, path: Path, expected: str) -> None:
@@ -206,6 +220,7 @@ def needed_files(names: list[str]) -> list[str]:
     weights = [name for name in weights if Path(name).name.startswith("open_clip")] or weights
     safe = {str(Path(name).parent) for name in weights if name.endswith(".safetensors")}
     needed = {name for name in weights if name.endswith(".safetensors") or str(Path(name).parent) not in safe}
+    needed -= {name for name in needed if HALF.sub("", name) != name and HALF.sub("", name) in needed}
     return [name for name in names if name.endswith(CONFIG_SUFFIXES) or name in needed]
 
 

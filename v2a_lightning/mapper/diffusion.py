@@ -37,8 +37,8 @@ class Diffusion(Objective):
         prediction_type: what the network predicts: the target, the noise, or the velocity.
         condition_dropout: share of training samples whose condition is dropped.
         sampler: "ddim" (Song et al. 2021, equation 12), "ddpm" (Ho et al. 2020), which is "ddim" with an eta of 1, or
-            "dpm++", diffusers' second-order multistep solver (Lu et al. 2022). Any number of steps from 1 to `timesteps`
-            begins at full noise and ends at the target.
+            "dpm++", the second-order multistep solver of diffusers (Lu et al. 2022). Any number of steps from 1 to
+            `timesteps` ends at the target.
         eta: noise put back at each step of "ddim", 0 to 1: 0 is deterministic after the first noise, 1 is "ddpm".
     """
 

@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import ModelHubMixin
 from torch import Tensor
 
+from v2a_lightning.components import construct, parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 
@@ -78,13 +79,21 @@ def load_pretrained(cls: type["V2AMapper"], source: str | Path) -> "V2AMapper":
     Raises:
         UsageError: when there is no mapper there.
     """
+    from v2a_lightning.foundation.weights import refuse_not_finite, without_values
+
     path = Path(source)
     if path.is_file():
         config, weights = _read_checkpoint(path)
     else:
-        config, weights = _read_folder(pretrained_folder(source))
-    mapper = make_mapper(cls, config)
-    refuse_other_mapper(mapper, weights, config)
+        path = pretrained_folder(source)
+        config, weights = _read_folder(path)
+    with without_values():
+        mapper = construct(cls, config, path)
+    try:
+        refuse_other_mapper(mapper, weights, config)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    refuse_not_finite(weights, path)
     mapper.load_state_dict(weights)
     return mapper.eval()
 
@@ -99,13 +108,6 @@ def pretrained_folder(source: str | Path) -> Path:
     from v2a_lightning.foundation.registry import resolve
 
     return resolve(str(source), "mapper")
-
-
-def make_mapper(cls: type["V2AMapper"], config: dict[str, Any]) -> "V2AMapper":
-    """An untrained mapper from the words of `V2AMapper.describe`."""
-    from lightning.pytorch.cli import instantiate_module
-
-    return instantiate_module(cls, _public(config))
 
 
 def refuse_other_mapper(mapper: "V2AMapper", weights: dict[str, Tensor], config: dict[str, Any]) -> None:
@@ -144,25 +146,35 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UsageError(
-            f"{path} is no checkpoint, or holds more than plain values and tensors, which may run code when read: "
-            "if you trust it, use V2AMapper.load_from_checkpoint(..., weights_only=False)"
+            f"{path} is no checkpoint of a mapper: it is damaged, or holds more than plain values and tensors, which "
+            "would run code when read"
         ) from error
     # What torch says of a file that is none of its own depends on the file's first bytes.
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UsageError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
-    config = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
-    if "network" not in config or "state_dict" not in checkpoint:
+    config = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
+    weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not _is_of_a_mapper(config) or not isinstance(weights, dict):
         raise UsageError(f"{path} is not a checkpoint of a mapper")
-    return config, checkpoint["state_dict"]
+    if not_tensors := [name for name, tensor in weights.items() if not isinstance(tensor, Tensor)]:
+        raise UsageError(f"{path} is not a checkpoint of a mapper: {not_tensors[0]!r} among its weights is no tensor")
+    return _public(config), weights
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors.torch import load_file
+    from v2a_lightning.foundation.weights import read_weights
 
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise UsageError(f"{folder} holds no mapper: {' and '.join(missing)} missing")
-    return json.loads((folder / CONFIG).read_text()), load_file(folder / WEIGHTS)
+    config = dict(parsed(json.loads, (folder / CONFIG).read_bytes(), folder / CONFIG))
+    if not _is_of_a_mapper(config):
+        raise UsageError(f"{folder / CONFIG} does not describe a mapper: it names no network")
+    return _public(config), read_weights(folder / WEIGHTS)
+
+
+def _is_of_a_mapper(config: Any) -> bool:
+    return isinstance(config, dict) and "network" in config and all(isinstance(key, str) for key in config)
 
 
 def _public(config: dict[str, Any]) -> dict[str, Any]:

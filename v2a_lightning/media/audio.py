@@ -45,16 +45,17 @@ def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_s
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, start, spec.duration)
+    _refuse_not_finite(path, wave)
     if not (allow_short and len(wave)):
         _refuse_short(path, len(wave) / rate, start, spec.duration)
     return _fit(resample(wave, rate, spec.sample_rate), spec.samples)
 
 
 def read_wave(path: Path | str) -> tuple[Wave, int]:
-    """Read a whole file as mono float32 (N,) at its own sample rate.
+    """Read a whole file as mono float32 (N,) at its own sample rate. Samples that are not finite are left as they are.
 
     Raises:
-        MediaError: missing, undecodable, no_audio, not_finite, or short when there is not one sample.
+        MediaError: missing, undecodable, no_audio, or short when there is not one sample.
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, 0.0, float("inf"))
@@ -71,6 +72,7 @@ def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, 
     """
     with open_media(path) as container:
         wave, rate = _decode(path, container, start, duration, _stereo)
+    _refuse_not_finite(path, wave)
     _refuse_short(path, len(wave) / rate, start, duration)
     return wave, rate
 
@@ -111,9 +113,6 @@ def _decode(
     whole = duration == float("inf")
     wave = placed(pieces, rate, None if whole else round(duration * rate))
     _refuse_damaged(path, loss, wave, zero, len(wave) / rate if whole else duration)
-    if not np.isfinite(wave).all():
-        bad = int((~np.isfinite(wave)).sum())
-        raise MediaError(path, "not_finite", f"{bad} of {wave.size} samples are NaN or infinite")
     return wave, rate
 
 
@@ -130,13 +129,15 @@ def _pieces(
 ) -> tuple[list[Piece], int]:
     """What is decoded up to `end`, each piece with its time after `zero` in samples, and the sample rate."""
     pieces: list[Piece] = []
-    rate = 0
+    rate, due = 0, zero
     for frame in frames:
         rate = rate or frame.sample_rate
         if frame.sample_rate != rate:
             raise MediaError(path, "undecodable", f"the sample rate changes from {rate} to {frame.sample_rate} Hz")
+        begin = due if frame.time is None else frame.time
+        due = begin + frame.samples / rate
         # A clock that is a little off does not end the sound before its time.
-        if frame.time is not None and frame.time >= end + SETTLING_PIECES * frame.samples / rate:
+        if begin >= end + SETTLING_PIECES * frame.samples / rate:
             break
         pieces.append((None if frame.time is None else (frame.time - zero) * rate, mix(frame)))
     return pieces, rate or 1
@@ -169,6 +170,12 @@ def _single(samples: NDArray[np.float64]) -> Wave:
     """What is too large for float32 becomes infinite, and is refused as such."""
     with np.errstate(over="ignore", invalid="ignore"):
         return samples.astype(np.float32)
+
+
+def _refuse_not_finite(path: Path | str, wave: Wave) -> None:
+    bad = int((~np.isfinite(wave)).sum())
+    if bad:
+        raise MediaError(path, "not_finite", f"{bad} of {wave.size} samples are NaN or infinite")
 
 
 def _refuse_short(path: Path | str, present: float, start: float, wanted: float) -> None:

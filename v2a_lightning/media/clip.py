@@ -58,7 +58,7 @@ def _audible(request: ClipRequest) -> Wave:
     assert request.audio is not None
     wave = read_audio(request.path, request.audio, start=request.start)
     if is_silent(wave):
-        raise MediaError(request.path, "silent", "the mean of its channels never leaves its middle by more than -60 dBFS")
+        raise MediaError(request.path, "silent", "the mean of its channels stays within -60 dBFS")
     return wave
 
 

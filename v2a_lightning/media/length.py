@@ -1,11 +1,19 @@
 """How long a video's picture is."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
-USUAL_RATE = 25
+from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.frames import usual_seconds
+from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+from v2a_lightning.media.pictures import is_animation
+from v2a_lightning.media.probe import probe
 
 
 def picture_seconds(path: Path | str) -> float:
@@ -17,18 +25,31 @@ def picture_seconds(path: Path | str) -> float:
     Raises:
         MediaError: missing, undecodable, no_video, or short when there is no picture in it.
     """
+    if is_animation(path):
+        return probe(path).duration
     with open_media(path) as container:
         stream = picture_stream(container)
         if stream is None:
             raise MediaError(path, "no_video")
-        usual = 1 / float(stream.average_rate or stream.guessed_rate or USUAL_RATE)
-        end = 0.0
-        for packet in container.demux(stream):
-            shown = packet.dts if packet.pts is None else packet.pts
-            if shown is None or packet.is_discard:
-                continue
-            clock = float(packet.time_base or 0)
-            end = max(end, shown * clock + (float((packet.duration or 0) * clock) or usual) - time_zero(container))
+        usual, zero, end = usual_seconds(stream), time_zero(container), 0.0
+        for packet in picture_packets(container, stream):
+            if not packet.is_discard:
+                seconds = float((packet.duration or 0) * (packet.time_base or 0)) or usual
+                end = max(end, shown_seconds(packet) + seconds - zero)
     if not end:
         raise MediaError(path, "short", "no picture in it")
     return end
+
+
+def picture_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """A picture's packets; a file that breaks off ends there."""
+    with suppress(av.FFmpegError):
+        for packet in container.demux(stream):
+            if packet.dts is not None or packet.pts is not None:
+                yield packet
+
+
+def shown_seconds(packet: Packet) -> float:
+    """When a packet's picture comes on the screen, on the file's own clock."""
+    time = packet.dts if packet.pts is None else packet.pts
+    return float((time or 0) * (packet.time_base or 0))

@@ -17,8 +17,8 @@ from v2a_lightning.media.errors import MediaError
 
 # Lists of other files, which a clip must not be able to name.
 PLAYLIST_FORMATS = frozenset({"hls", "concat", "dash", "sdp", "imf", "image2", "mpjpeg"})
-# Demuxers whose times are stored in the file. The others count them from where they landed, and land anywhere.
-TIMED_FORMATS = frozenset({"mp4", "matroska", "mpegts", "flv", "asf", "avi", "mpeg", "ogg", "wav"})
+# Containers that hold the time of every frame. In the others it is counted from where one lands, and is wrong there.
+TIMED_FORMATS = frozenset({"mp4", "matroska", "mpegts", "flv", "asf", "avi", "ogg", "wav"})
 USUAL_PACKET_SECONDS = 0.025
 
 
@@ -96,9 +96,15 @@ def _is_default(stream: VideoStream | AudioStream) -> bool:
     return bool(stream.disposition & Disposition.default)
 
 
-def is_timed(container: InputContainer) -> bool:
-    """Whether times that were sought are to be trusted."""
-    return bool(TIMED_FORMATS & set(container.format.name.split(",")))
+def seek(container: InputContainer, seconds: float) -> bool:
+    """Go to a keyframe before a time on the file's own clock; False where that cannot be done or trusted."""
+    if not TIMED_FORMATS & set(container.format.name.split(",")):
+        return False
+    try:
+        container.seek(int(seconds * av.time_base), backward=True)
+    except av.FFmpegError:
+        return False
+    return True
 
 
 def time_zero(container: InputContainer) -> float:
@@ -124,8 +130,7 @@ def decode_from(container: InputContainer, stream: Any, seconds: float | None, l
         yield from _decode(container, stream, loss)
         return
     found: Any = None
-    if is_timed(container):
-        container.seek(int(seconds * av.time_base), backward=True)
+    if seek(container, seconds):
         decoded = _decode(container, stream, loss)
         found = next(decoded, None)
         # What was cut in two by landing inside it is not lost.
@@ -151,7 +156,7 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             packet = None
         if packet is None:
             return
-        begin, seconds = _when(packet, due)
+        begin, seconds = packet_span(packet, due)
         due = begin + seconds
         try:
             frames = packet.decode()
@@ -161,7 +166,7 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             yield from frames
 
 
-def _when(packet: Packet, due: float) -> tuple[float, float]:
+def packet_span(packet: Packet, due: float) -> tuple[float, float]:
     """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
     base = float(packet.time_base or 0)
     time = packet.pts if packet.pts is not None else packet.dts

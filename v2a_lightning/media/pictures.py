@@ -92,6 +92,15 @@ def read_picture(path: Path | str) -> Frames:
         return np.ascontiguousarray(turned(pixels, *_orientation(image)))[None]
 
 
+def picture_in_memory(image: "Image.Image") -> Frames:
+    """A PIL image as `read_picture` reads the file that it would be.
+
+    Raises:
+        MediaError: when it is a deep picture whose range nobody can tell.
+    """
+    return np.ascontiguousarray(turned(_pixels("the PIL image", image), *_orientation(image)))[None]
+
+
 def animation_frames(path: Path | str) -> Iterator[tuple[float, float, Frames]]:
     """Begin and end in seconds of each frame of an animation, and its RGB (H, W, 3). It is shown once.
 

@@ -9,8 +9,8 @@ Wave = NDArray[np.float32]
 # When a piece is due, in samples from the beginning (None when the file does not say), and its samples (N, ...).
 Piece = tuple[float | None, Wave]
 
-# Containers round timestamps to a millisecond, and recorders write them with a jitter: pieces follow one another without
-# a seam until the median clock of a piece and SETTLING_PIECES on either side is this far off, in seconds.
+# Containers round timestamps to a millisecond, and recorders write them with a jitter: pieces follow one another
+# without a seam until the median clock of a piece and SETTLING_PIECES on either side is this far off, in seconds.
 DRIFT_SECONDS = 0.002
 SETTLING_PIECES = 4
 # A clock that is set back by more than this, in seconds, was started anew: the sound goes on where it is.

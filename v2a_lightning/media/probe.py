@@ -8,7 +8,7 @@ import av
 from av.container import InputContainer
 
 from v2a_lightning.media.kinds import picture_format
-from v2a_lightning.media.opening import is_timed, open_media, picture_stream, sound_stream, time_zero
+from v2a_lightning.media.opening import open_media, packet_span, picture_stream, seek, sound_stream, time_zero
 from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
 
 # A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
@@ -82,31 +82,34 @@ def probe(path: Path | str) -> MediaInfo:
 
 
 def _probe_animation(path: Path | str) -> MediaInfo:
-    end, shape, count = 0.0, (0, 0), 0
-    for _, end, pixels in animation_frames(path):
-        shape, count = (pixels.shape[1], pixels.shape[0]), count + 1
-    return MediaInfo(Path(path), end, *shape, count / end if end else 0.0, str(picture_format(path)).lower())
+    frames = [(end, pixels.shape) for _, end, pixels in animation_frames(path)]
+    seconds, (height, width, _) = frames[-1]
+    return MediaInfo(Path(path), seconds, width, height, len(frames) / seconds, str(picture_format(path)).lower())
 
 
 def _duration(container: InputContainer, streams: list[int]) -> float:
     """Seconds from the file's beginning to the end of the last packet of the streams."""
     zero, header = time_zero(container), (container.duration or 0) / av.time_base
-    measured = 0.0
-    if header > 0 and is_timed(container):
-        container.seek(int((zero + header) * av.time_base), backward=True)
-        measured = _last_end(container, streams) - zero
-    if measured <= 0:
+    begin = end = 0.0
+    if header > 0 and seek(container, zero + header):
+        begin, end = _last_packet(container, streams, zero)
+    if end <= 0:
         with av.open(container.name) as reopened:
-            measured = max(0.0, _last_end(reopened, streams) - zero)
-    return header if abs(measured - header) <= DURATION_TOLERANCE else measured
+            begin, end = _last_packet(reopened, streams, zero)
+    # How long a packet lasts is a guess in many containers: a header that says when the last one ends is better.
+    return header if begin - DURATION_TOLERANCE <= header <= end + DURATION_TOLERANCE else end
 
 
-def _last_end(container: InputContainer, streams: list[int]) -> float:
-    """When the last packet of the streams ends, on the file's own clock, from where the container stands."""
-    ends = [0.0]
+def _last_packet(container: InputContainer, streams: list[int], zero: float) -> tuple[float, float]:
+    """The latest begin and the latest end of the streams' packets after `zero`, from where the container stands."""
+    begins, ends = [0.0], [0.0]
+    due = dict.fromkeys(streams, zero)
     with suppress(av.FFmpegError):
         # A file that breaks off ends there.
         for packet in container.demux([container.streams[index] for index in streams]):
-            if packet.size and packet.pts is not None:
-                ends.append(float((packet.pts + (packet.duration or 0)) * (packet.time_base or 0)))
-    return max(ends)
+            if packet.size:
+                begin, seconds = packet_span(packet, due[packet.stream_index])
+                due[packet.stream_index] = begin + seconds
+                begins.append(begin - zero)
+                ends.append(begin + seconds - zero)
+    return max(begins), max(ends)

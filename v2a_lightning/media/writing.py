@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.length import picture_packets, shown_seconds
 from v2a_lightning.media.opening import open_media, picture_stream, time_zero
 
 AAC_BITS_PER_SECOND = 128_000
@@ -227,10 +228,8 @@ def _check_copy(file: Path, output: Path, template: VideoStream) -> None:
 def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoStream) -> Iterator[Packet]:
     """The picture's packets on a clock that starts at zero, where the new sound begins, as the clip's own starts."""
     start = round(time_zero(source) / (stream.time_base or 1))
-    for packet in source.demux(stream):
-        if packet.dts is None:
-            continue
-        packet.dts -= start
+    for packet in picture_packets(source, stream):
+        packet.dts = None if packet.dts is None else packet.dts - start
         packet.pts = None if packet.pts is None else packet.pts - start
         packet.stream = target
         yield packet
@@ -246,8 +245,7 @@ def _until(packets: Iterator[Packet], seconds: float | None) -> Iterator[Packet]
         if packet_seconds(packet) >= seconds:
             return
         later.append(packet)
-        shown = packet.dts if packet.pts is None else packet.pts
-        if float((shown or 0) * (packet.time_base or 0)) < seconds:
+        if shown_seconds(packet) < seconds:
             yield from later
             later = []
 

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.media import MediaError, read_frames, read_wave, resample
-from v2a_lightning.reports.curves import Better, Series, best_point, line_chart, number, read_metrics
+from v2a_lightning.reports.curves import Better, Series, line_chart, number, read_metrics
 from v2a_lightning.reports.pictures import Wave, sound_uri, spectrogram_pair, strip_uris
 from v2a_lightning.reports.scatter import Bounds, scatter_chart
-from v2a_lightning.runs import CLIPS_FILE, CONFIG_FILE, EVALUATION_FILE, METRICS_FILE
+from v2a_lightning.runs import CHECKPOINTS, CLIPS_FILE, CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, epoch_of
 from v2a_lightning.specs import FrameSpec
 
 REPORT_FILE = "report.html"
@@ -75,7 +75,7 @@ def write_report(run: Path, clips: int = 12) -> Path:
         run=run.name,
         miniature=any(card["label"] == "miniature" for card in evaluation.get("cards", {}).values()),
         evaluation=evaluation,
-        tiles=_tiles(series),
+        row=_row(run, series),
         groups=[
             ("Sound", _charts(series, SOUND_MEASURES)),
             ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES)),
@@ -170,24 +170,38 @@ def _template() -> Any:
     )
 
 
-def _tiles(series: Mapping[str, Series]) -> list[dict[str, Any]]:
-    tiles = []
-    for measure in SOUND_MEASURES:
-        one = series.get(f"val/{measure.name}")
-        if one is None or measure.better is None:
-            continue
-        epoch, value = best_point(one, measure.better)
-        tiles.append(
-            {
-                "title": measure.title,
-                "better": measure.better,
-                "meaning": measure.meaning,
-                "value": number(value),
-                "epoch": f"{epoch:g}",
-                "first": number(one.points[0][1]),
-            }
-        )
-    return tiles
+def _row(run: Path, series: Mapping[str, Series]) -> dict[str, Any]:
+    """One checkpoint's scores: those of `best.ckpt`, or of the last one where there is none; a test's own otherwise."""
+    for stage in ("val", "test"):
+        shown = {one.name: series[f"{stage}/{one.name}"] for one in SOUND_MEASURES if f"{stage}/{one.name}" in series}
+        if shown:
+            break
+    else:
+        return {"of": "", "tiles": []}
+    epochs = sorted({epoch for one in shown.values() for epoch, _ in one.points})
+    files = ((name, run / CHECKPOINTS / f"{name}.ckpt") for name in ("best", "last"))
+    named = next(((name, epoch_of(file)) for name, file in files if file.is_file()), ("", None))
+    # A checkpoint of an epoch without an evaluation was scored by the evaluation before it.
+    before = [one for one in epochs if named[1] is not None and one <= named[1]]
+    whose, epoch = (f"{named[0]}.ckpt", before[-1]) if before else ("the last evaluation", epochs[-1])
+    measures = [one for one in SOUND_MEASURES if one.name in shown and epoch in dict(shown[one.name].points)]
+    return {
+        "of": f"{whose}, epoch {epoch:g}" if stage == "val" else "the test clips",
+        "tiles": [_tile(one, stage, epoch, series) for one in measures],
+    }
+
+
+def _tile(measure: Measure, stage: str, epoch: float, series: Mapping[str, Series]) -> dict[str, str]:
+    points = series[f"{stage}/{measure.name}"].points
+    floor = dict(series.get(f"{stage}/{measure.name}_floor", Series("", ())).points)
+    return {
+        "title": measure.title,
+        "better": str(measure.better),
+        "meaning": measure.meaning,
+        "value": number(dict(points)[epoch]),
+        "first": number(points[0][1]) if points[0][0] < epoch else "",
+        "floor": number(floor[epoch]) if epoch in floor else "",
+    }
 
 
 def _charts(series: Mapping[str, Series], measures: Sequence[Measure]) -> list[dict[str, Any]]:

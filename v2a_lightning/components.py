@@ -1,0 +1,120 @@
+"""Objects from the class paths in files that others wrote: only this project's classes, and those of trusted packages.
+
+A checkpoint, a saved mapper and a pipeline say how they were made: `{"class_path": ..., "init_args": {...}}`. Whoever
+wrote the file chose those words, so nothing is imported before it is known to be allowed, and nothing is called but the
+constructor of a class that is what the place asks for. A package of one's own parts is named in the environment:
+
+    V2A_TRUST=my_parts,other_parts
+"""
+
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import yaml
+
+from v2a_lightning.errors import UsageError
+
+Made = TypeVar("Made")
+
+OWN_PACKAGES = ("v2a_lightning", "data_modules", "callbacks")
+TRUST_VARIABLE = "V2A_TRUST"
+# What constructors raise for values that are none of theirs.
+REFUSALS = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, MemoryError)
+
+
+def make(described: Any, expected: type[Made], source: object) -> Made:
+    """The object that a class path and its arguments stand for.
+
+    Args:
+        described: `{"class_path": ..., "init_args": {...}}`, or the class path alone.
+        expected: what the object has to be.
+        source: the file that says so, for messages.
+
+    Raises:
+        UsageError: when the class is not trusted, is no `expected`, or refuses its arguments.
+    """
+    described = {"class_path": described} if isinstance(described, str) else described
+    if not isinstance(described, Mapping) or not isinstance(described.get("class_path"), str):
+        raise UsageError(f"{source}: where a {expected.__name__} is described, there is no class_path")
+    return construct(_find(described["class_path"], expected, source), described.get("init_args") or {}, source)
+
+
+def construct(cls: type[Made], arguments: Any, source: object) -> Made:
+    """An object of a class from arguments that a file holds: plain values, and classes where the signature has one.
+
+    Raises:
+        UsageError: when an argument is neither, or the class refuses it.
+    """
+    if not isinstance(arguments, Mapping):
+        raise UsageError(f"{source}: the arguments of {cls.__name__} are no mapping of names to values")
+    hints = get_type_hints(cls.__init__)
+    unknown = [name for name in arguments if name not in inspect.signature(cls).parameters]
+    if unknown:
+        raise UsageError(f"{source}: {cls.__name__} has no argument {unknown[0]!r}")
+    values = {name: _value(value, hints.get(name), f"{source}: {name}") for name, value in arguments.items()}
+    try:
+        return cls(**values)
+    except REFUSALS as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(f"{source}: {cls.__name__} cannot be made with these arguments: {reason}") from error
+
+
+def parsed(parse: Callable[[Any], Any], text: Any, source: object) -> Mapping[str, Any]:
+    """What a JSON or YAML text of a file says, which has to be a mapping.
+
+    Raises:
+        UsageError: naming the file, when it is not.
+    """
+    try:
+        content = parse(text)
+    except (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        raise UsageError(f"{source} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{source} cannot be read: it holds no names with values")
+    return content
+
+
+def trusted_packages() -> tuple[str, ...]:
+    """The packages whose classes a file may name; read anew each time."""
+    named = os.environ.get(TRUST_VARIABLE, "").split(",")
+    return OWN_PACKAGES + tuple(name.strip() for name in named if name.strip())
+
+
+def _find(class_path: str, expected: type[Made], source: object) -> type[Made]:
+    package = class_path.partition(".")[0]
+    if package not in trusted_packages():
+        raise UsageError(
+            f"{source} names the class {class_path}, which is not this project's; if you trust the package {package}, "
+            f"say {TRUST_VARIABLE}={package} in the environment"
+        )
+    module, _, name = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"{source} names the class {class_path}, which cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, expected)):
+        raise UsageError(f"{source} names {class_path} where a {expected.__name__} is wanted, and it is none")
+    return found
+
+
+def _value(value: Any, hint: Any, place: str) -> Any:
+    """A value as the constructor gets it; a class path only where the hint says of which class."""
+    if isinstance(value, Mapping) and "class_path" in value:
+        classes = [one for one in (hint, *get_args(hint)) if isinstance(one, type) and one.__module__ != "builtins"]
+        if not classes:
+            raise UsageError(f"{place} names the class {value['class_path']}, and no class belongs there")
+        return make(value, classes[0], place)
+    if not _is_plain(value):
+        raise UsageError(f"{place} is neither a plain value nor a class path")
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) for one in value)
+    if isinstance(value, Mapping):
+        return "class_path" not in value and all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    return value is None or isinstance(value, bool | int | float | str)

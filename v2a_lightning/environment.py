@@ -1,0 +1,61 @@
+"""Configs that take values from the environment, such as tokens: what is written down names the variable instead."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+# The innermost `${oc.env:...}`, and what stands for it while the other interpolations are resolved.
+INTERPOLATION = re.compile(r"\$\{\s*(oc\.env\s*:[^{}]*)\}")
+STAND_IN = re.compile(r"V2AENV((?:[0-9a-f]{2})*)END")
+
+
+def without_environment(text: str, parser: Any, arguments: Sequence[str]) -> str:
+    """A resolved config's YAML with `${oc.env:NAME}` again wherever a value came from the environment.
+
+    Args:
+        text: the YAML, with every value in it.
+        parser: jsonargparse's, which reads `arguments`.
+        arguments: the command line that gave the config.
+    """
+    # Private, but the only way to a config before its interpolations are resolved.
+    from jsonargparse._common import parser_context
+
+    with parser_context(lenient_check=True):
+        written = parser.dump(parser.parse_args(list(arguments)), skip_validation=True, skip_none=False)
+    if not INTERPOLATION.search(written):
+        return text
+    hidden = OmegaConf.create(_each_text(yaml.safe_load(written), _hide))
+    named = OmegaConf.to_container(hidden, resolve=True)
+    return yaml.safe_dump(_put_back(yaml.safe_load(text), named), sort_keys=False, allow_unicode=True)
+
+
+def _hide(text: str) -> str:
+    while INTERPOLATION.search(text):
+        text = INTERPOLATION.sub(lambda match: f"V2AENV{match[1].encode().hex()}END", text)
+    return text
+
+
+def _show(text: str) -> str:
+    while STAND_IN.search(text):
+        text = STAND_IN.sub(lambda match: f"${{{bytes.fromhex(match[1]).decode()}}}", text)
+    return text
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _each_text(one, change) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_each_text(one, change) for one in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _put_back(value: Any, named: Any) -> Any:
+    """The value, but for what holds a variable's name in the other."""
+    if isinstance(value, dict) and isinstance(named, dict):
+        return {key: _put_back(one, named.get(key)) for key, one in value.items()}
+    if isinstance(value, list) and isinstance(named, list) and len(value) == len(named):
+        return [_put_back(*pair) for pair in zip(value, named, strict=True)]
+    return _each_text(named, _show) if STAND_IN.search(str(named)) else value

@@ -1,0 +1,87 @@
+"""Training steps whose loss or gradients are not finite: noticed before the weights are touched, and named by clip."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from v2a_lightning.errors import RunFailure
+
+NAMED = 8
+
+
+class StepGuard:
+    """Watches the batches of one optimiser step.
+
+    A loss that is not finite is made NaN, so that its gradients are, too, in every process of a run: they then agree
+    on what to do with the step without asking one another.
+
+    Args:
+        share: how many of the run's steps may be left out; 0 stops at the first.
+    """
+
+    def __init__(self, share: float = 0.0) -> None:
+        self.share = share
+        self.left_out = 0
+        self._batches: list[tuple[list[str], Tensor]] = []
+
+    def watch(self, clip_ids: Sequence[str], losses: Tensor) -> Tensor:
+        """The mean of a batch's losses (B,), NaN where it is not finite."""
+        self._batches.append((list(clip_ids), losses.detach()))
+        loss = losses.mean()
+        # A factor, since the gradient of a choice goes through what is not chosen, too.
+        return loss * torch.where(loss.detach().isfinite(), 1.0, math.nan)
+
+    def losses_are_finite(self) -> bool:
+        """Whether this process's are, since the last step."""
+        return all(bool(losses.isfinite().all()) for _, losses in self._batches)
+
+    def leave_out(self, step: int, steps: float) -> None:
+        """Count a step that is left out.
+
+        Args:
+            step: its number, from 0.
+            steps: how many the run has.
+
+        Raises:
+            RunFailure: when that is more than may be, naming the clips.
+        """
+        self.left_out += 1
+        if self.left_out > self.share * (steps if math.isfinite(steps) else step + 1):
+            raise RunFailure(self._message(step))
+
+    def next_step(self) -> None:
+        """Forget the batches."""
+        self._batches = []
+
+    def _message(self, step: int) -> str:
+        names = [name for clip_ids, losses in self._batches for name in _of_losses(clip_ids, losses)]
+        every = [name for clip_ids, _ in self._batches for name in clip_ids]
+        what = "the loss is" if names else "the gradients are"
+        counted = f" (the {self.left_out}th such step)" if self.left_out > 1 else ""
+        return (
+            f"training step {step}: {what} not finite{counted}, with the clips {_listed(names or every)}; the weights "
+            "are as they were before it. See whether these clips' embeddings are right, or lower the learning rate"
+        )
+
+
+def refuse_not_finite(clip_ids: Sequence[str], rows: Tensor, what: str) -> None:
+    """Name the clips whose row (B, ...) is not finite.
+
+    Raises:
+        RunFailure: when there are any.
+    """
+    names = _of_losses(clip_ids, rows.flatten(1).sum(1) if rows.ndim > 1 else rows)
+    if names:
+        raise RunFailure(f"{what} is not finite for the clips {_listed(names)}")
+
+
+def _of_losses(clip_ids: Sequence[str], losses: Tensor) -> list[str]:
+    finite = losses.isfinite().tolist()
+    return [name for name, is_finite in zip(clip_ids, finite, strict=True) if not is_finite]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
