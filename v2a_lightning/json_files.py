@@ -1,7 +1,7 @@
 """Reading JSON that somebody may have written by hand: what it holds is checked against a form before it is used.
 
-A form is a type (`int`, `float`, `str`, `bool`, `dict` for any object), None, a list with the form of every item, a dict
-with the form of each key, a dict {str: form} for any keys, or a tuple of forms of which one fits.
+A form is a type (`int`, `float`, `str`, `bool`, `dict` for any object), None, a list with the form of every item, a
+dict with the form of each key, a dict {str: form} for any keys, or a tuple of forms of which one fits.
 """
 
 import json

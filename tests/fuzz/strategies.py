@@ -15,9 +15,11 @@ Value = TypeVar("Value")
 DEEP = 3000
 # What stands in a file as text but is a value of JSON: deep nesting, and a number of more digits than Python reads.
 RAW = ("[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP, "9" * 5000, "1e999", "NaN", "-Infinity")
-TEXTS = ("", "x", "\0", "a\nb", "\ud800", "../x", "/etc/passwd", "é" * 300, "NaN", "0", "=1+1", "\N{RIGHT-TO-LEFT OVERRIDE}")
-ODD: tuple[Any, ...] = (None, True, False, 0, 1, -1, 2**63, 10**400, 0.5, 1e308, *TEXTS, [], [[]], [1, "a"], {}, {"": None})  # fmt: skip  # noqa: E501
-FRAGMENTS = (b"", b"\0", b"\n", b"\r\n", b'"', b",", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"'", b"[" * 99, b"nan")  # fmt: skip  # noqa: E501
+TEXTS = ("", "x", "\0", "a\nb", "\ud800", "../x", "/etc/passwd", "é" * 300, "NaN", "0", "=1+1", "\u202e")
+NUMBERS = (0, 1, -1, 2**63, 10**400, 0.5, 1e308)
+ODD: tuple[Any, ...] = (None, True, False, *NUMBERS, *TEXTS, [], [[]], [1, "a"], {}, {"": 0})
+MARKS = (b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80")
+FRAGMENTS = (b"", b"\0", b"\n", b"\r\n", b'"', b",", b"'", b"[" * 99, b"nan", *MARKS)
 MARK = "\x01raw\x01"
 
 
@@ -88,7 +90,7 @@ def accepted(read: Callable[[Path], Value], path: Path, content: bytes, *, named
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a structure: what holds it, and under which key or number."""
-    items = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
-    for key, inner in items:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in list(items):
         yield value, key
         yield from _places(inner)

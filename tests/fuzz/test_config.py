@@ -27,11 +27,12 @@ CONFIG: dict[str, Any] = {
     "trainer": {"accelerator": "cpu", "max_epochs": 1, "callbacks": [{"class_path": "callbacks.RunReport"}]},
 }
 TEXT = yaml.safe_dump(CONFIG).encode()
+STRANGE = (b"", b"[]", b"&a [*a]", b"\xff", b"a: !!python/name:os.system")
 
 
 # To parse and build takes a hundred times as long as any other reader.
 @settings(max_examples=max(10, EXAMPLES // 20))
-@given(altered_json(CONFIG) | damaged(TEXT) | st.sampled_from([b"", b"[]", b"&a [*a]", b"\xff", b"a: !!python/name:os.system"]))  # fmt: skip  # noqa: E501
+@given(altered_json(CONFIG) | damaged(TEXT) | st.sampled_from(STRANGE))
 def test_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:

@@ -19,7 +19,8 @@ from v2a_lightning.files import refuse_unsafe_id
 
 LINES = ('---g-f_I2yQ,1,"people marching, loud",test', "--0PQM4-hqg,30,waterfall burbling,train", "a,5,é,train")
 CSV = ("\n".join(LINES) + "\n").encode()
-FIELDS = st.sampled_from(("", " ", "../../x", "a/b", "x" * 300, "-1", "1.5", "१२", "9" * 400, '"', "test", "Test", "\0"))
+ODD_FIELDS = ("", " ", "../../x", "a/b", "x" * 300, "-1", "1.5", "१२", "9" * 400, '"', "test", "Test", "\0")
+FIELDS = st.sampled_from(ODD_FIELDS)
 LISTS = st.lists(st.lists(FIELDS | st.text(max_size=5), max_size=6).map(",".join), max_size=5).map("\n".join)
 TEXTS = LISTS.map(lambda text: CSV + text.encode("utf-8", "surrogatepass"))
 
@@ -66,7 +67,9 @@ def test_manifest(tmp_path: Path, content: bytes) -> None:
             assert row.status in ("ok", "rejected")
 
 
-SPEC = StoreSpec(Tower("frames", "clip", "f" * 64, "frames-1fps-2s"), Tower("audio", "clap", "a" * 64, "audio-16000hz-2s"))
+FRAMES = Tower("frames", "clip", "f" * 64, "frames-1fps-2s")
+AUDIO = Tower("audio", "clap", "a" * 64, "audio-16000hz-2s")
+SPEC = StoreSpec(FRAMES, AUDIO)
 
 
 def write_store(folder: Path) -> None:

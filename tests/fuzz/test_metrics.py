@@ -57,12 +57,13 @@ def check_scores(file: ScoreFile) -> None:
         assert torch.tensor(score.value, dtype=torch.float64).isfinite()
         assert score.replicates.isfinite().all()
         assert len(score.replicates) in (0, file.resamples)
-        assert score.per_clip is None or (len(score.per_clip) == len(score.clip_ids) and score.per_clip.isfinite().all())
+        if score.per_clip is not None:
+            assert len(score.per_clip) == len(score.clip_ids)
+            assert score.per_clip.isfinite().all()
     score_table(file)
     try:
         check_comparable([FILE, file])
-    except UsageError as error:
-        assert len(str(error).splitlines()) == 1
+    except UsageError:
         return
     comparison_table([FILE, file])
     for name in FILE.scores.found.keys() & file.scores.found.keys():

@@ -133,7 +133,7 @@ def _finite(path: Path) -> bool:
 def _weights(bench: Bench) -> Row:
     import torch
 
-    row = Row("NaN or infinity in a mapper's weights", note="generate, test and a resumed fit refuse the file in a line")
+    row = Row("NaN or infinity in a mapper's weights", note="generate, test and a resumed fit refuse the file")
     for value in VALUES:
         for name in ("generate", "test", "fit"):
             subject = bench.subjects[name]

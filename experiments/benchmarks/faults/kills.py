@@ -1,4 +1,4 @@
-"""A command is killed at random moments and started again until it is done: what it made is what it makes undisturbed."""
+"""A command is killed at random moments and started again until it is done: the result is that of no disturbance."""
 
 import random
 import shutil

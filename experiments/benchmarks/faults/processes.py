@@ -3,12 +3,14 @@
 A fork runs `v2a_lightning.cli.main` in a session of its own, so that what it leaves running can be found and ended.
 """
 
+import importlib
 import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +22,10 @@ UNDECLARED = "Run it again with --debug"
 
 def warm(names: Sequence[str]) -> None:
     """Import what a command was seen to import, so that its next forks need not."""
-    import importlib
-
     for name in names:
-        try:
+        # Whatever a module lacks when it is imported out of turn, the command will have it in turn.
+        with suppress(Exception):
             importlib.import_module(name)
-        except Exception:
-            pass
 
 
 @dataclass
@@ -179,7 +178,5 @@ def command_line(pid: int) -> str:
 
 def end(pid: int) -> None:
     """Kill a process that may have ended by itself."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

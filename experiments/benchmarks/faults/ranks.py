@@ -16,7 +16,7 @@ BOUND = 90.0
 TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.use_distributed_sampler", "false")
 
 
-def both(bench: Bench, place: Path, name: str, *further: str, second: Callable[[], None] | None = None) -> list[Command]:
+def both(place: Path, *further: str, second: Callable[[], None] | None = None) -> list[Command]:
     """Start two processes of one training."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -26,7 +26,7 @@ def both(bench: Bench, place: Path, name: str, *further: str, second: Callable[[
         environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_RANK": str(rank), "NODE_RANK": "0",
                        "WORLD_SIZE": "2", "RANK": str(rank), "GLOO_SOCKET_IFNAME": "lo",
                        "TORCHELASTIC_RUN_ID": "faults", "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2"}  # fmt: skip
-        arguments = [*FIT, *TWO, "--run.name", name, "--ckpt_path", "last", *further]
+        arguments = [*FIT, *TWO, "--run.name", "fitted", "--ckpt_path", "last", *further]
         log = place.with_name(f"{place.name}-{rank}.log")
         before = second if rank else None
         started.append(start(arguments, place, log, environment=environment, before=before))
@@ -49,7 +49,7 @@ def ranks(bench: Bench) -> list[Row]:
     subject = bench.subjects["fit"]
     place = bench.place(subject, "two-whole")
     began = time.monotonic()
-    commands = both(bench, place, "fitted")
+    commands = both(place)
     if not ended(commands) or any(command.code for command in commands):
         text = commands[0].log.read_text()[-300:] + commands[1].log.read_text()[-300:]
         return [Row("two processes", 1, 0, {f"did not train: {text}": 1})]
@@ -59,10 +59,11 @@ def ranks(bench: Bench) -> list[Row]:
 
 
 def _killed(bench: Bench, subject: Subject, rank: int, seconds: float, whole: dict[str, object]) -> Row:
-    row = Row(f"process {rank} of two is killed", note=f"the other ends within {BOUND:.0f} s, not with 0; resumed: equal")
+    note = f"the other ends within {BOUND:.0f} s, not with 0; resumed: equal"
+    row = Row(f"process {rank} of two is killed", note=note)
     for share in (0.3, 0.6, 0.8):
         place = bench.place(subject, f"two-{rank}-{share}")
-        commands = both(bench, place, "fitted")
+        commands = both(place)
         commands[rank].wait(share * seconds)
         commands[rank].send(signal.SIGKILL)
         problem = "" if ended(commands) else "the other hangs"
@@ -74,7 +75,7 @@ def _killed(bench: Bench, subject: Subject, rank: int, seconds: float, whole: di
 
 
 def _again(bench: Bench, subject: Subject, place: Path, whole: dict[str, object]) -> str:
-    commands = both(bench, place, "fitted")
+    commands = both(place)
     if not ended(commands) or any(command.code for command in commands):
         lines = [line for command in commands for line in command.errors()]
         return f"started again: {[command.code for command in commands]} {lines[-1][:100] if lines else ''}"
@@ -84,7 +85,7 @@ def _again(bench: Bench, subject: Subject, place: Path, whole: dict[str, object]
 def _fails_alone(bench: Bench, subject: Subject, whole: dict[str, object]) -> Row:
     row = Row("one of two processes fails by itself", note="both end, its own line says which; resumed: equal")
     place = bench.place(subject, "two-alone")
-    commands = both(bench, place, "fitted", second=_fail_in_training)
+    commands = both(place, second=_fail_in_training)
     problem = "" if ended(commands) else "the other hangs"
     if 0 in [command.code for command in commands]:
         problem = problem or f"exit codes {[command.code for command in commands]}"
@@ -115,7 +116,7 @@ def _no_clip(bench: Bench, subject: Subject) -> Row:
     row = Row("one of two processes gets no clip", note="both end, with 0 or with one line")
     for option in ("--data.max_clips=1", "--data.validation_clips=1"):
         place = bench.place(subject, "two-none")
-        commands = both(bench, place, "fitted", option)
+        commands = both(place, option)
         if not ended(commands):
             row.add("hangs")
         else:
