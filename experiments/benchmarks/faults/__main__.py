@@ -98,20 +98,18 @@ def _timed(place: int) -> "list[Row]":
 
 
 def _write(rows: "list[Row]", options: Options, seconds: float) -> None:
+    """Write the rows, each with the commit it is of; rows of other faults that are there already stay."""
     from v2a_lightning.files import atomic_write
 
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    commit = found.stdout.strip()
     machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
-    report = {
-        "commit": commit.stdout.strip(),
-        "machine": machine,
-        "seconds": round(seconds),
-        "kills": options.kills,
-        "only": list(options.only),
-        "rows": [row.as_dict() for row in rows],
-    }
+    earlier = json.loads(options.output.read_text())["rows"] if options.output.is_file() else []
+    merged = {row["fault"]: row for row in earlier} if options.only else {}
+    merged |= {row.fault: {**row.as_dict(), "commit": commit} for row in rows}
+    report = {"machine": machine, "commit": commit, "seconds": round(seconds), "kills": options.kills}
     with atomic_write(options.output) as temporary:
-        temporary.write_text(json.dumps(report, indent=1) + "\n")
+        temporary.write_text(json.dumps({**report, "rows": list(merged.values())}, indent=1) + "\n")
 
 
 def _options() -> Options:

@@ -65,11 +65,11 @@ def difference(first: Result, second: Result) -> str:
     return f"{len(different)} of {len(first)} parts differ, such as {different[0]}" if different else ""
 
 
-def files(folder: Path, *, but: tuple[str, ...] = ()) -> Result:
-    """The bytes of every file in a folder, by its path; wav and all else alike."""
+def files(folder: Path, *, but: tuple[str, ...] = (), place: Path | None = None) -> Result:
+    """The bytes of every file in a folder by its path, less the name of `place`, the folder of an attempt."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     names = [str(path.relative_to(folder)) for path in paths]
-    return {name: _sha(path) for name, path in zip(names, paths, strict=True) if Path(name).name not in but}
+    return {name: _sha(path, place) for name, path in zip(names, paths, strict=True) if path.name not in but}
 
 
 def embeddings(store: Path) -> Result:
@@ -101,10 +101,15 @@ def scores(path: Path) -> Result:
 
 
 def metrics(path: Path) -> Result:
-    """The rows of a metrics.csv, but for times."""
+    """The values of a metrics.csv by name and step, in whichever rows they stand; no times."""
+    found: Result = {}
     with open(path, newline="") as file:
-        rows = [{name: value for name, value in row.items() if not _is_time(name)} for row in csv.DictReader(file)]
-    return {f"{path.name} {number}": row for number, row in enumerate(rows)}
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value != "" and not _is_time(name) and name != "step":
+                    found.setdefault(f"{path.name} {name} at step {row['step']}", []).append(value)
+    # A step that two kinds of values were logged at names its epoch in each.
+    return {key: sorted(set(values)) if " epoch at" in key else values for key, values in found.items()}
 
 
 def _flat(value: Any, name: str) -> Result:
@@ -122,5 +127,6 @@ def _is_time(name: str) -> bool:
     return any(word in name for word in TIMES)
 
 
-def _sha(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sha(path: Path, place: Path | None) -> str:
+    content = path.read_bytes()
+    return hashlib.sha256(content if place is None else content.replace(bytes(place), b"")).hexdigest()

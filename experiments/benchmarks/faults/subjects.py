@@ -40,8 +40,9 @@ class Subject:
     compared: str
 
 
-def _run_result(run_folder: Path) -> Result:
-    found = metrics(run_folder / "metrics.csv") | files(run_folder / "audio", but=("evaluation.json", "scores.json"))
+def _run_result(folder: Path, run_folder: Path) -> Result:
+    others = ("evaluation.json", "scores.json")
+    found = metrics(run_folder / "metrics.csv") | files(run_folder / "audio", but=others, place=folder)
     for path in sorted((run_folder / "audio").rglob("scores.json")):
         found |= {f"{path.parent.name} {name}": value for name, value in scores(path).items() if "metrics" in name}
     return found
@@ -49,11 +50,11 @@ def _run_result(run_folder: Path) -> Result:
 
 def _fit_result(folder: Path) -> Result:
     own = folder / "runs/small/fitted"
-    return weights(own / "checkpoints/last.ckpt") | _run_result(own)
+    return weights(own / "checkpoints/last.ckpt") | _run_result(folder, own)
 
 
 def _study_result(folder: Path) -> Result:
-    found = files(folder / "studies/study", but=("figure.png",))
+    found = files(folder / "studies/study", but=("figure.png",), place=folder)
     for path in sorted((folder / "studies/runs").glob("*/checkpoints/last.ckpt")):
         found |= {f"{path.parent.parent.name} {name}": value for name, value in weights(path).items()}
     return found
@@ -84,7 +85,7 @@ def subjects(sounds: list[str]) -> dict[str, Subject]:
         Subject("generate", ("generate", *sounds, "--checkpoint", CHECKPOINT, "--output", "made", "--steps", "1"),
                 ("world", CHECKPOINT), ("made",), lambda folder: files(folder / "made"), "every file, byte by byte"),
         Subject("test", test, ("world", "store", CHECKPOINT), ("runs",),
-                lambda folder: _run_result(folder / "runs/small/tested"), "sounds bit by bit, and every score"),
+                lambda folder: _run_result(folder, folder / "runs/small/tested"), "sounds bit by bit, and every score"),
         Subject("study", ("experiment", "study", *study), ("world", "store"), ("studies",), _study_result,
                 "every run's weights and the tables"),
     ]  # fmt: skip
