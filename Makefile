@@ -15,7 +15,7 @@ STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedu
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full lint miniature clean $(STUDIES)
+.PHONY: help install quickstart test test-full fuzz faults lint miniature clean $(STUDIES)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -37,6 +37,15 @@ test: install ## the tests
 
 test-full: install ## the tests with full-size models too: many minutes, up to 20 GB of memory
 	$(RUN) -m pytest -m 'full or not full' --timeout 3600 $(ARGS)
+
+# Cases of each reader.
+FUZZ ?= 100000
+
+fuzz: install ## every reader of files on 100,000 damaged ones; FUZZ=1000 for fewer
+	V2A_FUZZ_EXAMPLES=$(FUZZ) $(RUN) -m pytest tests/fuzz --timeout 0 $(ARGS)
+
+faults: install ## kills, full disks, lost processes and damaged data, as one table: 40 minutes on two cores
+	$(RUN) experiments/benchmarks/faults $(ARGS)
 
 lint: install ## ruff, and mypy on the library
 	$(RUN) -m ruff check .

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, refusals
+from v2a_lightning.json_files import check, one_line, read_json
 
 if TYPE_CHECKING:
     from v2a_lightning.foundation import AudioLDM
@@ -20,6 +21,7 @@ GENERATION_FILE = "generation.json"
 JOURNAL_FILE = "generation.{}.jsonl"
 # What of the file belongs to single sounds and stays out of the cards.
 SOUNDS, LEFT_OUT = "sounds", "left_out"
+TABLES = {SOUNDS: {str: dict}, LEFT_OUT: {str: dict}}
 
 
 def describe_audioldm(model: "AudioLDM", steps: int | None = None, guidance: float | None = None) -> dict[str, Any]:
@@ -191,12 +193,11 @@ def _read(folder: Path) -> _Content:
     path = folder / GENERATION_FILE
     if not path.is_file():
         return _Content()
+    settings = read_json(path, dict, "file of settings of generated sounds")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{path}: not JSON ({error})") from error
-    if not isinstance(settings, dict) or not all(_is_table(settings.get(key, {})) for key in (SOUNDS, LEFT_OUT)):
-        raise UsageError(f"{path}: holds no object of settings")
+        check({key: settings.get(key, {}) for key in TABLES}, TABLES)
+    except ValueError as error:
+        raise UsageError(f"{path}: {one_line(error)}") from error
     content = _Content(tells_sounds=SOUNDS in settings)
     content.sounds, content.left_out = settings.pop(SOUNDS, {}), settings.pop(LEFT_OUT, {})
     content.settings = settings
@@ -204,14 +205,12 @@ def _read(folder: Path) -> _Content:
         # The last line may have been written in part.
         for line in journal.read_bytes().split(b"\n")[:-1]:
             try:
-                _merge(content, json.loads(line))
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise UsageError(f"{journal}: a line of it cannot be read ({error}); remove the file") from error
+                outcome = json.loads(line)
+                check(outcome, TABLES)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"{journal}: a line of it cannot be read ({one_line(error)}); remove it") from error
+            _merge(content, outcome)
     return content
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())
 
 
 def _journals(folder: Path) -> list[Path]:

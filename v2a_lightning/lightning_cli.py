@@ -62,7 +62,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     quiet_lightning()
     try:
         cli = MapperCLI(command, nulls_spelt_out(arguments))
-    except (ArgumentError, OmegaConfBaseException) as error:
+    except (ArgumentError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         # A parser of YAML knows the text it was given, and not the file that was from.
         message = one_line(error).replace('"<unicode string>"', " ".join(_configs(arguments)) or "an option")
         raise UsageError(f"{message}; `{PROGRAM} {command} --help` lists the keys") from error
@@ -144,7 +144,10 @@ class MapperCLI(LightningCLI):
             raise UsageError(f"the config cannot be built: {one_line(error)}") from error
         if self.checkpoint:
             refuse_other_weights(Path(self.checkpoint), self.model)
-        if self.trainer is not None and isinstance(self.datamodule, ClipDataModule):
+        if self.trainer is None:
+            # Only the data are wanted, as by `embed`.
+            return
+        if isinstance(self.datamodule, ClipDataModule):
             share_of_batch(self.datamodule.batch_size, self.trainer.world_size)
         # Not before all of that went well, so that a mistake leaves no folder behind.
         self._claim()

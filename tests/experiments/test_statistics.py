@@ -59,6 +59,12 @@ def test_difference_that_is_always_the_same() -> None:
     assert difference.p_value == 0.0
 
 
+def test_difference_that_is_always_zero() -> None:
+    same = paired_difference({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0})
+    assert same is not None
+    assert same.p_value == 1.0
+
+
 def test_holm_against_a_worked_example() -> None:
     # 0.01 x 4, 0.02 x 3, 0.03 x 2 but no less than the one before it, 0.5 x 1; what was not tested does not count.
     assert holm([0.03, 0.01, math.nan, 0.5, 0.02]) == pytest.approx([0.06, 0.04, math.nan, 0.5, 0.06], nan_ok=True)

@@ -72,6 +72,16 @@ def test_splits_as_public_tools_report_them() -> None:
         split_inception_score(one_hot[:9])
 
 
+def test_splits_written_out() -> None:
+    # Of 11 sounds in 4 parts of 2, three are in none; the deviation is that of the parts themselves.
+    found = logits(11, 5, 3)
+    order = torch.randperm(11, generator=torch.Generator().manual_seed(2020)).tolist()
+    scores = [float(inception_score(found[order[start : start + 2]])) for start in (0, 2, 4, 6)]
+    mean = sum(scores) / 4
+    deviation = math.sqrt(sum((score - mean) ** 2 for score in scores) / 4)
+    assert split_inception_score(found, splits=4) == pytest.approx((mean, deviation))
+
+
 def test_streams_equal_the_whole() -> None:
     made, own = logits(30, 9, 0), logits(30, 9, 1)
     kl, sigmoid, inception = KullbackLeibler(), SigmoidKullbackLeibler(), InceptionScore(9)

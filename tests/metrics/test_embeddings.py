@@ -10,16 +10,16 @@ def normal(count: int, width: int, seed: int) -> torch.Tensor:
     return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
 
 
-def test_perfect_predictions() -> None:
-    target = normal(40, 16, 0)
-    metrics = EmbeddingMetrics(16)
-    metrics.update(5 * target, target)
+def test_recall_at_its_edges() -> None:
+    # All predictions point a little below the first of twelve targets: target n is the n-th closest, counted from 0.
+    angles = torch.tensor([-0.04, *(0.1 * n for n in range(12))])
+    points = torch.stack([angles.cos(), angles.sin()], 1)
+    predicted, target = points[:1].expand(12, 2), points[1:]
+    assert retrieval_ranks(predicted, target).tolist() == list(range(12))
+    metrics = EmbeddingMetrics(2)
+    metrics.update(predicted, target)
     found = metrics.compute()
-    assert found["embedding_fd"] == pytest.approx(0.0, abs=1e-9)
-    assert found["embedding_kad"] == pytest.approx(0.0, abs=1e-6)
-    assert found["cosine"] == pytest.approx(1.0)
-    assert abs(found["cosine_unrelated"]) < 0.1
-    assert found["recall@1"] == found["recall@10"] == 1.0
+    assert [found[f"recall@{k}"] for k in (1, 5, 10)] == pytest.approx([1 / 12, 5 / 12, 10 / 12])
 
 
 def test_written_out() -> None:

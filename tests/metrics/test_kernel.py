@@ -37,6 +37,22 @@ def test_estimators_written_out() -> None:
     assert float(paired_kernel_distance(first, second)) == pytest.approx(100 * (within - 2 * others) / 20, rel=1e-6)
 
 
+def test_sets_of_unequal_sizes_by_hand() -> None:
+    # Distances 1, 3 and 4 in the reference: their median is 3, which is not their mean.
+    reference, generated = torch.tensor([[0.0], [1.0], [4.0]]), torch.tensor([[0.0], [2.5]])
+    assert median_bandwidth(reference) == 3.0
+    kernel = [[plain_kernel([a], [b], 3.0) for b in (0.0, 1.0, 4.0)] for a in (0.0, 1.0, 4.0)]
+    within = plain_kernel([0.0], [2.5], 3.0) + (kernel[0][1] + kernel[0][2] + kernel[1][2]) / 3
+    across = sum(plain_kernel([a], [b], 3.0) for a in (0.0, 2.5) for b in (0.0, 1.0, 4.0)) / 6
+    assert kernel_distance(generated, reference) == pytest.approx(100 * (within - 2 * across))
+
+
+def test_samples_at_equal_steps_stand_for_a_large_set() -> None:
+    # Of L points on a line, half of the distances are below L (1 - 1 / sqrt 2), if the samples span it.
+    line = torch.arange(6144.0)[:, None]
+    assert median_bandwidth(line) == pytest.approx(6144 * (1 - math.sqrt(0.5)), rel=2e-3)
+
+
 def test_closed_form_of_a_shift() -> None:
     # Two unit Gaussians in one dimension, kernel width s: E k = s / sqrt(s^2 + 2) exp(-shift^2 / (2 (s^2 + 2))).
     first, second = normal(1500, 1, 0, 1.0), normal(1500, 1, 1)

@@ -46,6 +46,12 @@ def test_faults() -> None:
     assert find_faults(np.clip(40 * good, -1, 1), 16_000) == {"clipped"}
     assert find_faults(good, 16_000, expected_seconds=2.6) == frozenset(), "a twentieth may be missing"
     assert find_faults(good, 16_000, expected_seconds=3.0) == {"short"}
+    for missing, faults in ((0.045, set()), (0.055, {"short"})):
+        part = good[: round((1 - missing) * len(good))]
+        assert find_faults(part, 16_000, expected_seconds=len(good) / 16_000) == faults, missing
+    for share, faults in ((0.0009, set()), (0.0011, {"clipped"})):
+        loud = np.where(np.arange(len(good)) < share * len(good), np.float32(1), good)
+        assert find_faults(loud, 16_000) == faults, share
     assert find_faults(np.zeros(100, np.float32), 16_000) == {"silent", "short"}
     for bad in (np.nan, np.inf):
         assert find_faults(np.append(good, np.float32(bad)), 16_000) == {"not_finite"}

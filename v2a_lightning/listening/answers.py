@@ -1,6 +1,5 @@
 """Raters' answers, checked against the test's key and laid out as arrays."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.json_files import check, one_line, read_json
 from v2a_lightning.listening.key import Key
 
 FORMAT = 1
+WHAT = "file of answers"
+FORM = {"rater": str, "simulated": bool, "trials": int, "answers": [{"sounds": [str]}]}
 SCALE = (1, 2, 3, 4, 5)
 ANCHORS = ("high anchor", "low anchor")
 
@@ -97,35 +99,32 @@ def read_answers(paths: Sequence[Path], key: Key) -> Responses:
         for answer in content["answers"]:
             try:
                 _place(answer, key, rater, names, clips, ratings, choices)
-            except (KeyError, ValueError, TypeError, IndexError) as error:
-                raise UsageError(
-                    f"{path}: an answer does not fit the test ({type(error).__name__}: {error})"
-                ) from error
+            except ValueError as error:
+                raise UsageError(f"{path}: an answer does not fit the test ({one_line(error)})") from error
     return Responses(
         tuple(raters),
-        tuple(bool(content["simulated"]) or content["rater"].startswith("simulated") for content in files),
+        tuple(content["simulated"] or content["rater"].startswith("simulated") for content in files),
         names,
         clips,
         ratings,
         tuple(choices),
-        tuple(int(content["trials"]) for content in files),
+        tuple(content["trials"] for content in files),
         tuple(len(content["answers"]) for content in files),
     )
 
 
 def _read(path: Path, key: Key) -> dict[str, Any]:
-    if not path.is_file():
-        raise UsageError(f"{path}: there is no such file")
+    content: dict[str, Any] = read_json(path, {"format": int, "test": str}, WHAT)
+    if content["format"] != FORMAT:
+        raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}")
+    if content["test"] != key.test:
+        raise UsageError(f"{path}: answers test {content['test']}, and the key is that of test {key.test}")
+    if missing := [name for name in FORM if name not in content]:
+        raise UsageError(f"{path}: lacks {missing[0]!r}; raters' files are read as they were saved")
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}")
-        if content["test"] != key.test:
-            raise UsageError(f"{path}: answers test {content['test']}, and the key is that of test {key.test}")
-        if missing := [name for name in ("rater", "simulated", "trials", "answers") if name not in content]:
-            raise UsageError(f"{path}: lacks {missing[0]!r}; raters' files are read as they were saved")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: is no file of answers ({type(error).__name__}: {error})") from error
+        check(content, FORM)
+    except ValueError as error:
+        raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error
     return content
 
 
@@ -138,16 +137,31 @@ def _place(
     ratings: dict[str, Ratings],
     choices: list[Choice],
 ) -> None:
-    """Put one answer where it belongs; a sound that a browser could not play has none."""
+    """Put one answer where it belongs; a sound that a browser could not play has none.
+
+    Raises:
+        ValueError: when the answer is none to a question of the test, or a sound was rated before.
+    """
+    if strange := [code for code in answer["sounds"] if code not in key.sounds]:
+        raise ValueError(f"there is no sound {strange[0]!r}")
     sounds = [key.sounds[code] for code in answer["sounds"]]
+    if len({sound.clip_id for sound in sounds}) != 1:
+        raise ValueError("its sounds are not those of one clip")
     if "failed" in answer:
         return
     clip = clips.index(sounds[0].clip_id)
-    if answer["kind"] == "pair":
+    if answer.get("kind") == "pair":
+        if len(sounds) != 2 or answer.get("chosen") not in answer["sounds"]:
+            raise ValueError(f"{answer.get('chosen')!r} is none of a pair of sounds")
         first = answer["sounds"].index(answer["chosen"])
         choices.append(Choice(rater, clip, sounds[first].name, sounds[1 - first].name))
         return
+    if answer.get("kind") != "rating" or len(sounds) != 1:
+        raise ValueError("it is neither the rating of a sound nor the choice of one of two")
     for scale in key.asks:
-        if answer[scale] not in SCALE:
-            raise ValueError(f"{scale} is {answer[scale]!r}, not one of 1 to 5")
-        ratings[scale][rater, names.index(sounds[0].name), clip] = answer[scale]
+        if type(answer.get(scale)) is not int or answer[scale] not in SCALE:
+            raise ValueError(f"{scale} is {answer.get(scale)!r}, not one of 1 to 5")
+        place = rater, names.index(sounds[0].name), clip
+        if not np.isnan(ratings[scale][place]):
+            raise ValueError(f"{sounds[0].name} of {sounds[0].clip_id} is rated twice")
+        ratings[scale][place] = answer[scale]

@@ -5,14 +5,28 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import check, one_line, read_json
 
 FORMAT = 1
+WHAT = "key of a listening test"
 
 Role = Literal["system", "high", "low"]
+ROLES = get_args(Role)
+SOUND_FORM = {"clip_id": str, "role": str, "system": str, "source": str, "gain_db": float}
+FORM = {
+    "title": str,
+    "seed": int,
+    "systems": [str],
+    "asks": [str],
+    "clips": {str: str},
+    "sounds": {str: SOUND_FORM},
+    "blocks": [[[str]]],
+    "settings": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -85,22 +99,46 @@ def read_key(path: Path) -> Key:
     Raises:
         UsageError: when the file is missing, no such file, or was changed.
     """
-    if not path.is_file():
-        raise UsageError(f"--key {path}: there is no such file")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        test, version = content.pop("test"), content.pop("format")
-        if version != FORMAT:
-            raise UsageError(f"--key {path}: has format {version}, this version reads {FORMAT}")
-        key = Key(
-            systems=tuple(content.pop("systems")),
-            asks=tuple(content.pop("asks")),
-            sounds={code: Sound(**sound) for code, sound in content.pop("sounds").items()},
-            blocks=tuple(tuple((pair[0], pair[1]) for pair in block) for block in content.pop("blocks")),
-            **content,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"--key {path}: is no key of a listening test ({type(error).__name__}: {error})") from error
-    if key.test != test:
+        content = read_json(path, {"format": int, "test": str}, WHAT)
+        if content["format"] != FORMAT:
+            raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}")
+        key = _key({name: value for name, value in content.items() if name not in ("test", "format")})
+    except ValueError as error:
+        raise UsageError(f"--key {path}: is no {WHAT} ({one_line(error)})") from error
+    except UsageError as error:
+        raise UsageError(f"--key {error}") from error
+    if key.test != content["test"]:
         raise UsageError(f"--key {path}: was changed since the test was built; use the key as it was written")
     return key
+
+
+def _key(content: dict[str, Any]) -> Key:
+    """The key from its JSON.
+
+    Raises:
+        ValueError: when the JSON is none of a key.
+    """
+    check(content, FORM)
+    if strange := sorted(content.keys() - FORM.keys()):
+        raise ValueError(f"there is no {strange[0]!r} in a key")
+    for code, sound in content["sounds"].items():
+        if strange := sorted(sound.keys() - SOUND_FORM.keys()):
+            raise ValueError(f"sounds.{code} has no {strange[0]!r}")
+        if sound["role"] not in ROLES or sound["clip_id"] not in content["clips"]:
+            raise ValueError(f"sounds.{code} is no sound of a clip of the test")
+        if sound["role"] == "system" and sound["system"] not in content["systems"]:
+            raise ValueError(f"sounds.{code} is of {sound['system']!r}, which is no system of the test")
+    for block in content["blocks"]:
+        for pair in block:
+            if len(pair) != 2 or not content["sounds"].keys() >= set(pair):
+                raise ValueError(f"a pair of blocks is {pair!r}, not two codes of sounds")
+    return Key(
+        **{
+            **content,
+            "systems": tuple(content["systems"]),
+            "asks": tuple(content["asks"]),
+            "sounds": {code: Sound(**sound) for code, sound in content["sounds"].items()},
+            "blocks": tuple(tuple((first, second) for first, second in block) for block in content["blocks"]),
+        }
+    )

@@ -154,7 +154,7 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from error
     # What torch says of a file that is none of its own depends on the file's first bytes.
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise UsageError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{path} is not a readable checkpoint: {(str(error) or type(error).__name__).splitlines()[0]}") from error
     config = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not _is_of_a_mapper(config) or not isinstance(weights, dict):

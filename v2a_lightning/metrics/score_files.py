@@ -3,17 +3,31 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import torch
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write, refuse_unsafe_id
+from v2a_lightning.json_files import check, one_line, read_json
 from v2a_lightning.metrics.cards import MetricCard
 from v2a_lightning.metrics.catalogue import CATALOGUE
 from v2a_lightning.metrics.scoring import Score, Scores
 
 FORMAT = 1
+WHAT = "file that `evaluate` wrote"
+METRIC_FORM = {"value": float, "card": dict, "clip_ids": [str], "per_clip": ([float], None), "replicates": [float]}
+FORM = {
+    "name": str,
+    "sources": {str: str},
+    "notes": [str],
+    "resamples": int,
+    "seed": int,
+    "missing": {str: str},
+    "metrics": {str: METRIC_FORM},
+}
+# A card's fields are checked by their declared types; how sounds were made is whatever their maker wrote.
+CARD_FORM = {name: get_origin(kind) or kind for name, kind in get_type_hints(MetricCard).items()}
 
 
 @dataclass(frozen=True)
@@ -79,32 +93,50 @@ def read_score_file(path: Path) -> ScoreFile:
     """Read what `ScoreFile.write` wrote.
 
     Raises:
-        UsageError: when the file is missing or no such file.
+        UsageError: when the file is missing or no such file, naming the first place in it that does not fit.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: there is no such file")
+    content = read_json(path, {"format": int}, WHAT)
+    if content["format"] != FORMAT:
+        raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")
     try:
-        content = json.loads(path.read_text())
-        if content["format"] != FORMAT:
-            raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")
+        check(content, FORM)
+        check(content.get("left_out", {}), {str: str}, "left_out")
         metrics = {name: metric for name, metric in content["metrics"].items() if name in CATALOGUE}
         return ScoreFile(
             name=content["name"],
-            scores=Scores({name: _score(metric) for name, metric in metrics.items()}, content["missing"]),
-            cards={name: MetricCard.from_dict(metric["card"]) for name, metric in metrics.items()},
+            scores=Scores({name: _score(name, content) for name in metrics}, content["missing"]),
+            cards={name: _card(name, metric["card"]) for name, metric in metrics.items()},
             resamples=content["resamples"],
             seed=content["seed"],
             notes=content["notes"],
             sources=content["sources"],
             left_out=content.get("left_out", {}),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: is no file that `evaluate` wrote ({type(error).__name__}: {error})") from error
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error
 
 
-def _score(metric: dict[str, Any]) -> Score:
-    per_clip = None if metric["per_clip"] is None else torch.tensor(metric["per_clip"], dtype=torch.float64)
-    replicates = torch.tensor(metric["replicates"], dtype=torch.float64)
-    for clip_id in metric["clip_ids"] or []:
+def _score(name: str, content: dict[str, Any]) -> Score:
+    """One metric's numbers, which have to fit one another.
+
+    Raises:
+        ValueError: when they do not.
+        UsageError: when a clip id is no plain file name.
+    """
+    metric = content["metrics"][name]
+    clip_ids, per_clip, replicates = metric["clip_ids"], metric["per_clip"], metric["replicates"]
+    for clip_id in clip_ids:
         refuse_unsafe_id(clip_id)
-    return Score(metric["value"], metric["clip_ids"], replicates, per_clip)
+    if per_clip is not None and len(per_clip) != len(clip_ids):
+        raise ValueError(f"metrics.{name} has {len(per_clip)} values of {len(clip_ids)} clips")
+    if len(replicates) not in (0, content["resamples"]):
+        raise ValueError(f"metrics.{name} has {len(replicates)} replicates where {content['resamples']} were drawn")
+    numbers = [None if one is None else torch.tensor(one, dtype=torch.float64) for one in (per_clip, replicates)]
+    assert numbers[1] is not None
+    return Score(float(metric["value"]), clip_ids, numbers[1], numbers[0])
+
+
+def _card(name: str, values: dict[str, Any]) -> MetricCard:
+    card = MetricCard.from_dict(values)
+    check(values, CARD_FORM, f"metrics.{name}.card")
+    return card
