@@ -90,7 +90,7 @@ def _tensor(storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[
     inside = min((offset, *size, *stride)) >= 0 and (last + 1) * storage.dtype.itemsize <= storage.content.nbytes()
     if not inside and 0 not in size:
         raise ValueError(f"a tensor of {size} reaches beyond its storage")
-    return torch.empty(0, dtype=storage.dtype).set_(storage.content, offset, size, stride)  # type: ignore[call-overload]
+    return torch.empty(0, dtype=storage.dtype).set_(storage.content, offset, size, stride)
 
 
 def _parameter(tensor: Tensor, *_rest: Any) -> Tensor:
@@ -225,4 +225,4 @@ def _fill(storage: Storage, file: BinaryIO) -> None:
     if count * storage.dtype.itemsize != storage.content.nbytes() or len(content) != storage.content.nbytes():
         raise ValueError("a tensor is cut off")
     if content:
-        torch.empty(0, dtype=torch.uint8).set_(storage.content).copy_(torch.frombuffer(content, dtype=torch.uint8))  # type: ignore[call-overload]
+        torch.empty(0, dtype=torch.uint8).set_(storage.content).copy_(torch.frombuffer(content, dtype=torch.uint8))
