@@ -37,7 +37,7 @@ def placed(pieces: Sequence[Piece], rate: int, samples: int | None) -> Wave:
         gap = max(0, position - length)
         if not len(piece):
             continue
-        parts += [np.zeros((gap, *piece.shape[1:]), np.float32), piece]
+        parts += [np.zeros((gap, *piece.shape[1:]), np.float32), piece] if gap else [piece]
         length += gap + len(piece)
     wave = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     return wave if samples is None else wave[:samples]
