@@ -20,7 +20,7 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
-class TrainingSampler(DistributedSampler[Batch]):
+class TrainingSampler(DistributedSampler[int]):
     """A new order each epoch (Lightning tells which); the next epoch begins after `skip` of this process's clips.
 
     An epoch goes through the clips `passes` times, each time in another order. Processes take turns in one order, so
