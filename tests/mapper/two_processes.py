@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ KINDS: dict[str, Any] = {
     "diffusion": {},
     "flow matching": {"objective": FlowMatching},
     "regression": {"objective": Regression},
+    "plain descent": {"objective": Regression, "optimizer": lambda: partial(torch.optim.SGD, lr=0.1)},
     "closed form": {"objective": Regression, "network": RidgeRegression},
 }
 
