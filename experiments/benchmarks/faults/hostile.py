@@ -31,7 +31,7 @@ def dirty(bench: Bench) -> list[Row]:
         row = Row(f"dirty files before {name}", tried=DIRTY, note=f"{len(kinds)} kinds; good ones bit by bit as alone")
         command = run([*subject.arguments, *_patience(subject, 10)], place, log_of(place))
         left = command.left_running()
-        if command.code:
+        if not command.went_on():
             problem = f"exit code {command.code}: {(command.errors() or ['no line'])[-1][:100]}"
         else:
             good = _of_the_good(bench.whole[name])
