@@ -11,6 +11,9 @@ ARGS ?=
 STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedule ablation-steps domain-gap \
           interpolation direct-baseline generalization failure-cases table1 training-length
 
+# As `python -m v2a_lightning` sets it, for the tests too.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart test test-full fuzz faults lint miniature clean $(STUDIES)
 

@@ -9,23 +9,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
-from callbacks.scored import Watching, write_options, write_scores
+from callbacks.scored import Watching, describe_making, write_options, write_scores
 from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, processes
 from callbacks.sounds import Sounds
-from v2a_lightning import __version__
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation import AudioLDM
-from v2a_lightning.generation import GenerationRecord, describe_audioldm, describe_mapper
+from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.media import MediaError
 from v2a_lightning.metrics.reading import hear_files
 from v2a_lightning.metrics.suite import EvaluationSuite
-from v2a_lightning.module import V2AMapper
 from v2a_lightning.runs import EVALUATION_FILE
 
 MONITORED = ("fd", "fad", "kl", "is", "cs")
@@ -157,7 +154,7 @@ class AudioEvaluation(Callback):
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
         chosen = self._selection.everywhere()
-        self.suite.generation = self._generation(pl_module)
+        self.suite.generation = describe_making(self.audioldm, pl_module, self.seed, self.seconds)
         with TemporaryDirectory() as scratch, closing(self._sounds(trainer, stage, chosen, Path(scratch))) as sounds:
             self.suite.frames = self._watch(trainer).describe([clip.clip_id for clip in chosen])
             self._make_and_hear(sounds, chosen, trainer, pl_module)
@@ -225,37 +222,10 @@ class AudioEvaluation(Callback):
         sounds.take_up()
         for batch in own_batches(chosen, audioldm.batch_size, lambda clip: clip.clip_id in sounds.made):
             if any(clip.clip_id not in sounds.made for clip in batch):
-                batch = self._write_missing(sounds, batch, pl_module.device)
+                batch = sounds.make(batch, audioldm, self.seconds)
             for clip in batch:
                 self._hear(sounds, clip, trainer)
             sounds.write_down()
-
-    def _write_missing(self, sounds: Sounds, batch: Sequence[MappedClip], device: torch.device) -> list[MappedClip]:
-        """Make a batch's sounds, beside the same neighbours as ever, and write those that are missing.
-
-        Returns:
-            the clips that have a sound.
-        """
-        finite = [clip for clip in batch if clip.embedding.isfinite().all()]
-        seeds = [sounds.seed_of(clip.clip_id) for clip in finite]
-        embeddings = torch.stack([clip.embedding for clip in finite]).to(device) if finite else torch.empty(0, 512)
-        waves = self.audioldm.generate(embeddings, seconds=self.seconds, seeds=seeds).cpu()
-        made = dict(zip([clip.clip_id for clip in finite], waves, strict=True))
-        written = []
-        for clip in batch:
-            wave = made.get(clip.clip_id)
-            if wave is None or not wave.isfinite().all():
-                # Whole-number samples could not tell.
-                what = "the mapper's embedding" if wave is None else "the generated sound"
-                sounds.fail(clip.clip_id, f"{clip.clip_id}: {what} is not finite")
-                continue
-            try:
-                if clip.clip_id not in sounds.made:
-                    sounds.write(clip.clip_id, wave)
-                written.append(clip)
-            except UsageError as error:
-                sounds.fail(clip.clip_id, str(error))
-        return written
 
     def _hear(self, sounds: Sounds, clip: MappedClip, trainer: Trainer) -> None:
         """Score a clip's sound. Where that is not possible the sound is taken back."""
@@ -320,17 +290,6 @@ class AudioEvaluation(Callback):
             "has_audio": bool(_data(trainer).has_audio),
             "metrics": dict(values),
             "cards": {name: card.to_dict() for name, card in self.suite.cards().items()},
-        }
-
-    def _generation(self, pl_module: LightningModule) -> dict[str, Any]:
-        """How these sounds are made, for their folder and the metric cards."""
-        by_mapper = describe_mapper(pl_module) if isinstance(pl_module, V2AMapper) else {}
-        return {
-            "made_by": f"v2a_lightning {__version__}, evaluation of a run",
-            "seed": self.seed,
-            "seconds": self.seconds,
-            **describe_audioldm(self.audioldm),
-            **by_mapper,
         }
 
 

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from callbacks.sharing import MappedClip
+from v2a_lightning import __version__
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation import AudioLDM
+from v2a_lightning.generation import describe_audioldm, describe_mapper
 from v2a_lightning.metrics.score_files import ScoreFile
 from v2a_lightning.metrics.seeing import FrameReader, frames_in_words
 from v2a_lightning.metrics.suite import EvaluationSuite
+from v2a_lightning.module import V2AMapper
 from v2a_lightning.specs import FrameSpec
 
 SCORES_FILE = "scores.json"
@@ -77,6 +82,18 @@ class Watching:
         if self.frames is None or self.tower is None:
             return {}
         return {"clip": self.tower.encoder.partition(":")[2], "frames_per_second": self.frames.frames_per_second}
+
+
+def describe_making(audioldm: AudioLDM, mapper: LightningModule, seed: int, seconds: float) -> dict[str, Any]:
+    """How the sounds of an evaluation are made, for their folder and the metric cards."""
+    by_mapper = describe_mapper(mapper) if isinstance(mapper, V2AMapper) else {}
+    return {
+        "made_by": f"v2a_lightning {__version__}, evaluation of a run",
+        "seed": seed,
+        "seconds": seconds,
+        **describe_audioldm(audioldm),
+        **by_mapper,
+    }
 
 
 def write_scores(folder: Path, name: str, suite: EvaluationSuite) -> None:

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
 from callbacks.sharing import MappedClip, gather_lists, processes
-from v2a_lightning.files import path_of_id
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import path_of_id, remove_temporaries
+from v2a_lightning.foundation import AudioLDM
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
@@ -46,6 +49,7 @@ class Sounds:
         found: list[str] = []
         if self.record is not None and processes()[0] == 0:
             self.record.begin()
+            remove_temporaries(self.folder, self.kept)
             found = [clip_id for clip_id in self.record.sounds if self.path(clip_id).is_file()]
         self.made = frozenset(gather_lists(found)) & frozenset(self.kept)
 
@@ -78,11 +82,33 @@ class Sounds:
         """
         return path_of_id(self.folder if clip_id in self.kept else self.scratch, clip_id, ".wav")
 
-    def write(self, clip_id: str, wave: Tensor) -> Path:
-        """Write a clip's wave (N,) as 24-bit PCM."""
-        path = self.path(clip_id)
-        write_wave(path, wave.numpy(), self.sample_rate)
-        return path
+    def make(self, batch: Sequence[MappedClip], audioldm: AudioLDM, seconds: float) -> list[MappedClip]:
+        """Make a batch's sounds, beside the same neighbours as ever, and write those that are missing.
+
+        Returns:
+            the clips that have a sound; the others have failed.
+        """
+        finite = [clip for clip in batch if clip.embedding.isfinite().all()]
+        seeds = [self.seed_of(clip.clip_id) for clip in finite]
+        embeddings = torch.stack([clip.embedding for clip in finite]) if finite else torch.empty(0, 512)
+        waves = audioldm.generate(embeddings.to(audioldm.device), seconds=seconds, seeds=seeds).cpu()
+        made = dict(zip([clip.clip_id for clip in finite], waves, strict=True))
+        return [clip for clip in batch if self._is_written(clip.clip_id, made.get(clip.clip_id))]
+
+    def _is_written(self, clip_id: str, wave: Tensor | None) -> bool:
+        """Write a clip's wave if it is missing; False, with the reason among the failures, where that is impossible."""
+        try:
+            if wave is None or not wave.isfinite().all():
+                # Whole-number samples could not tell.
+                what = "the mapper's embedding" if wave is None else "the generated sound"
+                raise RunFailure(f"{clip_id}: {what} is not finite")
+            path = self.path(clip_id)
+        except (RunFailure, UsageError) as error:
+            self.fail(clip_id, str(error))
+            return False
+        if clip_id not in self.made:
+            write_wave(path, wave.numpy(), self.sample_rate)
+        return True
 
     def fail(self, clip_id: str, reason: str) -> None:
         """Leave a clip out."""

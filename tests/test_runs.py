@@ -12,7 +12,7 @@ import torch
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.errors import UsageError
 from v2a_lightning.loggers import MetricsFile, loggers_for, wandb_mode
-from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_run_name, run_of
+from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_run_name, refuse_taken_folder, run_of
 
 
 def test_names_are_new_and_sort_by_time() -> None:
@@ -36,10 +36,10 @@ def test_names_sort_by_time_when_clocks_are_put_back(monkeypatch: pytest.MonkeyP
 
 def test_a_folder_with_a_run_is_not_taken_again(tmp_path: Path) -> None:
     folder = claim_folder(tmp_path / "runs" / "a" / "one")
-    assert claim_folder(folder) == folder, "nothing has been written there yet"
+    refuse_taken_folder(folder)
     (folder / "config.yaml").touch()
     with pytest.raises(UsageError, match=r"one holds a run already: continue it with --ckpt_path last"):
-        claim_folder(folder)
+        refuse_taken_folder(folder)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

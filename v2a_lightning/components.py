@@ -10,8 +10,10 @@ constructor of a class that is what the place asks for. A package of one's own p
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -101,15 +103,32 @@ def _find(class_path: str, expected: type[Made], source: object) -> type[Made]:
 
 
 def _value(value: Any, hint: Any, place: str) -> Any:
-    """A value as the constructor gets it; a class path only where the hint says of which class."""
+    """A value as the constructor gets it; a class path only where the signature has a class of ours."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     if isinstance(value, Mapping) and "class_path" in value:
-        classes = [one for one in (hint, *get_args(hint)) if isinstance(one, type) and one.__module__ != "builtins"]
+        classes = [kind for kind in kinds if isinstance(kind, type) and kind.__module__ not in ("builtins", "pathlib")]
         if not classes:
             raise UsageError(f"{place} names the class {value['class_path']}, and no class belongs there")
         return make(value, classes[0], place)
-    if not _is_plain(value):
-        raise UsageError(f"{place} is neither a plain value nor a class path")
+    if not _is_plain(value) or not any(_fits(value, kind) for kind in kinds):
+        raise UsageError(f"{place} is {str(value)[:80]!r}, which does not belong there")
     return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a plain value may stand for a type; what an annotation leaves open may be anything plain."""
+    kind = get_origin(kind) or kind
+    if kind in (None, Any):
+        return True
+    if kind is Literal:
+        return isinstance(value, str | int)
+    if kind in (int, float):
+        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if kind in (list, tuple, Sequence):
+        return isinstance(value, list | tuple)
+    if kind is Path:
+        return isinstance(value, str)
+    return kind in (str, bool, dict, Mapping, NoneType) and isinstance(value, kind)
 
 
 def _is_plain(value: Any) -> bool:

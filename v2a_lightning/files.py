@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from v2a_lightning.errors import RunFailure, UsageError
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 # Longest file name that file systems in use allow, in bytes.
 LONGEST_NAME = 255
+# Of a file's own name in that of its temporary, and what tells temporaries apart.
+STEM_LENGTH, TEMPORARY = 40, re.compile("[a-z0-9_]{8}")
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:STEM_LENGTH]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
@@ -59,6 +62,15 @@ def refusals(path: Path | str) -> Iterator[None]:
         if error.errno not in REFUSALS:
             raise
         raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
+
+
+def remove_temporaries(folder: Path, stems: Iterable[str]) -> None:
+    """Remove what killed `atomic_write`s left in a folder, of files with these stems. Nobody may be writing them."""
+    wanted = {stem[:STEM_LENGTH] for stem in stems}
+    for path in folder.glob(".*"):
+        stem, _, unique = path.stem[1:].rpartition(".")
+        if stem in wanted and TEMPORARY.fullmatch(unique):
+            path.unlink()
 
 
 def path_of_id(folder: Path | str, identifier: str, suffix: str) -> Path:

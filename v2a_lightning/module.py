@@ -24,6 +24,7 @@ from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.mapper.optimizer import adamw
 from v2a_lightning.mapper.pretrained import OnTheHub, load_pretrained, refuse_other_mapper, save_pretrained
 from v2a_lightning.metrics.embeddings import EmbeddingMetrics
+from v2a_lightning.metrics.frechet import frechet_distance
 from v2a_lightning.not_finite import StepGuard, refuse_not_finite
 from v2a_lightning.randomness import Generators, clip_seed, generators
 
@@ -87,6 +88,7 @@ class V2AMapper(LightningModule, OnTheHub):
         self._make_optimizer = optimizer
         self._make_lr_scheduler = lr_scheduler
         self._scored: list[Scored] = []
+        self._floor_of: tuple[Tensor, float] | None = None
         self._guard = StepGuard(skip_not_finite)
         self.save_hyperparameters(self.describe())
 
@@ -300,8 +302,21 @@ class V2AMapper(LightningModule, OnTheHub):
             raise RunFailure(f"{stage}: embedding metrics need two clips and there is one; give more")
         metrics = EmbeddingMetrics(self.network.dim, sync_on_compute=False)
         metrics.update(embeddings, targets)
-        for name, value in {"loss": float(losses.mean()), **metrics.compute()}.items():
+        found = {"loss": float(losses.mean()), **metrics.compute()}
+        if len(targets) >= 4:
+            found["embedding_fd_floor"] = self._floor(targets)
+        for name, value in found.items():
             self.log(f"{stage}/{name}", value, sync_dist=True, prog_bar=name == "cosine")
+
+    def _floor(self, targets: Tensor) -> float:
+        """The embedding distance between one half of the true embeddings (N, dim) and the other: no mapper's fault.
+
+        Each half has half as many clips as `embedding_fd` has, so its floor is a little lower. Clips come sorted by id.
+        """
+        if self._floor_of is None or not torch.equal(self._floor_of[0], targets):
+            unit, half = F.normalize(targets, dim=-1), len(targets) // 2
+            self._floor_of = targets, frechet_distance(unit[::2][:half], unit[1::2][:half])
+        return self._floor_of[1]
 
     def _training_pairs(self) -> tuple[Tensor, Tensor]:
         """Conditions and targets of the whole training set, (N, dim) each."""

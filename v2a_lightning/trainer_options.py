@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from lightning.pytorch.callbacks import LearningRateFinder
+from lightning.pytorch.callbacks import LearningRateFinder, StochasticWeightAveraging
 
 from v2a_lightning.errors import UsageError
 
 SHARDED = ("fsdp", "deepspeed", "model_parallel", "xla")
-# Weights of 16 bits: AdamW's steps are smaller than their last digit, and float16 divides by an epsilon of zero.
-HALF_WEIGHTS = ("16-true", "bf16-true", "transformer-engine", "transformer-engine-float16")
+# Weights stay float32: steps of AdamW are smaller than the last digit of 16 bits, and embeddings are float32.
+PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
 
 
 def refuse_unsupported(trainer: Mapping[str, Any]) -> None:
@@ -28,10 +28,9 @@ def refuse_unsupported(trainer: Mapping[str, Any]) -> None:
     name = strategy if isinstance(strategy, str) else type(strategy).__name__.lower()
     if any(kind in name.lower() for kind in SHARDED):
         raise UsageError(f"trainer.strategy {name}: a mapper fits every device and is not sharded; give auto or ddp")
-    if trainer.get("precision") in HALF_WEIGHTS:
-        raise UsageError(
-            f"trainer.precision {trainer['precision']}: weights of 16 bits do not train; give bf16-mixed or 16-mixed"
-        )
+    if trainer.get("precision") not in PRECISIONS:
+        given = trainer["precision"]
+        raise UsageError(f"trainer.precision {given}: weights are float32; give 32-true, bf16-mixed or 16-mixed")
     callbacks = trainer.get("callbacks") or []
     for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
         if isinstance(callback, LearningRateFinder):
@@ -39,6 +38,8 @@ def refuse_unsupported(trainer: Mapping[str, Any]) -> None:
                 "LearningRateFinder changes an attribute of the model, and the rate is the optimizer's: vary "
                 "--model.init_args.optimizer.init_args.lr, as experiments/sweeps/optimizer.yaml does"
             )
+        if isinstance(callback, StochasticWeightAveraging):
+            raise UsageError("StochasticWeightAveraging: the weights are averaged by the key `averaging`; use that one")
 
 
 def nulls_spelt_out(arguments: Sequence[str]) -> list[str]:

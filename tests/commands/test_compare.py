@@ -38,6 +38,13 @@ def test_systems_side_by_side(systems: list[str], tmp_path: Path, capsys: pytest
     assert difference["p_value"] <= 2 * 2 / 21 + 1e-9
 
 
+def test_a_score_file_is_not_written_over(systems: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(systems[1]).read_bytes()
+    assert main(["compare", *systems, "--output", systems[1]]) == 2
+    assert "is an input and would be written over; give another --output" in capsys.readouterr().err
+    assert Path(systems[1]).read_bytes() == before
+
+
 def test_other_cards_are_refused(
     systems: list[str], folders: Path, extractors: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,9 @@
 """`embed` writes a config's embeddings by any number of processes, and does nothing twice."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import yaml
 
 from data_modules import EmbeddingDataModule, EmbeddingStore, load_table
 from v2a_lightning.cli import main
+
+from ..processes import all_end, descendants
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,3 +99,41 @@ def test_what_is_wrong_is_one_line(
     config.write_text(yaml.safe_dump(tiny_config))
     assert main(base) == 2
     assert "EmbeddingDataModule has no media files to embed" in capsys.readouterr().err
+
+
+SLOWLY = """
+import sys, time
+from callbacks import embedding_writer
+from v2a_lightning.cli import main
+write = embedding_writer._StoreRows.write
+def slowly(self, prediction):
+    write(self, prediction)
+    print("written", flush=True)
+    time.sleep(0.5)
+embedding_writer._StoreRows.write = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_told_to_end_saves_what_it_has_and_goes_on_later(
+    config: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=6"]
+    slowly = [sys.executable, "-c", SLOWLY, *few, "data.encoder_batch_size=1", "data.num_workers=1"]
+    process = subprocess.Popen(slowly, cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == [b"written\n"] * 2
+    decoders = descendants(process.pid)
+    process.send_signal(number)
+    begin = time.monotonic()
+    assert process.wait(60) == code
+    assert time.monotonic() - begin < 20
+    assert all_end(decoders, seconds=5)
+    store = EmbeddingStore(tmp_path / "store")
+    saved = load_table(store, store.only_spec()).clip_ids
+    assert 2 <= len(saved) < 10
+    assert main(few) == 0
+    rows = [row for path in shards(tmp_path / "store")["frames"] for row in pq.read_table(path)["clip_id"].to_pylist()]
+    assert len(rows) == len(set(rows)) == 10
+    assert set(saved) < set(rows)

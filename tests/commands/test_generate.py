@@ -137,6 +137,7 @@ def test_started_again_it_makes_what_is_missing(
         journal.write('{"sounds": {"still": {"so')
     shutil.copy(whole / "still.wav", parts)
     (parts / "short.mp4").unlink()
+    (parts / ".short.a1b2c3_4.mp4").write_bytes(b"half of it")
     assert read_generation(parts)[1] == {"long", "short"}
     before = (parts / "long.wav").stat().st_mtime_ns
 

@@ -11,7 +11,7 @@ import torch
 from diffusers import AudioLDMPipeline
 from transformers import ClapTextConfig, ClapTextModelWithProjection
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.foundation import AudioLDM
 from v2a_lightning.miniature.architectures import CONTEXT_LENGTH, SAMPLE_CAPTIONS, train_tokenizer
 from v2a_lightning.randomness import generators
@@ -33,6 +33,8 @@ def with_text(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published") / "audioldm"
     shutil.copytree(weights / "audioldm", folder)
     (folder / "unconditional.safetensors").unlink()
+    vae = folder / "vae" / "config.json"
+    vae.write_text(json.dumps(json.loads(vae.read_text()) | {"scaling_factor": 0.387}))  # 1 would hide the division
     tokenizer = train_tokenizer(SAMPLE_CAPTIONS)
     config = ClapTextConfig(
         vocab_size=len(tokenizer),
@@ -82,6 +84,14 @@ def test_the_same_clip_and_seed_give_the_same_wave_in_any_batch(audioldm: AudioL
     torch.testing.assert_close(alone[0], together[2], atol=1e-4, rtol=0)
     other = audioldm.generate(embeddings[2:], seconds=1.0, seeds=[10])
     assert (other - alone).abs().max() > 1e-3
+
+
+def test_every_clip_begins_from_noise_of_its_own_seed(audioldm: AudioLDM, embeddings: torch.Tensor) -> None:
+    same = embeddings[:1].expand(3, -1)
+    first, second, again = audioldm.generate(same, seconds=0.32, seeds=[7, 8, 7], steps=1)
+    assert torch.allclose(first, again, atol=1e-5)
+    assert (first - second).abs().max() > 100 * (first - again).abs().max()
+    assert (first - second).abs().max() > 1e-3
 
 
 def test_one_clip_at_a_time_is_the_same_to_the_last_bit(weights: Path, embeddings: torch.Tensor) -> None:
@@ -153,7 +163,7 @@ def test_a_published_folder_warns_of_its_heads_and_takes_others(weights: Path, t
 def test_wrong_use_is_named(audioldm: AudioLDM, weights: Path, embeddings: torch.Tensor, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 seeds for 3 embeddings"):
         audioldm.generate(embeddings, seconds=1, seeds=[1, 2])
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(RunFailure, match=r"not finite: .*precision"):
         audioldm.generate(embeddings * math.nan, seconds=1, seeds=[1, 2, 3])
     with pytest.raises(ValueError, match=r"shape \(B, 512\)"):
         audioldm.generate(embeddings[0], seconds=1, seeds=[1])

@@ -45,6 +45,13 @@ def test_the_recipe_ignores_loudness_offset_and_what_lies_above_8_khz(encoder: C
     torch.testing.assert_close(plain, hissing, atol=1e-3, rtol=0)
 
 
+def test_a_waves_mean_is_taken_off_before_it_is_scaled(encoder: ClapEncoder) -> None:
+    wave = waves(1)[0] - waves(1)[0].mean()
+    plain, offset = encoder.prepare(wave, 16_000), encoder.prepare(wave + 0.2, 16_000)
+    assert np.abs(plain - offset).max() < 1e-5
+    assert abs(float(offset.mean())) < 1e-3
+
+
 def test_the_window_follows_the_models_config(encoder: ClapEncoder) -> None:
     listening = encoder.load()._part("listening")
     assert listening.samples == 122_400
@@ -78,7 +85,7 @@ def test_a_fused_clap_and_a_folder_of_something_else_are_refused(weights: Path, 
         ClapEncoder(str(weights / "clip")).load()
 
 
-def small_laion() -> ClapModel:
+def small_laion(width: int = 32) -> ClapModel:
     """LAION's layout at spectrogram size 256, with little in it."""
     audio = ClapAudioConfig(depths=[1, 1], num_attention_heads=[2, 4], patch_embeds_hidden_size=8, hidden_size=16)
     text = ClapTextConfig(
@@ -91,7 +98,7 @@ def small_laion() -> ClapModel:
         layer_norm_eps=1e-5,
     )
     torch.manual_seed(0)
-    return ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=32)).eval()
+    return ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=width)).eval()
 
 
 @pytest.mark.parametrize("prefix", ["module.", "cond_stage_model.model."])

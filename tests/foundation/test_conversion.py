@@ -45,7 +45,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small_clap() -> Any:
-    return small_laion()
+    return small_laion(512)  # as wide as the UNet's condition
 
 
 def test_the_unet_is_the_averaged_one_with_32_channels_to_a_head(original: Path) -> None:

@@ -133,6 +133,28 @@ def test_offline_nothing_is_asked_of_the_hub() -> None:
         resolve("owner/name", "clap")
 
 
+@pytest.mark.parametrize("name", ["../../outside.safetensors", "/outside.bin", "a/../../b.json", "..\\outside.json"])
+def test_a_repository_writes_nothing_outside_its_folder(server: str, cache: Path, name: str) -> None:
+    Hub.files = {"config.json": b"{}", name: b"weights"}
+    with pytest.raises(RunFailure, match=r"owner/name lists the file .*, which is none inside its folder"):
+        resolve("owner/name", "clap")
+    assert not list(cache.parent.rglob("outside*"))
+
+
+def test_a_repository_too_large_for_the_disk_is_not_begun(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from v2a_lightning.foundation import download
+
+    Hub.files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    monkeypatch.setattr(download, "LARGEST_BYTES", 8)
+    with pytest.raises(RunFailure, match="owner/name has 9 bytes; no more than 8 are fetched"):
+        resolve("owner/name", "clap")
+
+
+def test_half_precision_is_taken_where_there_is_no_other() -> None:
+    names = ["unet/model.fp16.safetensors", "unet/model.safetensors", "vae/model.fp16.safetensors"]
+    assert needed_files(names) == names[1:]
+
+
 def test_pickles_are_left_where_there_are_safetensors() -> None:
     names = ["unet/model.bin", "unet/model.safetensors", "vae/model.bin", "vae/config.json", "x.onnx", "README.md"]
     assert needed_files(names) == ["unet/model.safetensors", "vae/model.bin", "vae/config.json"]

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from v2a_lightning.media import ClipRequest, MediaError, decode_clip, probe, read_audio, read_frames
+from v2a_lightning.media import ClipRequest, MediaError, decode_clip, picture_seconds, probe, read_audio, read_frames
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -116,6 +116,7 @@ def test_a_duration_that_the_header_does_not_have_is_measured(whole: Path, tmp_p
                 packet.stream = streams[packet.stream.index]
                 new.mux(packet)
     assert probe(tmp_path / "pipe").duration == pytest.approx(3.0, abs=0.1)
+    assert picture_seconds(tmp_path / "pipe") == pytest.approx(3.0, abs=0.1)
     assert [number_of(frame) for frame in read_frames(tmp_path / "pipe", FrameSpec(1, 1), start=2.01)] == [62]
 
 

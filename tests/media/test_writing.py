@@ -156,3 +156,16 @@ def _pictures(path: Path) -> list[np.ndarray]:
 def _picture_packets(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_an_animation_with_sound_is_a_clip_with_its_frames_at_their_times(tmp_path: Path, suffix: str) -> None:
+    pictures = [Image.fromarray(frame) for frame in numbered_frames(6, 49, 65)]
+    pictures[0].save(
+        tmp_path / f"a.{suffix}", save_all=True, append_images=pictures[1:], duration=[100, 500, 100, 1000, 200, 100]
+    )
+    replace_audio(tmp_path / f"a.{suffix}", tone(2.0, 16_000), 16_000, tmp_path / "a.mp4")
+    # At 0.125, 0.375, ... s: the frames begin at 0, 0.1, 0.6, 0.7, 1.7 and 1.9 s.
+    assert numbers_of(read_frames(tmp_path / "a.mp4", FrameSpec(4, 1.8)))[:7] == [1, 1, 2, 3, 3, 3, 3]
+    assert read_frames(tmp_path / "a.mp4", FrameSpec(1, 1)).shape == (1, 50, 66, 3)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.mp4", AudioSpec(16_000, 2.0)), tone(2.0, 16_000), atol=0.06)

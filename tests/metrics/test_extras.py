@@ -1,9 +1,11 @@
 import importlib.machinery
 import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
 
+from tests.foundation.malice import Command
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.metrics.extras import EXTRAS, check_extras, fetched, module_sha256
 from v2a_lightning.metrics.extras.synchformer import FRAME_SEGMENT, FRAME_STEP, SEGMENTS, SHORTEST_SECONDS, segments
@@ -54,3 +56,23 @@ def test_segments_as_synchformer_cuts_them() -> None:
     assert pieces[-1, -1] == 119
     assert SHORTEST_SECONDS == 4.8
     assert len(segments(frames[:10], FRAME_SEGMENT, FRAME_STEP)) == 0
+
+
+def test_a_packages_weights_are_read_without_executing_them(tmp_path: Path) -> None:
+    marker, file = tmp_path / "executed", tmp_path / "weights.pt"
+    torch.save({"weight": Command(marker)}, file)
+
+    def build() -> torch.nn.Module:
+        torch.load(file, weights_only=False)
+        return torch.nn.Dropout()
+
+    with pytest.raises(RunFailure, match="the weights of PaSST cannot be had"):
+        fetched("PaSST", build, "cpu")
+    assert not marker.exists()
+    torch.save({"weight": torch.zeros(1)}, file)
+    fetched("PaSST", build, "cpu")
+
+    layer = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(layer.bias, float("nan"))
+    with pytest.raises(RunFailure, match="PaSST: tensor 'bias' holds values that are not finite"):
+        fetched("PaSST", lambda: layer, "cpu")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write, refuse_inputs_as_outputs
 
 if TYPE_CHECKING:
     from v2a_lightning.metrics.score_files import ScoreFile
@@ -24,9 +25,10 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
     """
     if len(scores) < 2:
         raise UsageError("a comparison needs the score files of at least two systems")
+    if output is not None:
+        refuse_inputs_as_outputs(scores, [output], "--output")
     from rich.console import Console
 
-    from v2a_lightning.files import atomic_write
     from v2a_lightning.metrics.comparing import check_comparable
     from v2a_lightning.metrics.score_files import read_score_file
     from v2a_lightning.metrics.tables import comparison_table

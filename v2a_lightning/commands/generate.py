@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from v2a_lightning import __version__
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
-from v2a_lightning.files import path_of_id, refuse_inputs_as_outputs, sha256_file
+from v2a_lightning.files import path_of_id, refuse_inputs_as_outputs, remove_temporaries, sha256_file
 from v2a_lightning.generation import (
     GENERATION_FILE,
     GenerationRecord,
@@ -80,6 +80,7 @@ def generate(
     counts: Counter[str] = Counter()
     reasons: list[str] = []
     record.begin()
+    remove_temporaries(folder, ["generation", *(name for one in names.values() for name in one)])
     try:
         for file in files:
             counts[_make(record, make, file, names[file], reasons)] += 1

@@ -1,9 +1,11 @@
 """`listen`: build and analyse listening tests."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.files import refuse_inputs_as_outputs
 
 if TYPE_CHECKING:
     from v2a_lightning.metrics.score_files import ScoreFile
@@ -59,8 +61,8 @@ def _check_counts(clips: int, anchors: int, seconds: float | None) -> None:
         raise UsageError(f"--clips is 2 or more, not {clips}")
     if anchors < 0:
         raise UsageError(f"--anchors is 0 or more, not {anchors}")
-    if seconds is not None and seconds <= 0:
-        raise UsageError(f"--seconds is above 0, not {seconds:g}")
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UsageError(f"--seconds is a number above 0, not {seconds:g}")
 
 
 def analyse(
@@ -95,8 +97,10 @@ def analyse(
     from v2a_lightning.listening.analysis import analyse_answers
     from v2a_lightning.listening.answers import read_answers
     from v2a_lightning.listening.key import read_key
-    from v2a_lightning.listening.reporting import REPORT_FILE, tables, write_analysis
+    from v2a_lightning.listening.reporting import ANALYSIS_FILE, REPORT_FILE, tables, write_analysis
 
+    written = [output / ANALYSIS_FILE, output / REPORT_FILE]
+    refuse_inputs_as_outputs([*answers, key, *(scores or [])], written, "--output")
     test = read_key(key)
     responses = read_answers([Path(path) for path in answers], test)
     analysis = analyse_answers(responses, test, _score_files(scores or []), margin, resamples, seed)

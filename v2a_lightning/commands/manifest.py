@@ -25,9 +25,10 @@ def manifest(
 ) -> int:
     """Look at every clip of VGGSound's csv, and write which can be used, and why the others cannot.
 
-    Every clip is decoded as training would decode it: missing, no_audio, no_video, silent, still, short, undecodable,
-    timeout and duplicate are told apart. Writes a Parquet table (clip_id, path, label, split, start, duration, status,
-    reason, detail, stamp), which `data.manifest` of a config takes, and beside it, by the table's name:
+    Every clip is decoded as training would decode it: missing, no_audio, no_video, silent, not_finite, still, short,
+    undecodable, timeout and duplicate are told apart. Writes a Parquet table (clip_id, path, label, split, start,
+    duration, status, reason, detail, stamp), which `data.manifest` of a config takes, and beside it, by the
+    table's name:
 
     .md: a page that counts them by split and class and gives the hash of the test ids used. It is the `clips_sha256`
     of a result that was measured on all of them.

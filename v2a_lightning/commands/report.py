@@ -12,6 +12,8 @@ def report(run: str, /, clips: int = 12) -> int:
         run: the run's folder, or an experiment's folder for its newest run.
         clips: how many clips it shows.
     """
+    if clips < 0:
+        raise UsageError(f"--clips is 0 or more, not {clips}")
     from v2a_lightning.reports.run_page import write_report
     from v2a_lightning.runs import METRICS_FILE
 

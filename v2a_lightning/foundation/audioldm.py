@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.foundation.audioldm_parts import (
     Sampler,
     check_folder,
@@ -148,8 +148,9 @@ class AudioLDM(FrozenModel):
             (B, seconds x sample_rate) float32 on the CPU; not clipped.
 
         Raises:
-            ValueError: when shapes or the number of seeds do not fit, or an embedding is not finite.
+            ValueError: when shapes or the number of seeds do not fit.
             UsageError: when there is less than one step, or the guidance scale is negative or no number.
+            RunFailure: when an embedding is not finite.
         """
         self._check(embeddings, seeds, seconds)
         steps, guidance = self.sampling(steps, guidance)
@@ -225,18 +226,21 @@ class AudioLDM(FrozenModel):
         if len(seeds) != len(embeddings):
             raise ValueError(f"{len(seeds)} seeds for {len(embeddings)} embeddings; give one per row")
         if not torch.isfinite(embeddings).all():
-            raise ValueError("an embedding is not finite")
+            raise RunFailure(
+                "an embedding is not finite: the mapper's weights are not, or the precision is too narrow for them "
+                "(--trainer.precision 16-true is, on a CPU above all; 32-true and bf16-mixed are not)"
+            )
         if not self.latent_factor * self.mel.hop <= seconds * self.sample_rate < math.inf:
             raise ValueError(f"{seconds} seconds are less than one latent step")
 
     def _load(self) -> dict[str, Any]:
         path = check_folder(self.path)
-        return {
-            "unet": read_unet(path, self.head_counts),
-            "vae": read_vae(path),
-            "vocoder": read_vocoder(path),
-            "unconditional": read_unconditional(path),
-        }
+        unet, unconditional = read_unet(path, self.head_counts), read_unconditional(path)
+        width = unet.config.projection_class_embeddings_input_dim
+        if len(unconditional) != width:
+            raise UsageError(f"{path}: the unconditional embedding has {len(unconditional)} numbers, the UNet {width}")
+        make_scheduler(path, self.sampler)  # found out now rather than with the first sound
+        return {"unet": unet, "vae": read_vae(path), "vocoder": read_vocoder(path), "unconditional": unconditional}
 
     def _place(self, name: str, part: Any) -> Any:
         placed = super()._place(name, part)

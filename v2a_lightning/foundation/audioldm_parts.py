@@ -18,7 +18,7 @@ Sampler = Literal["ddim", "ddpm", "dpm++"]
 PARTS = ("unet", "vae", "vocoder", "scheduler")
 TEXT_LENGTH = 512
 DIFFUSERS_STEM, TRANSFORMERS_STEMS = "diffusion_pytorch_model", ("model", "pytorch_model")
-# What diffusers called the parts of an attention layer before version 0.17, as the published AudioLDM's autoencoder does.
+# What diffusers called an attention layer's parts before version 0.17, as the published AudioLDM's autoencoder does.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 # A whole CLAP may stand where its text tower is looked for.
 REST_OF_CLAP = r"^(audio_model|audio_projection)\.|^logit_scale"
@@ -39,7 +39,7 @@ def check_folder(path: Path) -> Path:
     return path
 
 
-def read_unet(path: Path, head_counts: Sequence[int] | None) -> nn.Module:
+def read_unet(path: Path, head_counts: Sequence[int] | None) -> Any:
     """The UNet, with the attention heads per level that its config, or `head_counts`, says.
 
     Raises:
@@ -101,7 +101,7 @@ def read_text_tower(folder: Path) -> Any:
     return load_strictly(tower, read_weights(weights), weights, left_over=REST_OF_CLAP)
 
 
-def _read_diffusers(cls: Any, folder: Path, config: Any, **overrides: Any) -> nn.Module:
+def _read_diffusers(cls: Any, folder: Path, config: Any, **overrides: Any) -> Any:
     with without_values():
         module = cls.from_config(config, **overrides)
     weights = find_weights(folder, DIFFUSERS_STEM)

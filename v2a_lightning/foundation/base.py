@@ -142,7 +142,8 @@ def quiet_libraries() -> Iterator[None]:
     """Keep the model libraries' progress bars and advice off the screen while weights are read and moved."""
     from transformers.utils import logging as transformers_logging
 
-    loggers = [logging.getLogger(name) for name in ("transformers", "diffusers")]
+    # open_clip logs to the root.
+    loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", None)]
     levels = [logger.level for logger in loggers]
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

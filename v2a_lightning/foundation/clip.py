@@ -75,7 +75,8 @@ class ClipEncoder(FrozenModel):
         Returns:
             (N, D) float32 on the encoder's device, L2-normalised.
         """
-        frames = torch.as_tensor(frames)
+        # Torch warns of arrays that cannot be written to, such as Pillow's.
+        frames = torch.as_tensor(np.require(frames, requirements="W") if isinstance(frames, np.ndarray) else frames)
         if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
             raise ValueError(f"frames are uint8 of shape (N, H, W, 3), not {frames.dtype} of {tuple(frames.shape)}")
         model = self._part("model")

@@ -98,10 +98,10 @@ def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
         _refuse_too_large(url, part, total or 0, limit)
         refuse_without_room(masked(url), (total or 0) - have, part.parent)
         _tag(part).write_text(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "none")
-        for have in _receive(answer, part, have, total, progress):
-            _refuse_too_large(url, part, have, limit)
-    if total is not None and have != total:
-        raise ConnectionError(f"the connection ended after {have} of {total} bytes")
+        for arrived in _receive(answer, part, have, total, progress):
+            _refuse_too_large(url, part, arrived, limit)
+    if total is not None and (size := part.stat().st_size) != total:
+        raise ConnectionError(f"the connection ended after {size} of {total} bytes")
 
 
 def _receive(answer: HTTPResponse, part: Path, have: int, total: int | None, progress: bool) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Tensors out of pickled checkpoints, of which nothing is executed: neither classes nor functions of theirs are imported.
+"""Tensors out of pickled checkpoints, of which nothing is executed: no class or function they name is imported.
 
 Old checkpoints hold whatever their training code left in them: numpy scalars, optimiser objects, classes of libraries
 that are not installed. Tensors and plain values are read here, and every other object becomes an empty placeholder.
@@ -90,7 +90,7 @@ def _tensor(storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[
     inside = min((offset, *size, *stride)) >= 0 and (last + 1) * storage.dtype.itemsize <= storage.content.nbytes()
     if not inside and 0 not in size:
         raise ValueError(f"a tensor of {size} reaches beyond its storage")
-    return torch.empty(0, dtype=storage.dtype).set_(storage.content, offset, size, stride)  # type: ignore[call-overload]
+    return torch.empty(0, dtype=storage.dtype).set_(storage.content, offset, size, stride)
 
 
 def _parameter(tensor: Tensor, *_rest: Any) -> Tensor:
@@ -188,7 +188,7 @@ def _read_zip(path: Path) -> Any:
 
 
 def _place(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
-    """Where in the archive a member's bytes begin: behind a header whose name and extra field have their own lengths."""
+    """Where in the archive a member's bytes begin: behind a header that holds a name and an extra field."""
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError("its tensors are compressed")
     file.seek(entry.header_offset + 26)
@@ -225,4 +225,4 @@ def _fill(storage: Storage, file: BinaryIO) -> None:
     if count * storage.dtype.itemsize != storage.content.nbytes() or len(content) != storage.content.nbytes():
         raise ValueError("a tensor is cut off")
     if content:
-        torch.empty(0, dtype=torch.uint8).set_(storage.content).copy_(torch.frombuffer(content, dtype=torch.uint8))  # type: ignore[call-overload]
+        torch.empty(0, dtype=torch.uint8).set_(storage.content).copy_(torch.frombuffer(content, dtype=torch.uint8))

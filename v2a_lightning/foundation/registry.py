@@ -116,8 +116,8 @@ def _fetch(checkpoint: str, kind: str) -> Path:
     entry = CHECKPOINTS.get(checkpoint)
     if is_offline():
         raise UsageError(
-            f"{kind} checkpoint {masked(checkpoint)!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; put "
-            f"{mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
+            f"{kind} checkpoint {masked(checkpoint)!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; "
+            f"put {mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
         )
     with _lock(checkpoint):
         if entry is not None and entry.is_url:

@@ -1,4 +1,4 @@
-"""The one way weights get into a module: read without executing anything, and then all of them, in their shapes, finite.
+"""The one way weights get into a module: nothing is executed, and all of them are there, in their shapes, finite.
 
 Libraries make up what a file does not hold and say so in a warning at most; here it is an error that names file and
 tensor. What may be missing or left over is named where a model is loaded.
@@ -25,6 +25,7 @@ State = dict[str, Tensor]
 HARMLESS = r"(^|\.)(position_ids|token_type_ids|num_batches_tracked)$"
 # What DataParallel and torch.compile put before every name.
 WRAPPERS = ("module.", "_orig_mod.")
+SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 VARIANTS = ("", ".fp16", ".bf16")
 RANDOM = {"normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_"}
 RANDOM |= {"xavier_uniform_", "orthogonal_", "erfinv_"}
@@ -36,18 +37,22 @@ def find_weights(folder: Path, *stems: str) -> Path:
 
     Args:
         folder: where to look.
-        stems: names without their endings, such as `diffusion_pytorch_model`; the first that is there counts.
+        stems: names without their endings, such as `diffusion_pytorch_model`; the first that is there counts, and where
+            none is, the only file of weights.
 
     Raises:
         UsageError: when there are none.
     """
-    for suffix in (".safetensors", ".bin", ".pth", ".pt"):
+    for suffix in SUFFIXES:
         for variant in VARIANTS:
             for stem in stems:
                 one = f"{stem}{variant}{suffix}"
                 for name in (one, f"{stem}{suffix}.index{variant}.json", f"{one}.index.json"):
                     if (folder / name).is_file():
                         return folder / name
+    only = [file for file in folder.iterdir() if file.suffix in SUFFIXES]
+    if len(only) == 1:
+        return only[0]
     names = " or ".join(f"{stem}.safetensors (or .bin)" for stem in stems)
     raise UsageError(f"{folder} holds no weights: there is no {names}")
 
@@ -99,14 +104,17 @@ def load_strictly(
     extra = [one for one in state if one not in expected and not _matches(one, left_over)]
     if lacking:
         there = f", while it has {extra[0]!r}, which has no place in it" if extra else ""
-        raise UsageError(f"{source}: not these weights of {name}: tensor {lacking[0]!r} is missing{_more(lacking)}{there}")
+        raise UsageError(f"{source}: no weights of {name}: tensor {lacking[0]!r} is missing{_more(lacking)}{there}")
     if extra:
-        raise UsageError(f"{source}: not these weights of {name}: tensor {extra[0]!r} has no place in it{_more(extra)}")
+        raise UsageError(f"{source}: no weights of {name}: tensor {extra[0]!r} has no place in it{_more(extra)}")
     own = {one: tensor for one, tensor in state.items() if one in expected}
-    for one, tensor in own.items():
+    for one, tensor in list(own.items()):
         if tensor.shape != expected[one].shape:
+            if re.search(HARMLESS, one):  # as another version of the library has it; the module's own is right
+                del own[one]
+                continue
             shapes = f"{tuple(tensor.shape)}, not {tuple(expected[one].shape)}"
-            raise UsageError(f"{source}: not these weights of {name}: tensor {one!r} has shape {shapes}")
+            raise UsageError(f"{source}: no weights of {name}: tensor {one!r} has shape {shapes}")
     refuse_not_finite(own, source)
     module.load_state_dict(own, strict=False)
     return module.eval()
@@ -145,24 +153,27 @@ def _more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
-def _what_else(head: bytes) -> str:
-    """What a file that holds no weights is, by its first bytes; empty when nothing is known against it."""
+def first_bytes(path: Path) -> bytes:
+    """The beginning of a file of weights.
+
+    Raises:
+        RunFailure: when it tells that the file is something else that is often found in its place.
+    """
+    with open(path, "rb") as file:
+        head = file.read(512)
     if not head:
-        return "is empty; fetch it again"
+        raise RunFailure(f"{path} is empty; fetch it again")
     if head.startswith(b"version https://git-lfs"):
-        return "is a git-lfs pointer and not the file itself; fetch that with `git lfs pull`"
+        raise RunFailure(f"{path} is a git-lfs pointer and not the file itself; fetch that with `git lfs pull`")
     if head.lstrip()[:1] == b"<":
-        return "is a web page and not the file itself; fetch it again"
-    return ""
+        raise RunFailure(f"{path} is a web page and not the file itself; fetch it again")
+    return head
 
 
 def _read_file(path: Path) -> State:
-    with open(path, "rb") as file:
-        head = file.read(512)
-    if fault := _what_else(head):
-        raise RunFailure(f"{path} {fault}")
     # Behind the eight bytes of its header's length a safetensors file has that header, a JSON object.
-    return _read_safetensors(path) if head[8:9] == b"{" else _unwrapped(read_pickled(path))
+    is_safetensors = first_bytes(path)[8:9] == b"{"
+    return _read_safetensors(path) if is_safetensors else _unwrapped(read_pickled(path))
 
 
 def _unwrapped(state: State) -> State:
@@ -185,7 +196,7 @@ def _read_parts(index: Path) -> State:
     """The tensors of all files that an index names; each has to be where the index says."""
     places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     for name in set(places.values()):
-        if not isinstance(name, str) or Path(name).name != name or "\\" in name:
+        if not isinstance(name, str) or Path(name).name != name or name == ".." or "\\" in name:
             raise RunFailure(f"{index}: its weight_map names {name!r}, which is no file beside it")
     parts = {name: _read_file(index.parent / name) for name in sorted(set(places.values()))}
     state: State = {}

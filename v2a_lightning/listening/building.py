@@ -151,6 +151,8 @@ def _check_free(output: Path, key_path: Path, key: Key) -> None:
         raise UsageError(
             f"{key_path} is the key of another test, without which its answers cannot be read; choose another --output"
         )
+    if not key_path.exists() and output.is_file():
+        raise UsageError(f"--output {output} is there and is no listening test's page; choose another")
     if not key_path.exists() and output.is_dir() and any(output.iterdir()):
         raise UsageError(f"--output {output}: the folder is not empty; choose another, raters get all that is in it")
 

@@ -142,6 +142,9 @@ def refuse_other_mapper(mapper: "V2AMapper", weights: dict[str, Tensor], config:
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from v2a_lightning.foundation.weights import first_bytes
+
+    first_bytes(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

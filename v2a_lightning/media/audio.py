@@ -109,7 +109,9 @@ def _decode(
     zero = time_zero(container) + start
     loss = Loss()
     decoded = decode_from(container, stream, zero - PREROLL_SECONDS if start > PREROLL_SECONDS else None, loss)
-    pieces, rate = _pieces(path, decoded, zero, zero + duration, mix or _mono)
+    # What is too large for float32 becomes infinite, and is refused as such.
+    with np.errstate(over="ignore", invalid="ignore"):
+        pieces, rate = _pieces(path, decoded, zero, zero + duration, mix or _mono)
     whole = duration == float("inf")
     wave = placed(pieces, rate, None if whole else round(duration * rate))
     _refuse_damaged(path, loss, wave, zero, len(wave) / rate if whole else duration)
@@ -155,7 +157,7 @@ def _channels(frame: AudioFrame) -> NDArray[np.float64]:
 
 def _mono(frame: AudioFrame) -> Wave:
     """(N,): the mean of the channels."""
-    return _single(_channels(frame).mean(0))
+    return _channels(frame).mean(0).astype(np.float32)
 
 
 def _stereo(frame: AudioFrame) -> Wave:
@@ -163,13 +165,7 @@ def _stereo(frame: AudioFrame) -> Wave:
     channels = _channels(frame)
     if len(channels) != 2:
         channels = np.broadcast_to(channels.mean(0), (2, channels.shape[1]))
-    return _single(channels.T)
-
-
-def _single(samples: NDArray[np.float64]) -> Wave:
-    """What is too large for float32 becomes infinite, and is refused as such."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return samples.astype(np.float32)
+    return channels.T.astype(np.float32)
 
 
 def _refuse_not_finite(path: Path | str, wave: Wave) -> None:

@@ -1,16 +1,13 @@
 """Cutting some seconds out of a film, to the frame and to the sample."""
 
 import heapq
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import av
-import numpy as np
 from av import VideoFrame
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from v2a_lightning.files import atomic_write
@@ -18,9 +15,16 @@ from v2a_lightning.media.audio import read_stereo, resample
 from v2a_lightning.media.errors import MediaError
 from v2a_lightning.media.frames import CLOCK_TOLERANCE, Frames, refuse_damaged, scaled_to, timed_frames, upright
 from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
-from v2a_lightning.media.writing import AAC_RATES, aac_stream, encode_wave, h264_stream, packet_seconds
+from v2a_lightning.media.writing import (
+    AAC_RATES,
+    PICTURE_CLOCK,
+    aac_stream,
+    encode_pictures,
+    encode_wave,
+    h264_stream,
+    packet_seconds,
+)
 
-CLOCK = Fraction(1, 90_000)
 USUAL_RATE = 48_000
 
 
@@ -52,10 +56,9 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
         if first is None:
             raise MediaError(source, "short", f"no picture from {start:g} s on")
         height, width = first[1].shape[0] // 2 * 2, first[1].shape[1] // 2 * 2
-        video = h264_stream(clip, height, width, float(stream.average_rate or 25), quality)
-        video.codec_context.time_base = CLOCK
+        video = h264_stream(clip, height, width, float(stream.average_rate or 25), quality, PICTURE_CLOCK)
         audio = aac_stream(clip, rate, wave)
-        packets = _encode_pictures(video, chain([first], pictures))
+        packets = encode_pictures(video, chain([first], pictures))
         for packet in heapq.merge(packets, encode_wave(audio, wave, rate), key=packet_seconds):
             clip.mux(packet)
 
@@ -81,16 +84,3 @@ def _pictures(
         model = pixels if model is None else model
         yield max(0.0, begin - start), scaled_to(pixels, model)
     refuse_damaged(path, loss, zero + start, zero + start + duration, model is not None)
-
-
-def _encode_pictures(stream: VideoStream, pictures: Iterable[tuple[float, Frames]]) -> Iterator[Packet]:
-    latest = -1
-    for time, pixels in pictures:
-        # Two frames at one time would be one too many for the container.
-        latest = max(latest + 1, round(time / CLOCK))
-        frame = av.VideoFrame.from_ndarray(
-            np.ascontiguousarray(pixels[: stream.height, : stream.width]), format="rgb24"
-        )
-        frame.pts, frame.time_base = latest, CLOCK
-        yield from stream.encode(frame)
-    yield from stream.encode(None)

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from v2a_lightning.media.frames import Frames, display_orientation, frames_at, usual_seconds
-from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
+from v2a_lightning.media.opening import Loss, decode_from, open_media, packets_of, picture_stream, time_zero
 
 KNOWN_CODECS = frozenset({"h264"})
 # The unit of H.264 that begins anew.
@@ -46,7 +46,7 @@ def read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames] |
             return None
         wanted = list(frames_at(clock, times))
         return list(reader.get_batch(wanted).asnumpy()) if wanted else []
-    except decord.DECORDError:
+    except (decord.DECORDError, RuntimeError):
         # PyAV finds out what is wrong with the file, and says it.
         return None
 
@@ -71,7 +71,7 @@ def _clock(container: InputContainer, stream: VideoStream) -> list[tuple[float, 
     if loss.said or first is None or first.interlaced_frame or any(display_orientation(first)):
         return None
     container.seek(0)
-    packets = [packet for packet in container.demux(stream) if packet.size]
+    packets = [packet for packet in packets_of(container, stream) if packet.size]
     times = sorted(packet.pts for packet in packets if packet.pts is not None)
     plain = not any(packet.is_discard or packet.is_corrupt for packet in packets)
     if not plain or not _keys_stand_alone(stream, packets) or len(set(times)) < len(packets) or times[0] != 0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from av import VideoFrame
@@ -172,7 +172,7 @@ def frames_at(timed: Iterable[tuple[float, float, Timed]], times: Sequence[float
 
 def upright(frame: VideoFrame) -> Frames:
     """RGB pixels turned and mirrored as the file's display matrix says."""
-    return turned(frame.to_ndarray(format="rgb24"), *display_orientation(frame))
+    return turned(cast(Frames, frame.to_ndarray(format="rgb24")), *display_orientation(frame))
 
 
 def display_orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
@@ -184,6 +184,6 @@ def display_orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False, False, False
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(bytes(cast(Any, matrix)), np.int32)[:5].tolist()
     swap = abs(b) + abs(c) > abs(a) + abs(d)
     return (True, c < 0, b < 0) if swap else (False, a < 0, d < 0)

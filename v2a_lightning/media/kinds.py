@@ -31,6 +31,7 @@ _SIGNATURES = {
 }
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
+_TGA_TYPES = (b"\1", b"\2", b"\3", b"\x09", b"\x0a", b"\x0b")
 _TGA_END = b"TRUEVISION-XFILE.\0"
 _HEAD_BYTES = 64
 
@@ -74,16 +75,14 @@ def picture_format(path: Path | str) -> str | None:
     try:
         with Path(path).open("rb") as file:
             head = file.read(_HEAD_BYTES)
-            file.seek(max(0, file.seek(0, 2) - len(_TGA_END)))
-            tail = file.read()
+            found = _format_of(head)
+            if found is None and head[1:2] in (b"\0", b"\1") and head[2:3] in _TGA_TYPES:
+                file.seek(max(0, file.seek(0, 2) - len(_TGA_END)))
+                found = "TGA" if file.read() == _TGA_END or Path(path).suffix.lower() == ".tga" else None
     except OSError as error:
         raise MediaError(path, "undecodable", error.strerror or str(error)) from error
-    found = _format_of(head)
-    if found == "JPEG" and Path(path).suffix.lower() in (".mjpeg", ".mjpg"):
-        return None
-    if found is None and (tail == _TGA_END or Path(path).suffix.lower() == ".tga"):
-        return "TGA"
-    return found
+    # A stream of JPEG pictures begins as one picture does: here only the name tells.
+    return None if found == "JPEG" and Path(path).suffix.lower() in (".mjpeg", ".mjpg") else found
 
 
 def _format_of(head: bytes) -> str | None:

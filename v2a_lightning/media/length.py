@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from v2a_lightning.media.errors import MediaError
 from v2a_lightning.media.frames import usual_seconds
-from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+from v2a_lightning.media.opening import open_media, packet_span, packets_of, picture_stream, time_zero
 from v2a_lightning.media.pictures import is_animation
 from v2a_lightning.media.probe import probe
 
@@ -32,10 +32,14 @@ def picture_seconds(path: Path | str) -> float:
         if stream is None:
             raise MediaError(path, "no_video")
         usual, zero, end = usual_seconds(stream), time_zero(container), 0.0
-        for packet in picture_packets(container, stream):
-            if not packet.is_discard:
-                seconds = float((packet.duration or 0) * (packet.time_base or 0)) or usual
-                end = max(end, shown_seconds(packet) + seconds - zero)
+        due = zero
+        with suppress(av.FFmpegError):
+            # A file that breaks off ends there.
+            for packet in packets_of(container, stream):
+                if packet.size and not packet.is_discard:
+                    begin, seconds = packet_span(packet, due, usual)
+                    due = begin + seconds
+                    end = max(end, due - zero)
     if not end:
         raise MediaError(path, "short", "no picture in it")
     return end
@@ -44,7 +48,7 @@ def picture_seconds(path: Path | str) -> float:
 def picture_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
     """A picture's packets; a file that breaks off ends there."""
     with suppress(av.FFmpegError):
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.dts is not None or packet.pts is not None:
                 yield packet
 

@@ -143,13 +143,32 @@ def decode_from(container: InputContainer, stream: Any, seconds: float | None, l
         yield from _decode(reopened, reopened.streams[stream.index], loss)
 
 
+def packets_of(container: InputContainer, *streams: Any) -> Iterator[Packet]:
+    """The packets of some streams from where the container stands; the last ones are empty and flush the decoders.
+
+    Raises:
+        av.FFmpegError: where the file breaks off.
+    """
+    packets: Iterator[Packet] = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            # A stream that the headers did not name: PyAV has to be asked anew, and goes on behind its first packet.
+            packets = container.demux(*streams)
+            continue
+        if packet is None:
+            return
+        yield packet
+
+
 def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]:
     stream.codec_context.thread_count = 1
-    packets: Iterator[Packet] = container.demux(stream)
+    packets = packets_of(container, stream)
     due = 0.0
     while True:
         try:
-            packet: Packet | None = next(packets, None)
+            packet = next(packets, None)
         except av.FFmpegError as error:
             # A file that breaks off has what came before.
             loss.note(error, due, 0.0)
@@ -166,8 +185,8 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             yield from frames
 
 
-def packet_span(packet: Packet, due: float) -> tuple[float, float]:
+def packet_span(packet: Packet, due: float, usual: float = USUAL_PACKET_SECONDS) -> tuple[float, float]:
     """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
     base = float(packet.time_base or 0)
     time = packet.pts if packet.pts is not None else packet.dts
-    return due if time is None else time * base, (packet.duration or 0) * base or USUAL_PACKET_SECONDS
+    return due if time is None else time * base, (packet.duration or 0) * base or usual

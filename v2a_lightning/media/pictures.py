@@ -200,7 +200,7 @@ def _deep_grey(path: Path | str, image: "Image.Image") -> Frames:
     grey = np.empty(values.shape, np.uint8)
     for row, line in zip(grey, values, strict=True):
         row[:] = np.clip(line * (255.0 / full) + 0.5, 0, 255)
-    return 255 - grey if inverted else grey
+    return np.invert(grey) if inverted else grey
 
 
 def _deep_values(image: "Image.Image") -> tuple[NDArray[Any], list[float], bool]:

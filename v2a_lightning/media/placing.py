@@ -37,7 +37,7 @@ def placed(pieces: Sequence[Piece], rate: int, samples: int | None) -> Wave:
         gap = max(0, position - length)
         if not len(piece):
             continue
-        parts += [np.zeros((gap, *piece.shape[1:]), np.float32), piece]
+        parts += [np.zeros((gap, *piece.shape[1:]), np.float32), piece] if gap else [piece]
         length += gap + len(piece)
     wave = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     return wave if samples is None else wave[:samples]
@@ -48,15 +48,16 @@ def _positions(pieces: Sequence[Piece], rate: int) -> Iterator[tuple[int, Wave]]
     lengths = np.cumsum([0, *(len(piece) for _, piece in pieces)])
     # How far each timestamp is from where the piece would be if all pieces followed one another from time zero.
     offsets = np.array([np.nan if due is None else due - at for (due, _), at in zip(pieces, lengths, strict=False)])
-    current, restarts = None, 0.0
+    current = 0.0 if not len(offsets) or np.isnan(offsets[0]) else float(offsets[0])
+    restarts, bound = 0.0, DRIFT_SECONDS * rate
     for index, (_, piece) in enumerate(pieces):
-        settled = _median_around(offsets, index) + restarts
-        if current is None:
-            current = 0.0 if np.isnan(settled) else settled
-        elif settled < current - RESTART_SECONDS * rate:
-            restarts += current - settled
-        elif abs(settled - current) > DRIFT_SECONDS * rate:
-            current = settled
+        # Medians take longer than all the rest: only a piece that is off asks for its neighbours.
+        if not abs(offsets[index] + restarts - current) <= bound:
+            settled = _median_around(offsets, index) + restarts
+            if settled < current - RESTART_SECONDS * rate:
+                restarts += current - settled
+            elif abs(settled - current) > bound:
+                current = settled
         yield round(lengths[index] + current), piece
 
 

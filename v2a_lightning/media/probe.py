@@ -8,7 +8,15 @@ import av
 from av.container import InputContainer
 
 from v2a_lightning.media.kinds import picture_format
-from v2a_lightning.media.opening import open_media, packet_span, picture_stream, seek, sound_stream, time_zero
+from v2a_lightning.media.opening import (
+    open_media,
+    packet_span,
+    packets_of,
+    picture_stream,
+    seek,
+    sound_stream,
+    time_zero,
+)
 from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
 
 # A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
@@ -106,7 +114,7 @@ def _last_packet(container: InputContainer, streams: list[int], zero: float) -> 
     due = dict.fromkeys(streams, zero)
     with suppress(av.FFmpegError):
         # A file that breaks off ends there.
-        for packet in container.demux([container.streams[index] for index in streams]):
+        for packet in packets_of(container, *(container.streams[index] for index in streams)):
             if packet.size:
                 begin, seconds = packet_span(packet, due[packet.stream_index])
                 due[packet.stream_index] = begin + seconds

@@ -266,7 +266,7 @@ def serve(descriptor: int, parent: int) -> None:
     while True:
         try:
             request = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         try:
             outcome = function(request)
@@ -276,7 +276,7 @@ def serve(descriptor: int, parent: int) -> None:
             outcome = MediaError(request.path, "killed", "memory ran out")
         try:
             connection.send(outcome)
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             return
 
 

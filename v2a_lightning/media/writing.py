@@ -1,9 +1,11 @@
 """Writing waves and clips: 24-bit PCM, H.264 and AAC, always whole files or none."""
 
 import heapq
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -19,8 +21,17 @@ from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.errors import MediaError
 from v2a_lightning.media.length import picture_packets, shown_seconds
 from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+from v2a_lightning.media.pictures import animation_frames, is_animation
 
+# Of which instructions x264 makes use depends on the processor unless it is said. On one machine the same frames became
+# other bytes now and then, and why was not found; with these (as with AVX2) they were the same in every one of 300
+# encodings, in several processes, under load, and whatever was in memory before.
+SAME_EVERYWHERE = {"x264-params": "asm=SSE2,SSSE3,SSE4.2"} if platform.machine() in ("x86_64", "AMD64") else {}
 AAC_BITS_PER_SECOND = 128_000
+# Ticks of frames that have times of their own, as in MPEG.
+PICTURE_CLOCK = Fraction(1, 90_000)
+# What a player is told of an animation's frames a second; each has its own time.
+ANIMATION_RATE = 25
 # Where a picture is copied to: the most widely played container first, then those that hold more codecs.
 CONTAINERS = (".mp4", ".mkv", ".mov", ".flv", ".wmv")
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -83,6 +94,8 @@ def replace_audio(
 ) -> None:
     """Put a wave under a clip's picture. The picture's packets are copied as they are, so nothing is lost.
 
+    Players show no animation (GIF, WebP, PNG, AVIF) with sound: it is encoded as H.264, each frame at its time.
+
     Args:
         video: the clip whose picture is kept.
         wave: float32 (N,) or (N, 2); it begins where the clip's clock starts.
@@ -95,6 +108,9 @@ def replace_audio(
         UsageError: when the output's container cannot hold the picture's codec.
     """
     check_wave(wave, sample_rate)
+    if is_animation(video):
+        _encode_animation(video, wave, sample_rate, output, float("inf") if seconds is None else seconds)
+        return
     with open_media(video) as source, atomic_write(output) as temporary:
         stream = picture_stream(source)
         if stream is None:
@@ -151,12 +167,16 @@ class ContainerError(UsageError):
         super().__init__(f"{output}: a {output.suffix} file cannot hold {codec} pictures; try .mkv ({reason})")
 
 
-def h264_stream(container: OutputContainer, height: int, width: int, fps: float, quality: int) -> VideoStream:
-    """Add an H.264 stream that encodes in one thread, fast."""
-    options = {"preset": "veryfast", "crf": str(quality), "threads": "1"}
+def h264_stream(
+    container: OutputContainer, height: int, width: int, fps: float, quality: int, clock: Fraction | None = None
+) -> VideoStream:
+    """Add an H.264 stream that encodes in one thread, fast; with a clock its frames may have any times."""
+    options = {"preset": "veryfast", "crf": str(quality), "threads": "1", **SAME_EVERYWHERE}
     stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
     stream.height, stream.width, stream.pix_fmt = height + height % 2, width + width % 2, "yuv420p"
     stream.codec_context.thread_count = 1
+    if clock is not None:
+        stream.codec_context.time_base = clock
     return stream
 
 
@@ -194,6 +214,38 @@ def _encode_frames(stream: VideoStream, frames: NDArray[np.uint8]) -> Iterator[P
     for pixels in frames:
         yield from stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"))
     yield from stream.encode(None)
+
+
+def encode_pictures(stream: VideoStream, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[Packet]:
+    """The packets of pictures (H, W, 3) with their times in seconds; the stream has `PICTURE_CLOCK`."""
+    latest = -1
+    for time, pixels in pictures:
+        # Two frames at one time would be one too many for the container.
+        latest = max(latest + 1, round(time / PICTURE_CLOCK))
+        even = np.pad(pixels[: stream.height, : stream.width], _missing(pixels, stream), mode="edge")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        frame.pts, frame.time_base = latest, PICTURE_CLOCK
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _missing(pixels: NDArray[np.uint8], stream: VideoStream) -> tuple[tuple[int, int], ...]:
+    height, width = pixels.shape[:2]
+    return (0, max(0, stream.height - height)), (0, max(0, stream.width - width)), (0, 0)
+
+
+def _encode_animation(
+    path: Path | str, wave: NDArray[np.float32], sample_rate: int, output: Path | str, seconds: float
+) -> None:
+    pictures = ((begin, pixels) for begin, _, pixels in animation_frames(path) if begin < seconds)
+    first = next(pictures)
+    with atomic_write(output) as temporary, av.open(str(temporary), "w") as container:
+        height, width = first[1].shape[:2]
+        video = h264_stream(container, height, width, ANIMATION_RATE, 20, PICTURE_CLOCK)
+        audio = aac_stream(container, sample_rate, wave)
+        packets = encode_pictures(video, chain([first], pictures)), encode_wave(audio, wave, sample_rate)
+        for packet in heapq.merge(*packets, key=packet_seconds):
+            container.mux(packet)
 
 
 def encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int) -> Iterator[Packet]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from v2a_lightning.devices import choose_device
 from v2a_lightning.metrics.cards import MetricCard, clips_sha256
 from v2a_lightning.metrics.catalogue import CATALOGUE
 from v2a_lightning.metrics.extras import check_extras, load_ears, load_onlookers
@@ -30,7 +31,7 @@ class EvaluationSuite:
         vggish: VGGish behind FAD.
         wav2clip: Wav2CLIP behind the CLIP-score.
         clap: CLAP behind the CLAP-score; None leaves it out.
-        device: where the networks run.
+        device: where the networks run; "auto" takes a GPU when there is one, each process of a run its own.
         seconds: how much of a sound is heard, from its start; None for all of it.
         cache: folder that keeps features by content for the next run; None keeps nothing.
         generation: how the sounds were made (seed, sampler, steps, guidance, checkpoint), for the cards.
@@ -54,6 +55,7 @@ class EvaluationSuite:
         frames: str = "",
         extras: Sequence[str] = (),
     ) -> None:
+        device = choose_device(device)
         # Training names no folders; its clips have sounds and pictures as far as the data has them.
         check_extras(extras, has_reference=True, has_media=True)
         self.crop = Crop(seconds)

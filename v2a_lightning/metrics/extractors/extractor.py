@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from v2a_lightning.components import REFUSALS, construct, parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write, sha256_file
 from v2a_lightning.foundation.weights import load_strictly, read_weights, without_values
@@ -90,8 +91,11 @@ class Extractor(nn.Module, ABC, Generic[Config]):
             config, tensors, weights = _convert(cls, published, path), cls.published_tensors(published), path
         else:
             raise UsageError(f"{path}: no such {cls.kind} checkpoint; name a folder or the published file")
-        with without_values():
-            extractor = cls(config)
+        try:
+            with without_values():
+                extractor = cls(config)
+        except REFUSALS as error:
+            raise UsageError(f"{path}: no {cls.kind} can be made of its config: {error}") from error
         load_strictly(extractor, tensors, weights)
         extractor.weights_sha256 = sha256_file(weights)
         return extractor
@@ -103,17 +107,14 @@ class Extractor(nn.Module, ABC, Generic[Config]):
         for path in (settings_path, weights):
             if not path.is_file():
                 raise UsageError(f"{path}: missing; {needs}")
-        try:
-            settings = json.loads(settings_path.read_text())
-        except ValueError as error:
-            raise UsageError(f"{settings_path}: not JSON ({error})") from error
+        settings = dict(parsed(json.loads, settings_path.read_bytes(), settings_path))
         if settings.get("kind") != cls.kind:
             raise UsageError(f"{settings_path}: holds a {settings.get('kind')!r}, not a {cls.kind!r}")
         del settings["kind"]
         known = {field.name for field in dataclasses.fields(cls.config_class)}
         if unknown := sorted(settings.keys() - known):
             raise UsageError(f"{settings_path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        return cls.config_class(**settings), read_weights(weights), weights
+        return construct(cls.config_class, settings, settings_path), read_weights(weights), weights
 
     def _described(self) -> str:
         settings = dataclasses.asdict(self.config)  # type: ignore[call-overload]

@@ -5,11 +5,15 @@ Each is used where its package is installed, and asked for by name. Their weight
 
 import hashlib
 import importlib.util
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, TypeVar
 
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.foundation.weights import refuse_not_finite
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from v2a_lightning.metrics.sounds import Crop
 
 Model = TypeVar("Model", bound="nn.Module")
+FORCE_VARIABLE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 @dataclass(frozen=True)
@@ -83,15 +88,32 @@ def load_onlookers(names: Sequence[str], device: str) -> "dict[str, Onlooker]":
 
 
 def fetched(name: str, build: "Callable[[], Model]", device: str) -> "Model":
-    """A package's model with the weights it fetches, frozen.
+    """A package's model with the weights it fetches, frozen. What the package reads of a pickle is tensors alone.
 
     Raises:
-        RunFailure: when the weights cannot be fetched or read.
+        RunFailure: when the weights cannot be fetched or read, or are not finite.
     """
     try:
-        return build().to(device).eval().requires_grad_(False)
-    except (OSError, RuntimeError) as error:
-        raise RunFailure(f"the weights of {name} cannot be had: {error}") from error
+        with _tensors_only():
+            model = build()
+    except (OSError, RuntimeError, UnpicklingError) as error:
+        raise RunFailure(f"the weights of {name} cannot be had: {' '.join(str(error).split())[:300]}") from error
+    refuse_not_finite(model.state_dict(), name)
+    return model.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def _tensors_only() -> Iterator[None]:
+    """torch.load executes nothing in this block, whatever its caller asks for."""
+    before = os.environ.get(FORCE_VARIABLE)
+    os.environ[FORCE_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FORCE_VARIABLE]
+        else:
+            os.environ[FORCE_VARIABLE] = before
 
 
 def module_sha256(module: "nn.Module") -> str:
