@@ -139,7 +139,7 @@ def _decoder(bench: Bench, name: str, number: signal.Signals, what: str) -> Row:
         command = bench.start(type(subject)(**{**vars(subject), "arguments": (*subject.arguments, *longer)}), place)
         hit = _hit_decoder(command.pid, number)
         code = command.wait(120.0)
-        problem = "hangs" if code is None else command.complaint() if code else ""
+        problem = "hangs" if code is None else "" if command.went_on() else command.complaint()
         command.send(signal.SIGKILL)
         command.wait()
         if left := command.left_running():
