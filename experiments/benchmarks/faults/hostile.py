@@ -153,10 +153,15 @@ def _hit_decoder(session: int, number: signal.Signals) -> bool:
     until = time.monotonic() + 60
     while time.monotonic() < until and in_session(session):
         for pid in in_session(session):
-            if "workers import serve" in command_line(pid):
-                # It has to be past its start to have a clip at hand.
-                time.sleep(0.5)
+            if "workers import serve" in command_line(pid) and _reads_a_clip(pid):
                 os.kill(pid, number)
                 return True
-        time.sleep(0.02)
+        time.sleep(0.002)
     return False
+
+
+def _reads_a_clip(pid: int) -> bool:
+    try:
+        return any("/world/clips/" in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
