@@ -15,8 +15,9 @@ class ExponentialAverage(WeightAveraging):
     """Averages the weights after every optimiser step, with a decay that warms up.
 
     The n-th update keeps `1 - (1 + n / inv_gamma) ** -power` of the average, at least `min_decay` and at most `decay`:
-    that of ema_pytorch, which the public prior uses. A constant decay of 0.9999 would still hold a third of the first weights after 10,000
-    steps; this one holds none after a few hundred. With `min_decay` equal to `decay` it is constant.
+    that of ema_pytorch, which the public prior uses. A constant decay of 0.9999 would still hold a third of the first
+    weights after 10,000 steps; this one holds none after a few hundred. With `min_decay` equal to `decay` it is
+    constant.
 
     Validation, checkpoints and the end of training have the average in the model; before it has begun, the weights
     that are trained.

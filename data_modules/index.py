@@ -27,7 +27,7 @@ class ShardEntry:
     """What the index says of a shard: its rows, its size in bytes and the sha256 of its content."""
 
     rows: int
-    bytes: int
+    size: int
     sha256: str
 
     @classmethod
@@ -57,7 +57,7 @@ class IndexWriter:
 
 def write_list(folder: Folder, name: str, entries: Mapping[str, ShardEntry]) -> None:
     """Write a list of shards."""
-    shards = {path: [entry.rows, entry.bytes, entry.sha256] for path, entry in entries.items()}
+    shards = {path: [entry.rows, entry.size, entry.sha256] for path, entry in entries.items()}
     folder.write(name, (json.dumps({"version": STORE_VERSION, "shards": shards}, indent=0) + "\n").encode())
 
 

@@ -20,12 +20,12 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
-class TrainingSampler(DistributedSampler[Batch]):
+class TrainingSampler(DistributedSampler[int]):
     """A new order each epoch (Lightning tells which); the next epoch begins after `skip` of this process's clips.
 
-    An epoch goes through the clips `passes` times, each time in another order. Processes take turns in one order, so that
-    a batch over all of them holds the same clips however many they are; the last one is filled up with a few clips of
-    the epoch's beginning where they would not have equally many.
+    An epoch goes through the clips `passes` times, each time in another order. Processes take turns in one order, so
+    that a batch over all of them holds the same clips however many they are; the last one is filled up with a few clips
+    of the epoch's beginning where they would not have equally many.
     """
 
     skip = 0

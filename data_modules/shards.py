@@ -81,8 +81,8 @@ def _read_shard(
     folder: Folder, path: str, size: int, columns: Sequence[str], entry: ShardEntry | None, whole: bool
 ) -> Shard:
     try:
-        if entry is not None and size != entry.bytes:
-            raise ValueError(f"it has {size} bytes where {entry.bytes} were written")
+        if entry is not None and size != entry.size:
+            raise ValueError(f"it has {size} bytes where {entry.size} were written")
         content = folder.read(path) if whole else None
         if content is not None and entry is not None and ShardEntry.of(content, entry.rows) != entry:
             raise ValueError("its checksum is another than when it was written")

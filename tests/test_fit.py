@@ -144,7 +144,7 @@ def test_the_average_is_what_is_scored_and_what_generates(tiny_config: dict[str,
 
 
 def test_two_processes_score_as_one(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    tiny_config["data"]["init_args"]["batch_size"] = 6  # seven clips are a batch of six and one of one here, a share of four and one of three there
+    tiny_config["data"]["init_args"]["batch_size"] = 6  # seven clips: six and one here, four and three there
     config = write(tiny_config, tmp_path)
     two = ["--trainer.devices=2", "--trainer.max_epochs=1", "--run.name=two", "--run.wandb=disabled"]
     command = [sys.executable, "-m", "v2a_lightning", "fit", "--config", config, *two]

@@ -79,7 +79,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
         raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
     finally:
         _finish_wandb()
-    left_out = next((one for one in (getattr(one, "left_out", "") for one in cli.trainer.callbacks) if one), "")
+    trainer: Any = cli.trainer
+    left_out = next((one for one in (getattr(one, "left_out", "") for one in trainer.callbacks) if one), "")
     if left_out and command in ("test", "validate"):
         raise RunFailure(left_out)
     return 0

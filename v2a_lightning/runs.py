@@ -123,7 +123,7 @@ def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Pa
     if not found:
         return None
     newest = max(found, key=os.path.getmtime).parent
-    damaged = []
+    damaged: list[str] = []
     for path in (newest / name for name in names):
         if not path.is_file():
             continue

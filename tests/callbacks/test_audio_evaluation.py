@@ -157,7 +157,15 @@ def test_a_test_that_was_stopped_goes_on(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"clips": 0}, {"every_n_epochs": 0}, {"test_clips": 0}, {"seconds": 0.0}, {"wave_files": -1}, {"logged_sounds": -1}],
+    "wrong",
+    [
+        {"clips": 0},
+        {"every_n_epochs": 0},
+        {"test_clips": 0},
+        {"seconds": 0.0},
+        {"wave_files": -1},
+        {"logged_sounds": -1},
+    ],
 )
 def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least"):

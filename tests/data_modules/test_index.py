@@ -43,7 +43,7 @@ def test_every_writer_lists_its_shards(store: EmbeddingStore) -> None:
     index = read_index(store.folder)
     there = {f"{tower.subfolder}/{path.name}": path for tower in SPEC.towers for path in shards(store, tower)}
     assert index.keys() == there.keys()
-    assert {path: entry.bytes for path, entry in index.items()} == {
+    assert {path: entry.size for path, entry in index.items()} == {
         path: file.stat().st_size for path, file in there.items()
     }
     assert [entry.rows for entry in index.values()] == [2, 2, 2, 2]

@@ -39,8 +39,8 @@ def test_training_ends_with_more_batches_on_one_process_than_on_the_other(of_two
 
 @pytest.mark.timeout(1200)
 def test_two_processes_take_the_steps_of_one_on_the_same_batches(of_two: Scores) -> None:
-    # Regression draws nothing, so the weights at the end are those of one process, but for the order of sums, which Adam's
-    # first steps make larger. That the batches hold the same clips is in tests/data_modules/test_loading.py.
+    # Regression draws nothing, so the weights are those of one process but for the order of sums, which
+    # Adam's first steps make larger. That the batches hold the same clips is in tests/data_modules/test_loading.py.
     of_one = trained("regression", devices=1)
     assert of_two["regression"]["steps"] == of_one["steps"] == 5
     for name in METRICS:

@@ -108,7 +108,7 @@ def unet_of(state: dict[str, Tensor], source: Path) -> Any:
     original = names.unet_state(state)
     config = names.unet_config(original)
     with without_values():
-        unet = UNet2DConditionModel(**config)
+        unet: Any = UNet2DConditionModel(**config)
     return load_strictly(unet, names.rename_unet(original, config["layers_per_block"]), source)
 
 
@@ -118,7 +118,7 @@ def vae_of(state: dict[str, Tensor], source: Path) -> Any:
 
     original = names.vae_state(state)
     with without_values():
-        vae = AutoencoderKL(**names.vae_config(original, float(state["scale_factor"])))
+        vae: Any = AutoencoderKL(**names.vae_config(original, float(state["scale_factor"])))
     return load_strictly(vae, names.rename_vae(original), source)
 
 

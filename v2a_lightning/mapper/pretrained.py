@@ -154,10 +154,11 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from error
     # What torch says of a file that is none of its own depends on the file's first bytes.
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise UsageError(f"{path} is not a readable checkpoint: {(str(error) or type(error).__name__).splitlines()[0]}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UsageError(f"{path} is not a readable checkpoint: {reason}") from error
     config = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
-    if not _is_of_a_mapper(config) or not isinstance(weights, dict):
+    if not isinstance(config, dict) or not _is_of_a_mapper(config) or not isinstance(weights, dict):
         raise UsageError(f"{path} is not a checkpoint of a mapper")
     if not_tensors := [name for name, tensor in weights.items() if not isinstance(tensor, Tensor)]:
         raise UsageError(f"{path} is not a checkpoint of a mapper: {not_tensors[0]!r} among its weights is no tensor")

@@ -69,7 +69,7 @@ class DPMSolver:
     def __init__(self, betas: Tensor, steps: int) -> None:
         from diffusers import DPMSolverMultistepScheduler
 
-        self.scheduler: Any = DPMSolverMultistepScheduler(
+        scheduler: Any = DPMSolverMultistepScheduler(
             num_train_timesteps=len(betas),
             trained_betas=betas.numpy(),
             prediction_type="sample",
@@ -77,9 +77,9 @@ class DPMSolver:
             # Where the cosine schedule leaves no signal its log ratio is infinite; diffusers names this bound.
             lambda_min_clipped=-5.1,
         )
-        self.scheduler.set_timesteps(steps)
-        self.times = self.scheduler.timesteps
+        scheduler.set_timesteps(steps)
+        self.scheduler, self.times = scheduler, scheduler.timesteps
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
         """See `Sampler.step`."""
-        return self.scheduler.step(target, self.times[index], x).prev_sample  # type: ignore[no-any-return]
+        return self.scheduler.step(target, self.times[index], x).prev_sample

@@ -24,8 +24,8 @@ from v2a_lightning.media.opening import open_media, picture_stream, time_zero
 from v2a_lightning.media.pictures import animation_frames, is_animation
 
 # Of which instructions x264 makes use depends on the processor unless it is said. On one machine the same frames became
-# other bytes now and then, and why was not found; with these (as with AVX2) they were the same in every one of 300
-# encodings, in several processes, under load, and whatever was in memory before.
+# other bytes now and then; where this was looked into they never did, so why is not known. The bytes with these are
+# those of AVX2.
 SAME_EVERYWHERE = {"x264-params": "asm=SSE2,SSSE3,SSE4.2"} if platform.machine() in ("x86_64", "AMD64") else {}
 AAC_BITS_PER_SECOND = 128_000
 # Ticks of frames that have times of their own, as in MPEG.
