@@ -1,19 +1,21 @@
-"""The harness of faults at its smallest: a manifest that is killed."""
+"""The harness of faults at its smallest: a manifest that is killed, and a result in which something is missing."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-HARNESS = Path(__file__).parents[2] / "experiments" / "benchmarks" / "faults"
+from tests.experiments import killed_manifest
 
 
-def test_a_killed_manifest(tmp_path: Path) -> None:
-    output = tmp_path / "faults.json"
-    options = ["--only", "manifest", "--kills", "1", "--output", str(output)]
-    ended = subprocess.run([sys.executable, str(HARNESS), *options], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    report = json.loads(output.read_text())
-    assert [row["fault"] for row in report["rows"]] == ["SIGKILL in manifest", "SIGTERM in manifest"]
-    assert all(row["tried"] == row["survived"] == 1 for row in report["rows"])
-    assert "| SIGKILL in manifest | 1 | 1 | - |" in ended.stdout
+def test_a_killed_manifest(tiny_world: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_world, tmp_path / "template" / "world", ignore=shutil.ignore_patterns("store"))
+    command = [sys.executable, str(killed_manifest.__file__), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    *survived, lost = json.loads(ended.stdout)
+    assert [row["fault"] for row in survived] == ["SIGKILL in manifest", "SIGTERM in manifest"]
+    assert all(row["tried"] == row["survived"] == 1 for row in survived), survived
+    assert lost["survived"] == 0
+    assert lost["lost"] == {"1 parts missing, such as row lost": 1}

@@ -1,7 +1,9 @@
 """What answers say: screening, opinions, preferences, agreement and correlations. All raters here are simulated."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,3 +237,27 @@ def test_scores_of_a_stranger_are_refused(responses: Responses) -> None:
     twice = [score_file("quartz", responses.clips, 1.0, 1.0)] * 2
     with pytest.raises(UsageError, match="two files of system 'quartz'"):
         correlate(responses, twice, draw(responses, 100, 0), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda answers: answers[0].update(fidelity=True), "fidelity is True, not one of 1 to 5"),
+        (lambda answers: answers.append(answers[0]), "is rated twice"),
+        (lambda answers: answers[0].update(kind="guess"), "neither the rating of a sound nor the choice of one of two"),
+        (lambda answers: answers[-1].update(chosen="nothing"), "'nothing' is none of a pair of sounds"),
+        (lambda answers: answers[-1].update(sounds=answers[-1]["sounds"][:1]), "is none of a pair of sounds"),
+        (lambda answers: answers[0].update(sounds=["unheard of"]), "there is no sound 'unheard of'"),
+        (lambda answers: answers[0].update(sounds=[]), "its sounds are not those of one clip"),
+    ],
+)
+def test_answers_that_answer_no_question(
+    built: tuple[Path, Path, Key], tmp_path: Path, change: Callable[[list[dict[str, Any]]], object], told: str
+) -> None:
+    key = built[2]
+    content = SimulatedRater(1).answers(key)
+    change(content["answers"])
+    path = tmp_path / "rater.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=f"rater.json: an answer does not fit the test .*{told}"):
+        read_answers([path], key)

@@ -53,6 +53,25 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_score_file(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("value", None, "metrics.kl.value is null, not a number"),
+        ("per_clip", [1.0, 2.0], "metrics.kl has 2 values of 60 clips"),
+        ("replicates", [1.0], "metrics.kl has 1 replicates where 400 were drawn"),
+        ("clip_ids", ["../x"], "the clip id '../x' cannot be the name of a file"),
+    ],
+)
+def test_numbers_that_do_not_fit_one_another(tmp_path: Path, key: str, value: object, told: str) -> None:
+    path = tmp_path / "scores.json"
+    system("ours", values(0)).write(path)
+    content = json.loads(path.read_text())
+    content["metrics"]["kl"][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=rf"scores.json: is no file that `evaluate` wrote \({told}\)"):
+        read_score_file(path)
+
+
 def test_pairing_finds_a_small_difference_that_intervals_hide() -> None:
     base = values(0)
     first, second = system("base", base), system("ours", base - 0.1 + values(1, 0.05))

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import time
@@ -231,5 +232,8 @@ def _write_still(folder: Path, seed: int, number: int) -> None:
         return
     clip = describe_clip(seed, "imagehear", number)
     picture = paint(clip)[frames_in_view(clip, scene=0)[0]]
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "JPEG", quality=95)
     with atomic_write(path) as temporary:
-        Image.fromarray(picture).save(temporary, quality=95)
+        # Pillow takes what a full disk wrote of a part for all of it.
+        temporary.write_bytes(content.getvalue())

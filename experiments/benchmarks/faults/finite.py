@@ -68,7 +68,7 @@ def _waveform(bench: Bench) -> Row:
         clip.unlink()
         command = run(subject.arguments, place, log_of(place))
         left = command.left_running()
-        if command.code:
+        if not command.went_on():
             problem = f"exit code {command.code}: {(command.errors() or ['no line'])[-1][:100]}"
         else:
             parts = ("frames-", "audio-")

@@ -31,7 +31,7 @@ def dirty(bench: Bench) -> list[Row]:
         row = Row(f"dirty files before {name}", tried=DIRTY, note=f"{len(kinds)} kinds; good ones bit by bit as alone")
         command = run([*subject.arguments, *_patience(subject, 10)], place, log_of(place))
         left = command.left_running()
-        if command.code:
+        if not command.went_on():
             problem = f"exit code {command.code}: {(command.errors() or ['no line'])[-1][:100]}"
         else:
             good = _of_the_good(bench.whole[name])
@@ -139,7 +139,7 @@ def _decoder(bench: Bench, name: str, number: signal.Signals, what: str) -> Row:
         command = bench.start(type(subject)(**{**vars(subject), "arguments": (*subject.arguments, *longer)}), place)
         hit = _hit_decoder(command.pid, number)
         code = command.wait(120.0)
-        problem = "hangs" if code is None else command.complaint() if code else ""
+        problem = "hangs" if code is None else "" if command.went_on() else command.complaint()
         command.send(signal.SIGKILL)
         command.wait()
         if left := command.left_running():
@@ -153,10 +153,15 @@ def _hit_decoder(session: int, number: signal.Signals) -> bool:
     until = time.monotonic() + 60
     while time.monotonic() < until and in_session(session):
         for pid in in_session(session):
-            if "workers import serve" in command_line(pid):
-                # It has to be past its start to have a clip at hand.
-                time.sleep(0.5)
+            if "workers import serve" in command_line(pid) and _reads_a_clip(pid):
                 os.kill(pid, number)
                 return True
-        time.sleep(0.02)
+        time.sleep(0.002)
     return False
+
+
+def _reads_a_clip(pid: int) -> bool:
+    try:
+        return any("/world/clips/" in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False

@@ -70,6 +70,10 @@ class Command:
             end(pid)
         return names
 
+    def went_on(self) -> bool:
+        """Whether it did all that could be done: 1 without an error says that something was left out."""
+        return self.code == 0 or (self.code == 1 and not self.errors())
+
     def errors(self) -> list[str]:
         """The lines that say what went wrong."""
         lines = self.log.read_text(errors="replace").splitlines()

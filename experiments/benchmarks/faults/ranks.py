@@ -68,8 +68,11 @@ def _killed(bench: Bench, subject: Subject, rank: int, seconds: float, whole: di
         commands[rank].send(signal.SIGKILL)
         problem = "" if ended(commands) else "the other hangs"
         if commands[1 - rank].code == 0:
-            problem = problem or "the other ends with 0"
-        row.add(problem or _again(bench, subject, place, whole))
+            # It says that all is done: then it has to be.
+            lost = difference(whole, subject.result(place))
+            row.add(problem or (f"the other ends with 0: {lost}" if lost else ""))
+        else:
+            row.add(problem or _again(bench, subject, place, whole))
         shutil.rmtree(place)
     return row
 

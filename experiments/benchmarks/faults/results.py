@@ -57,10 +57,10 @@ def table(rows: list[Row]) -> str:
 
 
 def difference(first: Result, second: Result) -> str:
-    """In which parts two results differ; empty when they do not."""
-    missing = sorted(first.keys() ^ second.keys())
-    if missing:
-        return f"{len(missing)} parts missing or too many, such as {missing[0]}"
+    """In which parts the second of two results differs; empty when it does not."""
+    for what, names in (("missing", first.keys() - second.keys()), ("too many", second.keys() - first.keys())):
+        if names:
+            return f"{len(names)} parts {what}, such as {min(names)}"
     different = sorted(name for name in first if first[name] != second[name])
     return f"{len(different)} of {len(first)} parts differ, such as {different[0]}" if different else ""
 
