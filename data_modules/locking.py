@@ -10,6 +10,7 @@ from typing import IO
 from data_modules.folders import Folder
 from data_modules.progress import say
 from v2a_lightning.errors import RunFailure
+from v2a_lightning.files import refusals
 
 NAME = ".lock"
 
@@ -36,9 +37,10 @@ class StoreLock:
             RunFailure: when the folder cannot be written to.
         """
         if self._lock(fcntl.LOCK_EX) and self._file is not None:
-            self._file.truncate(0)
-            self._file.write(f"process {os.getpid()} of {socket.gethostname()}")
-            self._file.flush()
+            with refusals(self._file.name):
+                self._file.truncate(0)
+                self._file.write(f"process {os.getpid()} of {socket.gethostname()}")
+                self._file.flush()
 
     def share(self) -> None:
         """Let the other processes of this job write too; each of them shares as well."""
@@ -46,9 +48,11 @@ class StoreLock:
 
     def release(self) -> None:
         """Write no more."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            # What could not be written before is tried again.
+            with refusals(file.name):
+                file.close()
 
     def __enter__(self) -> "StoreLock":
         self.take()

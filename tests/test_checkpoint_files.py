@@ -1,6 +1,5 @@
 """Checkpoints on a disk that is full, and after a kill: whole, or the one before."""
 
-import resource
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,8 @@ import torch
 
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.errors import RunFailure
+
+from .disks import no_file_above
 
 WRITER = WholeCheckpoints()
 
@@ -23,13 +24,8 @@ def value(path: Path) -> float:
 def test_a_full_disk_is_one_line_and_leaves_the_last_good_one(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     write(path, 1.0)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(RunFailure, match=r"last\.ckpt cannot be written: File too large"):
-            write(path, 2.0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with no_file_above(100_000), pytest.raises(RunFailure, match=r"last\.ckpt cannot be written: File too large"):
+        write(path, 2.0)
     assert value(path) == 1.0
     assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
 

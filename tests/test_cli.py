@@ -1,5 +1,7 @@
 """The command line: what it offers, how arguments become parameters, and how failures are told."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -168,6 +170,16 @@ def fail_while_running() -> None:
     raise RunFailure("no clip is left")
 
 
+def fail_for_the_disk() -> None:
+    """A disk that is full, met where nobody looked for it."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/notes.txt")
+
+
+def fail_for_rights() -> None:
+    """A folder of another user, met where nobody looked for it."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "out")
+
+
 def fail_by_surprise() -> None:
     """A defect."""
     raise ZeroDivisionError("division\nby zero")
@@ -178,6 +190,8 @@ def fail_by_surprise() -> None:
     [
         ("fail_in_use", 2, "error: clips.csv: line 3 has no label\n"),
         ("fail_while_running", 1, "error: no clip is left\n"),
+        ("fail_for_the_disk", 1, "error: out/notes.txt cannot be used: No space left on device\n"),
+        ("fail_for_rights", 1, "error: out cannot be used: Permission denied\n"),
         ("fail_by_surprise", 1, "error: ZeroDivisionError: division by zero\nRun it again with --debug"),
     ],
 )
@@ -188,6 +202,7 @@ def test_a_failure_is_one_line_and_its_exit_code(
     assert main(["failing"]) == code
     told = capsys.readouterr().err
     assert told.startswith(message)
+    assert ("Run it again with --debug" in told) == (function == "fail_by_surprise")
     assert "Traceback" not in told
     assert main(["failing", "--debug"]) == code
     assert "Traceback" in capsys.readouterr().err

@@ -4,10 +4,17 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write, path_of_id, refuse_inputs_as_outputs
+from v2a_lightning.files import atomic_write, path_of_id, refuse_inputs_as_outputs, reserve
+
+from .disks import no_file_above
 
 UNSAFE = ["", ".", "..", "../up", "/etc/passwd", "a/b", "a\\b", "nul\0", "line\nfeed", "x" * 252]
 
@@ -59,6 +66,43 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
 def test_an_error_of_the_block_itself_passes_through(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.json"):
         (tmp_path / "missing").read_text()
+
+
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+WRITERS = {
+    "text": lambda path: path.write_text("x" * 9000),
+    "picture": PICTURE.save,
+    "tensors": lambda path: save_file({"a": torch.zeros(9000)}, path),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("room", [0, 5000])
+def test_a_full_disk_is_one_line_whichever_library_writes(tmp_path: Path, writer: str, room: int) -> None:
+    path = tmp_path / "a.png"
+    with (
+        no_file_above(room),
+        pytest.raises(RunFailure, match=r"a\.png cannot be written: File too large"),
+        atomic_write(path) as temporary,
+    ):
+        WRITERS[writer](temporary)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_tensors_themselves_passes_through(tmp_path: Path) -> None:
+    with pytest.raises(SafetensorError), atomic_write(tmp_path / "a.safetensors"):
+        raise SafetensorError("header too large")
+
+
+def test_room_is_taken_before_a_map_is_written_through(tmp_path: Path) -> None:
+    shape = (1000, 8)
+    np.lib.format.open_memmap(tmp_path / "a.npy", mode="w+", dtype=np.float32, shape=shape)
+    holes = os.stat(tmp_path / "a.npy")
+    reserve(tmp_path / "a.npy")
+    taken = os.stat(tmp_path / "a.npy")
+    assert taken.st_size == holes.st_size
+    assert taken.st_blocks * 512 >= taken.st_size
+    assert np.array_equal(np.load(tmp_path / "a.npy"), np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize("identifier", UNSAFE)

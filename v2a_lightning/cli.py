@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from v2a_lightning.errors import UsageError, V2AError
+from v2a_lightning.errors import RunFailure, UsageError, V2AError
+from v2a_lightning.files import refusal
 from v2a_lightning.signals import INTERRUPTED, Terminated, terminated_by_sigterm
 
 PROGRAM = "python -m v2a_lightning"
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         # Help ends with 0. Whoever leaves without saying how it went did not reach the end.
         return end.code if isinstance(end.code, int) else 1
-    except Exception as error:
+    except Exception as raised:
+        error = _declared(raised)
         if debug:
             traceback.print_exc()
         print(f"error: {_which_process()}{one_line(error)}", file=sys.stderr)
@@ -91,6 +93,14 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return run_command(_load(COMMANDS[name][0]), rest, f"{PROGRAM} {name}")
     known = ", ".join([*LIGHTNING_COMMANDS, *COMMANDS])
     raise UsageError(f"there is no command '{name}'; the commands are {known}")
+
+
+def _declared(error: Exception) -> Exception:
+    """What a disk or its rights refuse is no fault of the program, wherever it happens: one line with the file."""
+    reason = refusal(error)
+    if reason is None or isinstance(error, V2AError):
+        return error
+    return RunFailure(f"{getattr(error, 'filename', None) or 'a file'} cannot be used: {reason}")
 
 
 def _which_process() -> str:

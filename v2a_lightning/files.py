@@ -9,10 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from v2a_lightning.errors import RunFailure, UsageError
 
 # What a disk or its rights refuse, whatever is being written.
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+# Where safetensors puts the system's number of an error, for which it has no other place.
+NUMBER = re.compile(r"\(os error (\d+)\)")
 # Longest file name that file systems in use allow, in bytes.
 LONGEST_NAME = 255
 # Of a file's own name in that of its temporary, and what tells temporaries apart.
@@ -24,7 +28,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`, moved onto `path` when the block ends well and removed when it does not.
 
     The content is on the disk before it gets its name, so neither a kill nor a power cut leaves half a file under it.
-    The temporary keeps the suffix of `path`, since many writers choose their format by it.
+    The temporary keeps the suffix of `path`, since many writers choose their format by it. What soundfile, numpy and
+    torch raise does not tell why a disk refuses: let them write into memory, and write their bytes.
 
     Raises:
         RunFailure: when the disk is full, or the folder cannot be written to.
@@ -58,10 +63,29 @@ def refusals(path: Path | str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in REFUSALS:
+    except (OSError, SafetensorError) as error:
+        reason = refusal(error)
+        if reason is None:
             raise
-        raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
+        raise RunFailure(f"{path} cannot be written: {reason}") from error
+
+
+def refusal(error: BaseException) -> str | None:
+    """What a disk or its rights refused, in the system's words; None for an error of another kind."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, SafetensorError) and (told := NUMBER.search(str(error))):
+        number = int(told[1])
+    return os.strerror(number) if number in REFUSALS else None
+
+
+def reserve(path: Path | str) -> None:
+    """Give a file with holes its room. Where a disk has none, writing through a map of the file ends with a signal.
+
+    Raises:
+        OSError: when there is no room.
+    """
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
 
 def remove_temporaries(folder: Path, stems: Iterable[str]) -> None:

@@ -123,9 +123,11 @@ class GenerationRecord:
 
     def close(self) -> None:
         """Leave the journal to the next call."""
-        if self._lines is not None:
-            self._lines.close()
-            self._lines = None
+        lines, self._lines = self._lines, None
+        if lines is not None:
+            # What could not be written before is tried again.
+            with refusals(self.journal):
+                lines.close()
 
     def _write(self) -> None:
         content = {**self.settings, SOUNDS: dict(sorted(self.sounds.items()))}

@@ -36,6 +36,7 @@ from v2a_lightning.runs import (
     CONFIG_FILE,
     CONFIG_KEY,
     LAST,
+    UNFINISHED_FILE,
     RunSettings,
     claim_folder,
     damage,
@@ -80,6 +81,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     finally:
         _finish_wandb()
     trainer: Any = cli.trainer
+    for saved in (one for one in trainer.callbacks if isinstance(one, SaveConfig)):
+        saved.say_finished(trainer)
     left_out = next((one for one in (getattr(one, "left_out", "") for one in trainer.callbacks) if one), "")
     if left_out and command in ("test", "validate"):
         raise RunFailure(left_out)
@@ -243,11 +246,19 @@ class SaveConfig(Callback):
         """Write config.yaml before anything else is written."""
         if not trainer.is_global_zero:
             return
+        if stage in ("test", "validate"):
+            with atomic_write(self.folder / UNFINISHED_FILE) as temporary:
+                temporary.touch()
         with atomic_write(self.folder / CONFIG_FILE) as temporary:
             temporary.write_text(self.config)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update(yaml.safe_load(self.config), allow_val_change=True)
+
+    def say_finished(self, trainer: Trainer) -> None:
+        """To be called when nothing more will be written."""
+        if trainer.is_global_zero:
+            (self.folder / UNFINISHED_FILE).unlink(missing_ok=True)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the config with the weights."""

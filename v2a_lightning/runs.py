@@ -17,8 +17,10 @@ from v2a_lightning.errors import UsageError
 
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.csv"
-# What an evaluation of sound found, beside the sounds; written when all else is.
+# What an evaluation of sound found, beside the sounds; written when these and their scores are.
 EVALUATION_FILE = "evaluation.json"
+# There until a test or a validation is done with all it writes: one that was stopped before goes on in its folder.
+UNFINISHED_FILE = ".unfinished"
 # How many clips of each split were used, and the hash of their ids.
 CLIPS_FILE = "clips.json"
 # What `predict` makes: Parquet files with the columns clip_id and embedding.
@@ -98,7 +100,7 @@ def claim_folder(folder: Path) -> Path:
 
 
 def _refuse_another_test(folder: Path, config: str) -> None:
-    if any(folder.glob(f"audio/*/{EVALUATION_FILE}")):
+    if any(folder.glob(f"audio/*/{EVALUATION_FILE}")) and not (folder / UNFINISHED_FILE).exists():
         raise UsageError(f"{folder} holds a finished run; give another --run.name")
     try:
         there, wanted = yaml.safe_load((folder / CONFIG_FILE).read_text()) or {}, yaml.safe_load(config)

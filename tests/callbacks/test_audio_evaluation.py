@@ -146,7 +146,15 @@ def test_a_test_that_was_stopped_goes_on(
 
     assert main(["test", "--config", config, *options, "--run.name=parts", "--data.batch_size=2"]) == 2
     assert "holds a run with another data" in capsys.readouterr().err
+    # A page that cannot be written stops it when the scores are there.
+    page = runs / "parts" / "report.html"
+    (page / "in its place").mkdir(parents=True)
     assert main(["test", "--config", config, *options, "--run.name=parts"]) == 1
+    assert "report.html" in capsys.readouterr().err
+    assert (parts / "evaluation.json").is_file()
+    shutil.rmtree(page)
+    assert main(["test", "--config", config, *options, "--run.name=parts"]) == 1
+    assert page.is_file()
     assert (parts / f"{test[1]}.wav").stat().st_mtime_ns == before
     assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
     for name in ("generation.json", "evaluation.json", *(f"{one}.wav" for one in test[1:])):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from v2a_lightning.cli import main
+from v2a_lightning.errors import RunFailure
 from v2a_lightning.experiments import runner
 from v2a_lightning.experiments.conduct import conduct
 from v2a_lightning.experiments.plan import Options, Run, plan
@@ -19,7 +20,7 @@ from v2a_lightning.experiments.records import RECORD_FILE, Record, read_record, 
 from v2a_lightning.experiments.runner import run_all
 from v2a_lightning.experiments.study import Study, read_study
 from v2a_lightning.experiments.tables import Table
-from v2a_lightning.experiments.worker import Outcome, ReusedProcess, cores, environment, reason_of
+from v2a_lightning.experiments.worker import FreshProcess, Outcome, ReusedProcess, cores, environment, reason_of
 from v2a_lightning.miniature.training.part import threads
 
 
@@ -176,6 +177,13 @@ def test_a_killed_process_fails_its_run_and_the_next_gets_a_new_one(tmp_path: Pa
     wrong = launcher.run(["evaluat"], tmp_path / "wrong.log")
     assert (wrong.code, wrong.reason[:28]) == (2, "there is no command 'evaluat")
     launcher.close()
+
+
+@pytest.mark.parametrize("launcher", [FreshProcess, ReusedProcess])
+def test_a_disk_that_takes_no_log_is_one_line_with_the_log(tmp_path: Path, launcher: type[FreshProcess]) -> None:
+    # Root may write anywhere, and into this no one.
+    with pytest.raises(RunFailure, match=r"^/proc/sys/runs/one\.log cannot be written: "):
+        launcher(environment(1)).run(["--version"], Path("/proc/sys/runs/one.log"))
 
 
 def test_the_reason_of_a_failure_is_what_the_command_said(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from v2a_lightning.errors import UsageError
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import (
     MediaError,
     copy_with_sound,
+    cut_clip,
     picture_seconds,
     read_audio,
     read_frames,
@@ -22,6 +23,7 @@ from v2a_lightning.media import (
 )
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
+from ..disks import no_file_above
 from .conftest import numbered_frames, numbers_of, tone
 
 
@@ -50,6 +52,29 @@ def test_a_wave_is_24_bit_pcm_and_clipped(tmp_path: Path) -> None:
     assert (info.subtype, info.samplerate, info.channels) == ("PCM_24", 16_000, 1)
     wave, _ = soundfile.read(tmp_path / "wave.wav")
     np.testing.assert_allclose(wave, [0.5, 1.0, -1.0], atol=1e-4)
+
+
+def test_a_wave_is_the_file_that_soundfile_writes(tmp_path: Path) -> None:
+    wave = np.random.default_rng(0).uniform(-1, 1, (5000, 2)).astype(np.float32)
+    write_wave(tmp_path / "wave.wav", wave, 44_100)
+    soundfile.write(tmp_path / "own.wav", wave, 44_100, subtype="PCM_24", format="WAV")
+    assert (tmp_path / "wave.wav").read_bytes() == (tmp_path / "own.wav").read_bytes()
+
+
+@pytest.mark.parametrize("room", [0, 40, 4000])
+def test_a_full_disk_is_one_line_with_the_file(clip: Path, tmp_path: Path, room: int) -> None:
+    made, wave = tmp_path / "made", tone(2.0, 16_000)
+    writers: dict[str, Callable[[], object]] = {
+        r"a\.wav": lambda: write_wave(made / "a.wav", wave, 16_000),
+        r"a\.mp4": lambda: write_clip(made / "a.mp4", numbered_frames(8), 8, wave),
+        r"b\.mkv": lambda: replace_audio(clip, wave, 16_000, made / "b.mkv"),
+        r"c\.mp4": lambda: copy_with_sound(clip, wave, 16_000, made, "c"),
+        r"d\.mp4": lambda: cut_clip(clip, made / "d.mp4", 0.5, 1.0),
+    }
+    for name, write in writers.items():
+        with no_file_above(room), pytest.raises(RunFailure, match=rf"{name} cannot be written: File too large"):
+            write()
+    assert list(made.iterdir()) == []
 
 
 def test_new_sound_leaves_the_picture_untouched(clip: Path, tmp_path: Path) -> None:

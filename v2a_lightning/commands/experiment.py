@@ -67,8 +67,8 @@ def experiment(
         write_findings(study, conclusion.findings, options)
     if conclusion.failed:
         raise RunFailure(
-            f"{conclusion.failed} of {conclusion.runs} runs failed, for the reasons below the table; the same command "
-            "tries them again"
+            f"{conclusion.failed} of {conclusion.runs} runs failed, for the reasons below the table, also in "
+            f"{options.folder(study)}; the same command tries them again"
         )
     return 0
 

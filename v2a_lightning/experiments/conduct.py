@@ -104,7 +104,6 @@ def conduct(study: Study, options: Options, workers: int, say: Callable[[str], N
         say: told of every run that ends.
     """
     folder = options.folder(study)
-    folder.mkdir(parents=True, exist_ok=True)
     study = prepared(study, options)
     runs = plan(study, options)
     _write(folder / "commands.txt", "".join(f"{run.command}\n" for run in runs))

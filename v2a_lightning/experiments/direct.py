@@ -205,15 +205,14 @@ def latent_table(folder: Path, audioldm: AudioLDM, data: Any, clip_ids: Sequence
 
 @torch.no_grad()
 def _encode(path: Path, audioldm: AudioLDM, data: Any, clip_ids: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        table: Any = None
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         for start in range(0, len(clip_ids), ENCODED_AT_ONCE):
             some = clip_ids[start : start + ENCODED_AT_ONCE]
             waves = torch.stack([torch.from_numpy(data.reference_wave(clip_id)) for clip_id in some])
             latents = audioldm.encode(waves).cpu().numpy()
-            if table is None:
+            if start == 0:
                 shape = (len(clip_ids), *latents.shape[1:])
-                table = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-            table[start : start + len(some)] = latents
-        table.flush()
+                header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+            # Not through a map of the file, which a full disk ends with a signal.
+            file.write(latents.astype(np.float16).tobytes())

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from v2a_lightning.files import refusals
 from v2a_lightning.processes import PARENT, end_with_named_parent
 
 ERROR = "error: "
@@ -53,7 +54,7 @@ class FreshProcess:
     def run(self, arguments: Sequence[str], log: Path) -> Outcome:
         """Run a command to its end, what it prints going to `log`."""
         began = time.monotonic()
-        log.parent.mkdir(parents=True, exist_ok=True)
+        _empty(log)
         command = [sys.executable, "-m", "v2a_lightning", *arguments]
         owned = {**self._environment, PARENT: str(os.getpid())}
         with open(log, "wb") as file:
@@ -79,8 +80,7 @@ class ReusedProcess:
     def run(self, arguments: Sequence[str], log: Path) -> Outcome:
         """Run a command to its end, what it prints going to `log`."""
         began = time.monotonic()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
+        _empty(log)
         process = self._alive()
         answer = self._ask(process, json.dumps({"arguments": list(arguments), "log": str(log)}))
         if answer:
@@ -123,6 +123,12 @@ class ReusedProcess:
         except BrokenPipeError:
             return ""
         return process.stdout.readline()
+
+
+def _empty(log: Path) -> None:
+    with refusals(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
 
 
 def cores() -> int:

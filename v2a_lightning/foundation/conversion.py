@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import sha256_file
+from v2a_lightning.files import refusals, sha256_file
 from v2a_lightning.foundation import original_names as names
 from v2a_lightning.foundation.clap_weights import clap_of_state
 from v2a_lightning.foundation.layout import build_scheduler, save_audioldm
@@ -58,20 +58,22 @@ def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
 
     Raises:
         UsageError: when the folder is there already, or the file is no AudioLDM checkpoint.
+        RunFailure: when the disk is full, or the folder cannot be written to.
     """
     if folder.exists():
         raise UsageError(f"{folder} is there already; remove it to convert {checkpoint} again")
     state = read_weights(checkpoint)
     if not any(name.startswith(names.UNET) for name in state):
         raise UsageError(f"{checkpoint} is no original AudioLDM checkpoint: it has no tensor named {names.UNET}...")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        _write(state, checkpoint, temporary)
-        temporary.chmod(0o755)
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with refusals(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            _write(state, checkpoint, temporary)
+            temporary.chmod(0o755)
+            os.replace(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -1,6 +1,7 @@
 """Writing waves and clips: 24-bit PCM, H.264 and AAC, always whole files or none."""
 
 import heapq
+import io
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,10 @@ def write_wave(path: Path | str, wave: NDArray[np.float32], sample_rate: int) ->
     """
     import soundfile
 
+    content = io.BytesIO()
+    soundfile.write(content, np.clip(wave, -1.0, 1.0), sample_rate, subtype="PCM_24", format="WAV")
     with atomic_write(path) as temporary:
-        soundfile.write(temporary, np.clip(wave, -1.0, 1.0), sample_rate, subtype="PCM_24", format="WAV")
+        temporary.write_bytes(content.getbuffer())
 
 
 def write_clip(

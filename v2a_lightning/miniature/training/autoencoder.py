@@ -11,7 +11,7 @@ from torch import Tensor
 from v2a_lightning.foundation.spectrograms import audioldm_log_mel
 from v2a_lightning.miniature.architectures import build_vae
 from v2a_lightning.miniature.training.part import Part
-from v2a_lightning.miniature.training.sounds import Sounds
+from v2a_lightning.miniature.training.sounds import Sounds, write_array
 
 CROP = 64
 """Mel frames of a training crop: 0.64 s."""
@@ -58,15 +58,12 @@ def random_crops(sounds: Sounds, batch: int, frames: int, random: np.random.Gene
 @torch.inference_mode()
 def encode_all(vae: Any, sounds: Sounds, path: Path) -> np.ndarray:
     """(count, 16, T / 8, 8) float16: mean and standard deviation of every clip's latents, kept in a file."""
-    from v2a_lightning.files import atomic_write
-
     if not path.exists():
         moments = []
         for waves in sounds.batches(64):
             posterior = vae.encode(audioldm_log_mel(waves).unsqueeze(1)).latent_dist
             moments.append(torch.cat([posterior.mean, posterior.std], dim=1).half().numpy())
-        with atomic_write(path) as temporary:
-            np.save(temporary, np.concatenate(moments))
+        write_array(path, np.concatenate(moments))
     return np.load(path, mmap_mode="r")
 
 

@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import ClapModel, RobertaTokenizer
 
-from v2a_lightning.files import atomic_write
 from v2a_lightning.foundation.spectrograms import MelSpec, audioldm_log_mel, clap_log_mel
 from v2a_lightning.miniature.architectures import build_clap
 from v2a_lightning.miniature.training.part import Part
-from v2a_lightning.miniature.training.sounds import Sounds
+from v2a_lightning.miniature.training.sounds import Sounds, write_array
 from v2a_lightning.miniature.world import captions
 
 CLAP_MEL = MelSpec(sample_rate=48_000, n_fft=1024, hop=480, bins=64, low=50.0, high=14_000.0)
@@ -105,8 +104,7 @@ def clap_features(sounds: Sounds) -> np.ndarray:
     path = sounds.folder / f"clap-{sounds.seed}-{sounds.split}-{sounds.first}-{sounds.count}.npy"
     if not path.exists():
         parts = [recipe_features(waves)[:, 0].half().numpy() for waves in sounds.batches(64)]
-        with atomic_write(path) as temporary:
-            np.save(temporary, np.concatenate(parts))
+        write_array(path, np.concatenate(parts))
     return np.load(path, mmap_mode="r")
 
 
@@ -119,8 +117,7 @@ def rebuilt_features(sounds: Sounds, vae: Any, vocoder: Any, path: Path) -> np.n
             waves = sounds.batch(np.arange(begin, min(begin + 16, sounds.count)))
             mel = vae.decode(vae.encode(audioldm_log_mel(waves).unsqueeze(1)).latent_dist.mode()).sample
             parts.append(recipe_features(vocoder(mel.squeeze(1))[:, : waves.shape[1]])[:, 0].half().numpy())
-        with atomic_write(path) as temporary:
-            np.save(temporary, np.concatenate(parts))
+        write_array(path, np.concatenate(parts))
     return np.load(path, mmap_mode="r")
 
 

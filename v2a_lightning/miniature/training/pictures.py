@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, reserve
 from v2a_lightning.miniature.pictures import frames_in_view, paint
 from v2a_lightning.miniature.pictures.staging import FRAMES, moment
 from v2a_lightning.miniature.world import PICTURE_SIZE, ClipDescription, Scene, captions, describe_clip
@@ -65,6 +65,7 @@ class Pictures:
     def _paint(self, path: Path) -> None:
         shape = (self.count, FRAMES_PER_CLIP, PICTURE_SIZE, PICTURE_SIZE, 3)
         out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        reserve(path)
         with spawned_processes() as pool:
             one = partial(_some_frames, self.seed, self.split)
             for index, frames in enumerate(pool.map(one, range(self.count), chunksize=32)):

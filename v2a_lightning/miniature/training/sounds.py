@@ -1,16 +1,18 @@
 """The sounds the foundation models learn from: synthesised once, kept in memory-mapped files, read at random."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, reserve
 from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.world import DURATION, SAMPLE_RATE, ClipDescription, describe_clip
 from v2a_lightning.processes import spawned_processes
@@ -71,12 +73,25 @@ class Sounds:
 
     def _synthesise(self, path: Path) -> None:
         out = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=(self.count, SAMPLES))
+        reserve(path)
         one = partial(_mono, self.seed, self.split)
         numbers = range(self.first, self.first + self.count)
         with spawned_processes() as pool:
             for index, wave in enumerate(pool.map(one, numbers, chunksize=64)):
                 out[index] = wave
         out.flush()
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as a .npy file.
+
+    Raises:
+        RunFailure: when the disk is full, or the folder cannot be written to.
+    """
+    content = io.BytesIO()
+    np.save(content, array)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _mono(seed: int, split: str, index: int) -> NDArray[np.int16]:
