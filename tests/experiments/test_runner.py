@@ -181,9 +181,9 @@ def test_a_killed_process_fails_its_run_and_the_next_gets_a_new_one(tmp_path: Pa
 
 @pytest.mark.parametrize("launcher", [FreshProcess, ReusedProcess])
 def test_a_disk_that_takes_no_log_is_one_line_with_the_log(tmp_path: Path, launcher: type[FreshProcess]) -> None:
-    # Root may write anywhere, and into this no one.
-    with pytest.raises(RunFailure, match=r"^/proc/sys/runs/one\.log cannot be written: "):
-        launcher(environment(1)).run(["--version"], Path("/proc/sys/runs/one.log"))
+    # Where not even root may make a folder.
+    with pytest.raises(RunFailure, match=r"^/sys/kernel/runs/one\.log cannot be written: "):
+        launcher(environment(1)).run(["--version"], Path("/sys/kernel/runs/one.log"))
 
 
 def test_the_reason_of_a_failure_is_what_the_command_said(tmp_path: Path) -> None:

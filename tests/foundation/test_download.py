@@ -15,6 +15,8 @@ from v2a_lightning.foundation import download as module
 from v2a_lightning.foundation.download import download, file_name
 from v2a_lightning.foundation.web import _Redirects, masked
 
+from ..disks import no_file_above
+
 CONTENT = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
@@ -204,3 +206,15 @@ def test_only_web_addresses_are_fetched_and_names_are_plain(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="no http or https address"):
         fetch("file:///etc/passwd", tmp_path / "x")
     assert [file_name(f"https://a.b/c/{end}") for end in ("d.bin?e=/f", "..", "")] == ["d.bin", "download", "c"]
+
+
+def test_a_full_disk_is_one_line_with_the_file_and_what_came_is_kept(url: str, tmp_path: Path) -> None:
+    with (
+        no_file_above(300_000),
+        pytest.raises(RunFailure, match=r"model\.bin\.part cannot be written: File too large"),
+    ):
+        fetch(url, tmp_path / "model.bin")
+    assert Server.ranges == [None], "asking again makes no room"
+    have = (tmp_path / "model.bin.part").stat().st_size
+    assert fetch(url, tmp_path / "model.bin").read_bytes() == CONTENT
+    assert Server.ranges == [None, f"bytes={have}-"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.files import REFUSALS, sha256_file
+from v2a_lightning.files import refusals, sha256_file
 from v2a_lightning.foundation.web import masked, open_url
 
 CHUNK_BYTES = 1 << 20
@@ -42,7 +42,7 @@ def download(
         pause: seconds before the second attempt, doubled for each further one.
 
     Raises:
-        RunFailure: when it cannot be fetched, is too large, or is another file than the expected one.
+        RunFailure: when it cannot be fetched or written, is too large, or is another file than the expected one.
     """
     if target.is_file():
         return target
@@ -50,7 +50,8 @@ def download(
     part = target.with_name(target.name + ".part")
     for attempt in range(ATTEMPTS):
         try:
-            _fetch(url, part, size or LARGEST_BYTES, progress)
+            with refusals(part):
+                _fetch(url, part, size or LARGEST_BYTES, progress)
             break
         except (OSError, HTTPException) as error:
             if _is_final(error) or attempt == ATTEMPTS - 1:
@@ -154,9 +155,7 @@ def _tag(part: Path) -> Path:
 
 def _is_final(error: Exception) -> bool:
     """Whether asking again cannot help."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code < 500 and error.code not in (408, 429)
-    return isinstance(error, OSError) and error.errno in REFUSALS
+    return isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
 
 
 def _reason(error: Exception) -> str:
