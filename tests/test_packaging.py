@@ -30,7 +30,7 @@ def asked_for(*extras: str) -> set[str]:
 
 
 def imported(folder: str) -> set[str]:
-    """Top-level names of what the modules of a folder import, wherever in them."""
+    """Top-level names of what the modules of a folder import, wherever in them, but for one another."""
     found: set[str] = set()
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -38,7 +38,9 @@ def imported(folder: str) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - sys.stdlib_module_names - OWN - EXTRAS
+    # A benchmark is started by its path, and its files import one another by their names.
+    benchmarks = {path.stem for path in (ROOT / "experiments" / "benchmarks").rglob("*.py")}
+    return found - sys.stdlib_module_names - OWN - EXTRAS - benchmarks
 
 
 def distributions(module: str, installed: dict[str, list[str]]) -> set[str]:

@@ -46,6 +46,7 @@ from v2a_lightning.runs import (
     run_of,
     run_of_job,
 )
+from v2a_lightning.signals import interrupts_as_they_are
 from v2a_lightning.stopping import StopOnSignal
 from v2a_lightning.trainer_options import nulls_spelt_out, refuse_unsupported
 
@@ -74,10 +75,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
             options["return_predictions"] = False
         if command != "fit" and cli.checkpoint is None and any(one.requires_grad for one in cli.model.parameters()):
             rank_zero_info(f"{command} without --ckpt_path: the mapper's weights are untrained")
-        getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
-    except SystemExit as end:
-        # Lightning's way out of a Ctrl-C.
-        raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
+        with interrupts_as_they_are():
+            getattr(cli.trainer, command)(cli.model, datamodule=cli.datamodule, **options)
     finally:
         _finish_wandb()
     trainer: Any = cli.trainer

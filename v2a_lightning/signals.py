@@ -52,6 +52,15 @@ def terminated_by_sigterm() -> Iterator[None]:
 
 
 @contextmanager
+def interrupts_as_they_are() -> Iterator[None]:
+    """Lightning leaves with SystemExit(1) when Ctrl-C arrives: give the KeyboardInterrupt back."""
+    try:
+        yield
+    except SystemExit as end:
+        raise end.__context__ if isinstance(end.__context__, KeyboardInterrupt) else end from None
+
+
+@contextmanager
 def in_one_piece() -> Iterator[None]:
     """Let SIGTERM and Ctrl-C wait until the block is done, where stopping half way would leave something wrong."""
     if threading.current_thread() is not threading.main_thread():

@@ -240,7 +240,7 @@ BAD_INPUT = {
     "extra without its package": (2, "--extras passt needs the package hear21passt, which is not installed"),
     "csv without clap": (2, "needs --clap too"),
     "bad csv": (2, "labels.csv, line 1: 2 columns where 4 are expected"),
-    "bad generation.json": (2, "generation.json: not JSON"),
+    "bad generation.json": (2, "generation.json: is no file of settings of generated sounds"),
     "short seconds": (2, "--seconds is 1 or more, not 0.2"),
     "unknown option": (2, "loudness"),
     "unknown option in a file": (

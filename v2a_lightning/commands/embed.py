@@ -43,6 +43,7 @@ def embed(
 
     from callbacks.embedding_writer import StoreEmbeddings
     from data_modules.distributed import ExtractionData, ExtractionModule
+    from v2a_lightning.signals import interrupts_as_they_are
 
     # What devices there are, and what else one might install, is told at every start.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
@@ -58,7 +59,8 @@ def embed(
         enable_model_summary=False,
         callbacks=[StoreEmbeddings(data.store, data.encoders.spec())],
     )
-    trainer.predict(ExtractionModule(data), datamodule=ExtractionData(data, add_encoder), return_predictions=False)
+    with interrupts_as_they_are():
+        trainer.predict(ExtractionModule(data), datamodule=ExtractionData(data, add_encoder), return_predictions=False)
     return _report(data) if trainer.is_global_zero else 0
 
 
