@@ -279,7 +279,7 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
         try:
             refuse_not_finite(checkpoint.get(part, {}), path)
         except RunFailure as error:
-            raise RunFailure(f"{error}: take another checkpoint, such as one from before") from error
+            raise RunFailure(f"{error}; give --ckpt_path another checkpoint, such as an earlier one") from error
 
 
 def _configs(arguments: Sequence[str]) -> list[str]:
