@@ -1,4 +1,4 @@
-"""What a validation or a test says of a mapper in embedding space: over all clips, exactly, on any number of processes."""
+"""What a validation or a test says of a mapper in embedding space: exactly, over all clips of all processes."""
 
 from collections.abc import Sequence
 
@@ -67,8 +67,8 @@ class EmbeddingScores:
     def _floor(self, targets: Tensor) -> float:
         """The embedding distance between one half of the true embeddings (N, dim) and the other: no mapper's fault.
 
-        Each half has half as many clips as `embedding_fd` has, and a distance of fewer clips is higher. So this floor is
-        a little higher than that of `embedding_fd`. Clips come sorted by id.
+        Each half has half as many clips as `embedding_fd` has, and a distance of fewer clips is higher: so is this
+        floor, than the one of `embedding_fd`. Clips come sorted by id.
         """
         if self._floor_of is None or not torch.equal(self._floor_of[0], targets):
             unit, half = F.normalize(targets, dim=-1), len(targets) // 2

@@ -13,7 +13,8 @@ import torch
 
 from data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
 from data_modules.clips import Clip
-from data_modules.store import METADATA_KEY, Reject
+from data_modules.rejects import Reject
+from data_modules.store import METADATA_KEY
 from v2a_lightning.errors import RunFailure, UsageError
 
 from .conftest import AUDIO as AUDIO_SPEC
