@@ -13,7 +13,8 @@ from data_modules.extraction import ClipStream, EmbeddedBatch
 from data_modules.folders import Folder
 from data_modules.progress import progress
 from data_modules.shards import ShardWriter
-from data_modules.store import EmbeddingStore, StoreSpec, StoreWriter
+from data_modules.store import EmbeddingStore, StoreWriter
+from data_modules.towers import StoreSpec
 from v2a_lightning.runs import EMBEDDINGS
 
 

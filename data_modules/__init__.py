@@ -5,8 +5,9 @@ from data_modules.embeddings import EmbeddingDataModule
 from data_modules.encoded import EncodedDataModule
 from data_modules.imagehear import ImageHearDataModule
 from data_modules.miniature import MiniatureDataModule
-from data_modules.store import EmbeddingStore, StoreSpec, Tower
+from data_modules.store import EmbeddingStore
 from data_modules.table import EmbeddingTable, load_table
+from data_modules.towers import StoreSpec, Tower
 from data_modules.vggsound import VGGSoundDataModule
 
 __all__ = [

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset, unused_splits
 from data_modules.loaders import evaluation_loader, training_loader
-from data_modules.store import Reject
+from data_modules.rejects import Reject
 from data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio

@@ -20,7 +20,8 @@ from data_modules.manifest import (
     unusable_files,
 )
 from data_modules.on_the_fly import DecodedDataset, embed_batch
-from data_modules.store import EmbeddingStore, Precision, Reject
+from data_modules.rejects import Reject
+from data_modules.store import EmbeddingStore, Precision
 from data_modules.table import Batch, EmbeddingDataset, load_table
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation import ClapEncoder, ClipEncoder

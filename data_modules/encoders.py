@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_modules.store import StoreSpec, Tower
+from data_modules.towers import StoreSpec, Tower
 from v2a_lightning.media import fit_picture
 from v2a_lightning.specs import AudioSpec, FrameSpec
 

@@ -13,11 +13,10 @@ So clips or an encoder that come later cost only their own work, and embeddings 
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,119 +26,16 @@ from numpy.typing import NDArray
 
 from data_modules.folders import Folder
 from data_modules.index import IndexWriter, lost_shards, mend_index
+from data_modules.rejects import Reject
 from data_modules.shards import Shard, ShardWriter, damaged, read_shards, shard_metadata
+from data_modules.towers import Kind, StoreSpec, Tower
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
-from v2a_lightning.media.errors import PASSING
 
-Kind = Literal["frames", "audio"]
 Precision = Literal["float16", "float32"]
 ADD_ENCODER = "python -m v2a_lightning embed --add_encoder true"
 METADATA_KEY = "v2a_tower"
 REJECT_COLUMNS = ("clip_id", "path", "reason", "detail", "stamp")
-
-
-@dataclass(frozen=True)
-class Tower:
-    """One encoder and what it is shown.
-
-    Args:
-        kind: what it embeds.
-        encoder: its name, for people.
-        fingerprint: of its weights and preprocessing.
-        spec: key of the FrameSpec or AudioSpec.
-    """
-
-    kind: Kind
-    encoder: str
-    fingerprint: str
-    spec: str
-
-    @property
-    def digest(self) -> str:
-        """What two towers share exactly when their embeddings may be mixed."""
-        identity = json.dumps([self.kind, self.fingerprint, self.spec])
-        return hashlib.sha256(identity.encode()).hexdigest()[:12]
-
-    @property
-    def subfolder(self) -> str:
-        """The tower's part of the store."""
-        return f"{self.kind}-{self.digest}"
-
-    @classmethod
-    def described(cls, description: str) -> "Tower":
-        """The encoder that a shard's metadata describes.
-
-        Raises:
-            ValueError: when that is no description of one.
-        """
-        content = json.loads(description)
-        names = [field.name for field in fields(cls)]
-        if not isinstance(content, dict) or sorted(content) != sorted(names):
-            raise ValueError(f"its encoder is described by {description[:200]}, and {', '.join(names)} are expected")
-        if content["kind"] not in ("frames", "audio") or not all(isinstance(one, str) for one in content.values()):
-            raise ValueError(f"its encoder is described by {description[:200]}")
-        return cls(**content)
-
-    def __str__(self) -> str:
-        return f"{self.encoder} [{self.fingerprint[:12]}] on {self.spec}"
-
-
-@dataclass(frozen=True)
-class StoreSpec:
-    """The embeddings that a run works with. `audio` is None for clips without sound."""
-
-    frames: Tower
-    audio: Tower | None = None
-
-    @property
-    def towers(self) -> tuple[Tower, ...]:
-        """The towers there are."""
-        return (self.frames,) if self.audio is None else (self.frames, self.audio)
-
-    @property
-    def content(self) -> str:
-        """Digest of what is looked at, whoever looks: clips are rejected for the former."""
-        key = json.dumps([tower.spec for tower in self.towers])
-        return hashlib.sha256(key.encode()).hexdigest()[:12]
-
-    @property
-    def rejects(self) -> str:
-        """Subfolder of the rejected clips."""
-        return f"rejects-{self.content}"
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A clip that is not used.
-
-    Args:
-        clip_id: the clip.
-        path: its file, or where it should be.
-        reason: one of `v2a_lightning.media.Reason`.
-        detail: what was found.
-        stamp: size and time of the file; a file that has changed since is tried again.
-    """
-
-    clip_id: str
-    path: str
-    reason: str
-    detail: str = ""
-    stamp: str = ""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether trying again would end the same way."""
-        return self.reason not in PASSING and self.stamp == file_stamp(self.path)
-
-
-def file_stamp(path: Path | str) -> str:
-    """Size and modification time of a file; empty when there is none."""
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return ""
-    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 class EmbeddingStore:

@@ -42,12 +42,11 @@ def fit(*callbacks: Callback, ckpt_path: Path | None = None, workers: int = 0, *
     torch.manual_seed(int.from_bytes(os.urandom(4), "big"))  # nothing may depend on the global stream
     trainer = Trainer(
         accelerator="cpu",
-        logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
         callbacks=[ExponentialAverage(decay=0.8), *callbacks],
-        **{"max_epochs": 3, **options},
+        **{"max_epochs": 3, "logger": False, **options},
     )
     trainer.fit(mapper, datamodule=PairsModule(workers=workers), ckpt_path=ckpt_path)
     return mapper

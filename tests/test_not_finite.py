@@ -10,8 +10,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
+from callbacks import ExponentialAverage
 from tests.mapper.small import PairsModule, small_transformer
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.lightning_cli import refuse_other_weights
 from v2a_lightning.mapper import AverageFrames, Diffusion, Regression
 from v2a_lightning.mapper.optimizer import adamw
 from v2a_lightning.module import V2AMapper
@@ -110,6 +112,23 @@ def test_how_many_were_left_out_is_saved(tmp_path: Path) -> None:
     again = mapper(skip_not_finite=0.5)
     trainer(max_epochs=2).fit(again, datamodule=BadClip(), ckpt_path=tmp_path / "one.ckpt")
     assert again._guard.left_out == 2
+
+
+@pytest.mark.parametrize("part", ["state_dict", "current_model_state"])
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_a_checkpoint_is_refused_by_file_and_tensor(tmp_path: Path, part: str, value: float) -> None:
+    path, name = tmp_path / "one.ckpt", "network.trunk.projection.weight"
+    run = trainer(callbacks=[ExponentialAverage(decay=0.5)])
+    run.fit(mapper(), datamodule=PairsModule())
+    run.save_checkpoint(path)
+    refuse_other_weights(path, mapper())
+    content = torch.load(path, weights_only=True)
+    content[part][name] = content[part][name].clone()
+    content[part][name].view(-1)[3] = value
+    for legacy in (False, True):
+        torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+        with pytest.raises(RunFailure, match=rf"one\.ckpt: tensor '{name}' holds values .* another checkpoint"):
+            refuse_other_weights(path, mapper())
 
 
 def test_validation_names_the_clip() -> None:

@@ -1,9 +1,11 @@
 """A run that is told to end saves where it is, says so by its exit code, and goes on as if nothing had been."""
 
+import csv
 import os
 import signal
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tests.resumed_run import fit
+from tests.resumed_run import checkpoints, fit
 from tests.test_fit import checkpoint, columns, only_run, write
 from tests.test_resume import assert_same_weights
 from v2a_lightning.cli import main
+from v2a_lightning.loggers import MetricsFile
 from v2a_lightning.signals import Interrupted, Terminated
 from v2a_lightning.stopping import StopOnSignal
 
@@ -59,6 +62,48 @@ def test_what_goes_on_ends_with_the_weights_of_a_run_that_was_left_alone(
     whole: list[tuple[int, float]] = []
     fit(Validations(whole))
     assert seen == whole, "each validation once, and none twice"
+
+
+def logged(folder: Path) -> dict[str, list[str]]:
+    """The values of a run's metrics.csv by name and step, and the epochs of each step."""
+    found: dict[str, list[str]] = {}
+    with open(folder / "metrics.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value != "" and name != "step":
+                    found.setdefault(f"{name} at {row['step']}", []).append(value)
+    return {key: sorted(set(values)) if "epoch" in key else values for key, values in found.items()}
+
+
+# Six steps an epoch: beside a row, at one, before the first one, at an epoch's end, and in its validation.
+MOMENTS = [(2, "train"), (3, "train"), (9, "train"), (12, "train"), (6, "validation"), (12, "validation")]
+
+
+@pytest.mark.parametrize("options", [{"log_every_n_steps": 1}, {"log_every_n_steps": 4, "val_check_interval": 0.5}])
+def test_metrics_csv_is_that_of_a_run_that_was_left_alone(tmp_path: Path, options: dict[str, Any]) -> None:
+    whole = tmp_path / "runs" / "whole"
+    fit(logger=MetricsFile(whole), **options)
+    expected = logged(whole)
+    assert expected.keys() > {"train/loss at 5", "train/loss at 11", "val/loss at 17", "train/gradient_norm at 3"}
+    for (step, where), number in zip(MOMENTS, cycle([signal.SIGTERM, signal.SIGINT]), strict=False):
+        run = tmp_path / "runs" / f"{where}-{step}"
+        path = run / "last.ckpt"
+        with pytest.raises(Terminated):
+            fit(Tell(step, int(number), where), StopOnSignal(path), logger=MetricsFile(run), **options)
+        fit(StopOnSignal(None), logger=MetricsFile(run), ckpt_path=path, **options)
+        assert logged(run) == expected, run.name
+
+
+def test_metrics_csv_of_a_run_that_was_killed_behind_a_checkpoint(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "runs" / "whole", tmp_path / "runs" / "killed"
+    options = {"log_every_n_steps": 1, "accumulate_grad_batches": 2}
+    fit(logger=MetricsFile(whole), **options)
+    saver = checkpoints(tmp_path, every_n_train_steps=2)
+    fit(saver, logger=MetricsFile(killed), **options)
+    for step in (2, 4, 6):
+        # As it was when the run ended at once.
+        fit(logger=MetricsFile(killed), ckpt_path=tmp_path / f"step={step}.ckpt", **options)
+        assert logged(killed) == logged(whole), step
 
 
 class Validations(Callback):

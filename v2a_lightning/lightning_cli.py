@@ -29,6 +29,7 @@ from v2a_lightning.cli import PROGRAM, one_line
 from v2a_lightning.environment import without_environment
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.foundation.weights import refuse_not_finite
 from v2a_lightning.loggers import loggers_for
 from v2a_lightning.messages import quiet_lightning
 from v2a_lightning.runs import (
@@ -265,15 +266,16 @@ class SaveConfig(Callback):
 
 
 def refuse_other_weights(path: Path, model: LightningModule) -> None:
-    """Find out before a run whether a checkpoint's weights are the model's.
+    """Find out before a run whether a checkpoint's weights are the model's, and finite.
 
     Raises:
         UsageError: when the file is no checkpoint or a damaged one, or the model refuses it.
+        RunFailure: naming the first tensor that is not finite.
     """
     if zipfile.is_zipfile(path) and (reason := damage(path)):
         raise UsageError(f"{path} is damaged: {reason}")
     try:
-        checkpoint = torch.load(path, map_location="meta", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
     except NO_CHECKPOINT as error:
         raise UsageError(f"{path} is not a readable checkpoint: {one_line(error)}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
@@ -282,6 +284,12 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
         model.on_load_checkpoint(checkpoint)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+    # With an average of the weights, they are in the one and what is trained on is in the other.
+    for part in ("state_dict", "current_model_state"):
+        try:
+            refuse_not_finite(checkpoint.get(part, {}), path)
+        except RunFailure as error:
+            raise RunFailure(f"{error}; give --ckpt_path another checkpoint, such as an earlier one") from error
 
 
 def _configs(arguments: Sequence[str]) -> list[str]:

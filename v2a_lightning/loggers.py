@@ -35,12 +35,16 @@ class MetricsFile(CSVLogger):
 
 
 class _ContinuedRows(_ExperimentWriter):
-    """Rows of metrics; those an earlier, killed attempt wrote beyond the resumed step are replaced."""
+    """Rows of metrics that go on behind those of an earlier attempt.
+
+    What that attempt logged beyond the step at which this one begins is made again. At that step itself it may have
+    logged values that are not: those of a training step whose validation was stopped.
+    """
 
     def __init__(self, log_dir: str) -> None:
         super().__init__(log_dir)
         self._earlier = _read_rows(Path(self.metrics_file_path))
-        self._rows: list[dict[str, Any]] = []
+        self._own: list[dict[str, Any]] = []
 
     def _check_log_dir_exists(self) -> None:
         """The base would delete the file here."""
@@ -49,18 +53,27 @@ class _ContinuedRows(_ExperimentWriter):
         """Write all rows; a reader never meets half a table."""
         if not self.metrics:
             return
-        if not self._rows:
-            first = min(row["step"] for row in self.metrics)
-            self._rows = [row for row in self._earlier if float(row["step"]) < first]
-        self._rows += self.metrics
+        self._own += self.metrics
         self.metrics = []
+        rows = self._still_true() + self._own
         columns = sorted(
-            {key for row in self._rows for key in row}, key=lambda key: (key not in ("epoch", "step"), key)
+            {key for row in rows for key in row}, key=lambda key: (key not in ("epoch", "step"), key)
         )
         with atomic_write(self.metrics_file_path) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=columns)
             writer.writeheader()
-            writer.writerows(self._rows)
+            writer.writerows(rows)
+
+    def _still_true(self) -> list[dict[str, Any]]:
+        """The earlier rows, without the values that were logged again or are going to be."""
+        first = self._own[0]["step"]
+        again = {name for row in self._own if row["step"] == first for name in row} - {"epoch", "step"}
+        self._earlier = [row for row in self._earlier if float(row["step"]) <= first]
+        for row in self._earlier:
+            if float(row["step"]) == first:
+                for name in again & row.keys():
+                    del row[name]
+        return [row for row in self._earlier if row.keys() - {"epoch", "step"}]
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

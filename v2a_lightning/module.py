@@ -1,8 +1,6 @@
 """V2AMapper: aggregator, network, objective and optimiser as one LightningModule, and nothing else."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +9,24 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.embedding_scores import EmbeddingScores
+from v2a_lightning.epoch_mean import EpochMean
+from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import Aggregator, Network, Objective
 from v2a_lightning.mapper.closed_form import ClosedForm
 from v2a_lightning.mapper.gathering import gather_clips
 from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.mapper.optimizer import adamw
 from v2a_lightning.mapper.pretrained import OnTheHub, load_pretrained, refuse_other_mapper, save_pretrained
-from v2a_lightning.metrics.embeddings import EmbeddingMetrics
-from v2a_lightning.metrics.frechet import frechet_distance
 from v2a_lightning.not_finite import StepGuard, refuse_not_finite
-from v2a_lightning.randomness import Generators, clip_seed, generators
+from v2a_lightning.randomness import Generators, clip_seed, generators, random_stream
 
 Batch = dict[str, Any]
 Outputs = dict[str, Any]
-Scored = tuple[list[str], Tensor, Tensor, Tensor]
 
 
 class V2AMapper(LightningModule, OnTheHub):
@@ -87,8 +83,8 @@ class V2AMapper(LightningModule, OnTheHub):
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
         self._make_optimizer = optimizer
         self._make_lr_scheduler = lr_scheduler
-        self._scored: list[Scored] = []
-        self._floor_of: tuple[Tensor, float] | None = None
+        self._scores = EmbeddingScores(network.dim)
+        self._loss_of_epoch = EpochMean()
         self._guard = StepGuard(skip_not_finite)
         self.save_hyperparameters(self.describe())
 
@@ -142,14 +138,22 @@ class V2AMapper(LightningModule, OnTheHub):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         seed = clip_seed(self.seed, f"step {self.global_step} batch {batch_idx}", self.global_rank)
-        with _random_stream(seed, self.device) as generator:
+        with random_stream(seed, self.device) as generator:
             condition = self._condition(self.aggregator, batch["frames"], batch["frame_mask"], generator)
             losses = self.objective.loss(self.network, condition, batch["audio"], generator)
         loss = self._guard.watch(batch["clip_id"], losses)
         count = len(batch["clip_id"])
         self.log("train/loss_step", loss, batch_size=count)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=count, sync_dist=True, prog_bar=True)
+        self._loss_of_epoch.update(self.current_epoch, loss, count)
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the mean of `train/loss` anew; an epoch that a resumed run is in the middle of does not start."""
+        self._loss_of_epoch.forget()
+
+    def on_train_epoch_end(self) -> None:
+        """Log `train/loss`, the mean over the epoch's clips."""
+        self._loss_of_epoch.log(self, "train/loss")
 
     def configure_gradient_clipping(
         self,
@@ -166,26 +170,11 @@ class V2AMapper(LightningModule, OnTheHub):
             RunFailure: when loss or gradients are not finite, unless such steps are left out or the loss is scaled.
         """
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
-            scaler.unscale_(optimizer)
-        parameters = [one for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
-        norm = torch.nn.utils.get_total_norm([one.grad for one in parameters])
+        norm = self._guard.clip(self, optimizer, gradient_clip_val or 0.0, gradient_clip_algorithm, scaler)
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/gradient_norm", norm)
-        if scaler is None:
-            wrong = not bool(norm.isfinite())
-        else:
-            # Scaled gradients overflow now and then: the scaler notices and takes a smaller factor.
-            wrong = self.trainer.strategy.reduce_boolean_decision(not self._guard.losses_are_finite(), all=False)
-        if wrong:
-            self._guard.leave_out(self.global_step, self.trainer.estimated_stepping_batches)
+        if self._guard.left_out:
             self.log("train/steps_left_out", float(self._guard.left_out))
-            optimizer.zero_grad()
-        elif gradient_clip_val and gradient_clip_algorithm == GradClipAlgorithmType.VALUE:
-            torch.nn.utils.clip_grad_value_(parameters, gradient_clip_val)
-        elif gradient_clip_val:
-            torch.nn.utils.clip_grads_with_norm_(parameters, gradient_clip_val, norm)
-        self._guard.next_step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Outputs:
         """`{"clip_id", "embedding"}`: one sampled embedding for each clip, for callbacks to make sound of."""
@@ -248,10 +237,12 @@ class V2AMapper(LightningModule, OnTheHub):
         """
         refuse_other_mapper(self, checkpoint["state_dict"], checkpoint.get("hyper_parameters", {}))
         self._guard.left_out = checkpoint.get("steps_left_out", 0)
+        self._loss_of_epoch.load_state_dict(checkpoint.get("loss_of_epoch", {}), self.global_rank)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how many steps were left out."""
+        """Keep how many steps were left out, and the loss of the epoch so far."""
         checkpoint["steps_left_out"] = self._guard.left_out
+        checkpoint["loss_of_epoch"] = self._loss_of_epoch.state_dict(self)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write `model.safetensors`, `config.json` and a card, README.md, into a folder."""
@@ -285,38 +276,15 @@ class V2AMapper(LightningModule, OnTheHub):
             losses = self.objective.loss(self.network, condition, batch["audio"], own)
             refuse_not_finite(batch["clip_id"], batch["audio"], "the true embedding")
             refuse_not_finite(batch["clip_id"], losses, "the loss")
-            losses, embeddings, targets = (
-                rows.detach().float().cpu() for rows in (losses, outputs["embedding"], batch["audio"])
-            )
-            self._scored.append((list(batch["clip_id"]), losses, embeddings, targets))
+            self._scores.add(batch["clip_id"], losses, outputs["embedding"], batch["audio"])
         return outputs
 
     def _log_scores(self, stage: str) -> None:
-        scored, self._scored = self._scored, []
         if self.trainer.sanity_checking:
+            self._scores.forget()
             return
-        losses, embeddings, targets = _gather(scored, self.network.dim)
-        if len(losses) == 0:
-            return
-        if len(losses) == 1:
-            raise RunFailure(f"{stage}: embedding metrics need two clips and there is one; give more")
-        metrics = EmbeddingMetrics(self.network.dim, sync_on_compute=False)
-        metrics.update(embeddings, targets)
-        found = {"loss": float(losses.mean()), **metrics.compute()}
-        if len(targets) >= 4:
-            found["embedding_fd_floor"] = self._floor(targets)
-        for name, value in found.items():
+        for name, value in self._scores.compute(stage).items():
             self.log(f"{stage}/{name}", value, sync_dist=True, prog_bar=name == "cosine")
-
-    def _floor(self, targets: Tensor) -> float:
-        """The embedding distance between one half of the true embeddings (N, dim) and the other: no mapper's fault.
-
-        Each half has half as many clips as `embedding_fd` has, so its floor is a little lower. Clips come sorted by id.
-        """
-        if self._floor_of is None or not torch.equal(self._floor_of[0], targets):
-            unit, half = F.normalize(targets, dim=-1), len(targets) // 2
-            self._floor_of = targets, frechet_distance(unit[::2][:half], unit[1::2][:half])
-        return self._floor_of[1]
 
     def _training_pairs(self) -> tuple[Tensor, Tensor]:
         """Conditions and targets of the whole training set, (N, dim) each."""
@@ -335,20 +303,3 @@ class V2AMapper(LightningModule, OnTheHub):
             pairs.append((condition.detach().cpu(), batch["audio"].cpu()))
         conditions, targets = (torch.cat(column) for column in zip(*pairs, strict=True))
         return gather_clips(names, conditions, F.normalize(targets, dim=-1))  # type: ignore[return-value]
-
-
-def _gather(scored: list[Scored], dim: int) -> tuple[Tensor, ...]:
-    """Losses (N,), embeddings and targets (N, dim) of all processes; a process may have none."""
-    nothing: Scored = ([], torch.zeros(0), torch.zeros(0, dim), torch.zeros(0, dim))
-    names, losses, embeddings, targets = zip(nothing, *scored, strict=True)
-    clip_ids = [name for batch in names for name in batch]
-    return gather_clips(clip_ids, torch.cat(losses), torch.cat(embeddings), torch.cat(targets))
-
-
-@contextmanager
-def _random_stream(seed: int, device: torch.device) -> Iterator[torch.Generator]:
-    """A generator of its own for what is drawn, and for dropout a global stream set aside and given back."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield torch.Generator(device).manual_seed(seed)

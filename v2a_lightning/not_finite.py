@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
+from torch.optim import Optimizer
 
 from v2a_lightning.errors import RunFailure
 
@@ -36,6 +40,43 @@ class StepGuard:
     def losses_are_finite(self) -> bool:
         """Whether this process's are, since the last step."""
         return all(bool(losses.isfinite().all()) for _, losses in self._batches)
+
+    def clip(
+        self, module: LightningModule, optimizer: Optimizer, value: float, algorithm: str | None, scaler: Any = None
+    ) -> Tensor:
+        """Clip gradients that are finite, and leave out a step whose are not.
+
+        Args:
+            module: where its training is, and of which run.
+            optimizer: of the parameters.
+            value: what the gradients are clipped to; 0 for no clipping.
+            algorithm: "value" clips each element; anything else the norm.
+            scaler: of the loss, whose factor is taken off.
+
+        Returns:
+            The norm before clipping, ().
+
+        Raises:
+            RunFailure: when more steps have to be left out than may be.
+        """
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)
+        parameters = [one for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
+        norm = torch.nn.utils.get_total_norm([one.grad for one in parameters])
+        if scaler is None:
+            wrong = not bool(norm.isfinite())
+        else:
+            # Scaled gradients overflow now and then: the scaler notices and takes a smaller factor.
+            wrong = module.trainer.strategy.reduce_boolean_decision(not self.losses_are_finite(), all=False)
+        if wrong:
+            self.leave_out(module.global_step, module.trainer.estimated_stepping_batches)
+            optimizer.zero_grad()
+        elif value and algorithm == GradClipAlgorithmType.VALUE:
+            torch.nn.utils.clip_grad_value_(parameters, value)
+        elif value:
+            torch.nn.utils.clip_grads_with_norm_(parameters, value, norm)
+        self.next_step()
+        return norm
 
     def leave_out(self, step: int, steps: float) -> None:
         """Count a step that is left out.

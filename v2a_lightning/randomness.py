@@ -1,7 +1,8 @@
 """Random numbers that belong to a clip, not to the batch or the process it happens to be in."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -40,3 +41,12 @@ def randn(
         raise ValueError(f"{len(generator)} generators for a batch of {shape[0]} rows; give one per row")
     rows = [torch.randn(tuple(shape[1:]), generator=one, device=one.device) for one in generator]
     return torch.stack(rows).to(device, dtype) if rows else torch.empty(tuple(shape), device=device, dtype=dtype)
+
+
+@contextmanager
+def random_stream(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """A generator of its own for what is drawn, and for dropout a global stream set aside and given back."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield torch.Generator(device).manual_seed(seed)

@@ -75,6 +75,7 @@ class StopOnSignal(Callback):
         """Save and stop, when any process was told to and the step is a whole one with no validation behind it."""
         told = trainer.strategy.reduce_boolean_decision(self._received is not None, all=False)
         if told and not _step_goes_on(trainer, batch_idx) and not _validation_follows(trainer, batch_idx):
+            _log_step(trainer)
             self._save(trainer)
             self._stop(trainer)
 
@@ -127,6 +128,12 @@ class StopOnSignal(Callback):
 
 def _fitting(trainer: Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING
+
+
+def _log_step(trainer: Trainer) -> None:
+    """Write the row of this step, as Lightning would behind this hook; a run that goes on does not make it again."""
+    trainer._logger_connector.on_batch_end()
+    trainer._logger_connector.update_train_step_metrics()
 
 
 def _step_goes_on(trainer: Trainer, batch_idx: int) -> bool:

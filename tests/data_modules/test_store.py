@@ -15,7 +15,8 @@ from data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, l
 from data_modules.clips import Clip
 from data_modules.folders import Folder
 from data_modules.locking import StoreLock
-from data_modules.store import METADATA_KEY, Reject
+from data_modules.rejects import Reject
+from data_modules.store import METADATA_KEY
 from v2a_lightning.errors import RunFailure, UsageError
 
 from ..disks import no_file_above

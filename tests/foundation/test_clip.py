@@ -1,6 +1,7 @@
 """CLIP: frames and texts through open_clip, the miniature's folder and OpenAI's archive alike."""
 
 import copy
+import logging
 import pickle
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from tests.foundation.torchscript import tree_of
 from v2a_lightning.errors import UsageError
 from v2a_lightning.foundation import ClipEncoder
+from v2a_lightning.foundation.base import quiet_libraries
 
 OPENAI_SMALL = {
     "embed_dim": 64,
@@ -59,6 +61,24 @@ def test_loading_leaves_the_random_stream_alone(weights: Path) -> None:
     before = torch.get_rng_state()
     ClipEncoder(str(weights / "clip")).load()
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_nothing_is_said_of_random_weights(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # As in the second process of two, where no level is kept.
+    root = logging.getLogger()
+    handler, level = logging.StreamHandler(), root.level
+    root.addHandler(handler)
+    try:
+        with quiet_libraries():
+            root.setLevel(logging.WARNING)
+            ClipEncoder(str(weights / "clip"))._load()
+            logging.warning("another warning")
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+    told = capfd.readouterr().err
+    assert "another warning" in told
+    assert "No pretrained weights" not in told
 
 
 def test_copies_and_pickles_leave_the_weights_behind(encoder: ClipEncoder) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from data_modules.clips import Clip, read_ids, read_vggsound_csv
 from data_modules.manifest import ManifestRow, earlier_rows, manifest_bytes, read_manifest
-from data_modules.store import EmbeddingStore, StoreSpec, Tower
+from data_modules.store import EmbeddingStore
 from data_modules.table import load_table
+from data_modules.towers import StoreSpec, Tower
 from tests.fuzz.strategies import accepted, damaged
 from v2a_lightning.commands.evaluate import _labels
 from v2a_lightning.files import refuse_unsafe_id

@@ -1,0 +1,76 @@
+"""What a validation or a test says of a mapper in embedding space: exactly, over all clips of all processes."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from v2a_lightning.errors import RunFailure
+from v2a_lightning.mapper.gathering import gather_clips
+from v2a_lightning.metrics.embeddings import EmbeddingMetrics
+from v2a_lightning.metrics.frechet import frechet_distance
+
+Scored = tuple[list[str], Tensor, Tensor, Tensor]
+
+
+class EmbeddingScores:
+    """Collects the batches of one pass over a split.
+
+    Args:
+        dim: width of the embeddings.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._scored: list[Scored] = []
+        self._floor_of: tuple[Tensor, float] | None = None
+
+    def add(self, clip_ids: Sequence[str], losses: Tensor, embeddings: Tensor, targets: Tensor) -> None:
+        """Keep a batch: losses (B,), sampled and true embeddings (B, dim)."""
+        losses, embeddings, targets = (rows.detach().float().cpu() for rows in (losses, embeddings, targets))
+        self._scored.append((list(clip_ids), losses, embeddings, targets))
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._scored = []
+
+    def compute(self, stage: str) -> dict[str, float | Tensor]:
+        """Scores of all processes' clips by name, none when no clip has a true embedding; then begin anew.
+
+        Args:
+            stage: "val" or "test", for messages.
+
+        Raises:
+            RunFailure: when there is one clip only.
+        """
+        losses, embeddings, targets = self._gather()
+        self.forget()
+        if len(losses) == 0:
+            return {}
+        if len(losses) == 1:
+            raise RunFailure(f"{stage}: embedding metrics need two clips and there is one; give more")
+        metrics = EmbeddingMetrics(self.dim, sync_on_compute=False)
+        metrics.update(embeddings, targets)
+        found = {"loss": float(losses.mean()), **metrics.compute()}
+        if len(targets) >= 4:
+            found["embedding_fd_floor"] = self._floor(targets)
+        return found
+
+    def _gather(self) -> tuple[Tensor, ...]:
+        """Losses (N,), embeddings and targets (N, dim) of all processes; a process may have none."""
+        nothing: Scored = ([], torch.zeros(0), torch.zeros(0, self.dim), torch.zeros(0, self.dim))
+        names, losses, embeddings, targets = zip(nothing, *self._scored, strict=True)
+        clip_ids = [name for batch in names for name in batch]
+        return gather_clips(clip_ids, torch.cat(losses), torch.cat(embeddings), torch.cat(targets))
+
+    def _floor(self, targets: Tensor) -> float:
+        """The embedding distance between one half of the true embeddings (N, dim) and the other: no mapper's fault.
+
+        Each half has half as many clips as `embedding_fd` has, and a distance of fewer clips is higher: so is this
+        floor, than the one of `embedding_fd`. Clips come sorted by id.
+        """
+        if self._floor_of is None or not torch.equal(self._floor_of[0], targets):
+            unit, half = F.normalize(targets, dim=-1), len(targets) // 2
+            self._floor_of = targets, frechet_distance(unit[::2][:half], unit[1::2][:half])
+        return self._floor_of[1]
