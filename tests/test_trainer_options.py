@@ -19,6 +19,7 @@ CALLBACKS = "lightning.pytorch.callbacks"
         ("--trainer.strategy=fsdp", "trainer.strategy fsdp: "),
         ("--trainer.precision=16-true", "trainer.precision 16-true: weights are float32"),
         (f"--trainer.callbacks=[{{class_path: {CALLBACKS}.LearningRateFinder}}]", "LearningRateFinder changes"),
+        (f"--averaging={{class_path: {CALLBACKS}.EMAWeightAveraging}}", "give callbacks.ExponentialAverage"),
         ("--trainer.devices=3", "data.batch_size is that of all 3 processes together and 4 cannot be shared evenly"),
         ("--trainer.devices=0", "the config cannot be built"),
     ],

@@ -52,7 +52,7 @@ class EmbeddingScores:
             raise RunFailure(f"{stage}: embedding metrics need two clips and there is one; give more")
         metrics = EmbeddingMetrics(self.dim, sync_on_compute=False)
         metrics.update(embeddings, targets)
-        found = {"loss": float(losses.mean()), **metrics.compute()}
+        found: dict[str, float | Tensor] = {"loss": float(losses.mean()), **metrics.compute()}
         if len(targets) >= 4:
             found["embedding_fd_floor"] = self._floor(targets)
         return found

@@ -164,8 +164,8 @@ class MapperCLI(LightningCLI):
         settings: RunSettings = self.config_init["run"]
         self.checkpoint = self._checkpoint(settings)
         trainer_config = dict(self.config_init["trainer"])
-        refuse_unsupported(trainer_config)
         callbacks = [self.config_init[key] for key in CALLBACK_KEYS if self.config_init[key] is not None]
+        refuse_unsupported(trainer_config, callbacks)
         if not trainer_config["fast_dev_run"]:
             folder = self._folder(settings)
             callbacks += [SaveConfig(self._config_text(), folder), *self._writers(trainer_config["callbacks"] or [])]

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from lightning.pytorch.callbacks import LearningRateFinder, StochasticWeightAveraging
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import LearningRateFinder, StochasticWeightAveraging, WeightAveraging
 
+from callbacks.averaging import ExponentialAverage
 from v2a_lightning.errors import UsageError
 
 SHARDED = ("fsdp", "deepspeed", "model_parallel", "xla")
@@ -13,11 +15,12 @@ SHARDED = ("fsdp", "deepspeed", "model_parallel", "xla")
 PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
 
 
-def refuse_unsupported(trainer: Mapping[str, Any]) -> None:
+def refuse_unsupported(trainer: Mapping[str, Any], keyed: Sequence[Callback] = ()) -> None:
     """Refuse what this project does not do.
 
     Args:
         trainer: the config's values for the Trainer.
+        keyed: callbacks that have a key of their own in the config.
 
     Raises:
         UsageError: naming the option and what to do instead.
@@ -32,11 +35,16 @@ def refuse_unsupported(trainer: Mapping[str, Any]) -> None:
         given = trainer["precision"]
         raise UsageError(f"trainer.precision {given}: weights are float32; give 32-true, bf16-mixed or 16-mixed")
     callbacks = trainer.get("callbacks") or []
-    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
+    for callback in [*(callbacks if isinstance(callbacks, list) else [callbacks]), *keyed]:
         if isinstance(callback, LearningRateFinder):
             raise UsageError(
                 "LearningRateFinder changes an attribute of the model, and the rate is the optimizer's: vary "
                 "--model.init_args.optimizer.init_args.lr, as experiments/sweeps/optimizer.yaml does"
+            )
+        if isinstance(callback, WeightAveraging) and not isinstance(callback, ExponentialAverage):
+            raise UsageError(
+                f"{type(callback).__name__} scores weights that were never trained until its average begins, and a fit "
+                "that is stopped in a validation would save the wrong ones; give callbacks.ExponentialAverage"
             )
         if isinstance(callback, StochasticWeightAveraging):
             raise UsageError("StochasticWeightAveraging: the weights are averaged by the key `averaging`; use that one")

@@ -69,7 +69,8 @@ def test_true_sounds_against_themselves(extractors: dict[str, str]) -> None:
     values = suite.compute()
     for name in ("fd", "fad", "kad", "kl", "kl_sigmoid", "fad_infinity"):
         assert abs(values[name]) <= 1e-6, name
-    assert values["precision"] == values["recall"] == values["coverage"] == values["density"] == 1.0
+    for name in ("precision", "recall", "coverage", "density"):
+        assert values[name] == pytest.approx(1.0, abs=1e-12), name
 
 
 def test_order_and_batches_do_not_matter(suite: EvaluationSuite, extractors: dict[str, str]) -> None:
