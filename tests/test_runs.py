@@ -91,7 +91,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_resumed_curve_replaces_what_was_beyond_the_checkpoint(tmp_path: Path) -> None:
+def test_a_resumed_curve_replaces_what_was_beyond_the_checkpoint_and_keeps_its_step(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "a" / "one"
     first = MetricsFile(folder)
     for step in range(4):
@@ -103,7 +103,7 @@ def test_a_resumed_curve_replaces_what_was_beyond_the_checkpoint(tmp_path: Path)
     second.log_metrics({"epoch": 1, "train/loss": 5.0}, 3)
     second.save()
     assert [(row["step"], row["train/loss"], row["val/fd"]) for row in rows(folder)] == [
-        ("0", "1.0", ""), ("1", "2.0", ""), ("2", "", "9.0"), ("3", "5.0", "")
+        ("0", "1.0", ""), ("1", "2.0", ""), ("2", "3.0", ""), ("2", "", "9.0"), ("3", "5.0", "")
     ]  # fmt: skip
     assert list(rows(folder)[0])[:2] == ["epoch", "step"]
 
