@@ -21,6 +21,9 @@ from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
 from v2a_lightning.media.frames import Backend
 
+# After so many batches' worth of rejects what is there goes on, so that a kill loses little of it.
+REJECTED_BATCHES = 8
+
 
 @dataclass(frozen=True)
 class DecodingSettings:
@@ -123,7 +126,7 @@ class ClipStream(IterableDataset[DecodedBatch]):
             batch = DecodedBatch()
             for (clip, _), outcome in zip(self.requests, outcomes, strict=True):
                 _take(batch, clip, outcome)
-                if len(batch) >= self.decoding.batch_size:
+                if max(len(batch.clips), len(batch.rejects) // REJECTED_BATCHES) >= self.decoding.batch_size:
                     yield batch
                     batch = DecodedBatch()
             if len(batch):
@@ -188,17 +191,24 @@ class Extraction:
         return ClipStream(requests, self.decoding)
 
     def embed(self, batch: DecodedBatch) -> EmbeddedBatch:
-        """Send a decoded batch through the encoders."""
+        """Send a decoded batch through the encoders.
+
+        A batch that is not full is filled with copies of its last clip, since a matrix product of another size may sum
+        in another order: so a clip's embedding does not depend on which others are left out or were embedded before.
+        """
         seen = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
         heard = [(clip, wave) for clip, wave in zip(batch.clips, batch.waves, strict=True) if wave is not None]
-        frames = self.encoders.embed_frames([frames for _, frames in seen])
-        audio = list(self.encoders.embed_waves([wave for _, wave in heard])) if heard else []
+        frames = self.encoders.embed_frames(self._filled([frames for _, frames in seen]))
+        audio = list(self.encoders.embed_waves(self._filled([wave for _, wave in heard]))) if heard else []
         return EmbeddedBatch(
-            frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(seen, frames, strict=True)],
-            audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(heard, audio, strict=True)],
+            frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(seen, frames, strict=False)],
+            audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(heard, audio, strict=False)],
             rejects=batch.rejects,
             clips=len(batch),
         )
+
+    def _filled(self, items: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        return items + items[-1:] * (self.decoding.batch_size - len(items))
 
     def run(self, add_encoder: bool = False) -> None:
         """Do everything that is pending in this one process, with a progress bar.

@@ -73,7 +73,10 @@ def files(folder: Path, *, but: tuple[str, ...] = (), place: Path | None = None)
 
 
 def embeddings(store: Path) -> Result:
-    """The rows of a store by part and clip id, one after another where an id is there twice."""
+    """The rows of a store by part and clip id, one after another where an id is there twice.
+
+    A reject of a clip that was embedded later is history, to the store as well.
+    """
     import pyarrow.parquet as pq
 
     found: Result = {}
@@ -83,7 +86,12 @@ def embeddings(store: Path) -> Result:
             while f"{key}#{copy}" in found:
                 copy += 1
             found[f"{key}#{copy}"] = {name: value for name, value in row.items() if name != "stamp"}
-    return found
+    embedded = {key.partition("/")[2].rpartition("#")[0] for key in found if key.startswith("frames-")}
+    return {
+        key: row
+        for key, row in found.items()
+        if not (key.startswith("rejects-") and key.partition("/")[2].rpartition("#")[0] in embedded)
+    }
 
 
 def weights(checkpoint: Path) -> Result:
