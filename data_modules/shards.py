@@ -91,6 +91,9 @@ def _read_shard(
             table = file.read(columns=list(columns))
             numbers = _list_numbers(file.metadata)
             metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        # The footer has no checksum of its own, and says how many rows to read.
+        if entry is not None and len(table) != entry.rows:
+            raise ValueError(f"it has {len(table)} rows where {entry.rows} were written")
         table.validate(full=True)
         _check_columns(table, columns)
     except DAMAGE as error:

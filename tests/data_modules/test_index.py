@@ -86,6 +86,16 @@ def test_every_flip_of_a_shard_is_noticed(store: EmbeddingStore) -> None:
         path.write_bytes(whole)
 
 
+def test_a_footer_that_tells_of_other_rows_is_noticed_by_whoever_reads_the_names_alone(store: EmbeddingStore) -> None:
+    path = shards(store)[0]
+    (listed,) = [one for one in Path(store.url).glob("index-*.json") if path.name in one.read_text()]
+    content = json.loads(listed.read_text())
+    content["shards"][f"{FRAMES.subfolder}/{path.name}"][0] = 3
+    listed.write_text(json.dumps(content))
+    with pytest.raises(RunFailure, match=rf"{path.name} is damaged \(it has 2 rows where 3 were written\)"):
+        store.clip_ids(FRAMES)
+
+
 def test_lost_shards_are_said_and_made_again(
     make_data: Callable[..., VGGSoundDataModule], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

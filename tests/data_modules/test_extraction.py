@@ -1,0 +1,43 @@
+"""A clip's embedding is its own: neither what is left out nor what was embedded before changes a bit of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_modules import EmbeddingStore
+from data_modules.clips import Clip
+from data_modules.encoders import Encoders
+from data_modules.extraction import DecodedBatch, DecodingSettings, Extraction
+from v2a_lightning.foundation import ClapEncoder, ClipEncoder
+from v2a_lightning.specs import AudioSpec, FrameSpec
+
+COUNT = 4
+
+
+@pytest.fixture(scope="module")
+def batch() -> DecodedBatch:
+    random = np.random.default_rng(0)
+    return DecodedBatch(
+        clips=[Clip(f"clip_{index}", "dog", "train") for index in range(COUNT)],
+        frames=[random.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8) for _ in range(COUNT)],
+        waves=[random.standard_normal(40_960).astype(np.float32) / 10 for _ in range(COUNT)],
+    )
+
+
+def part(batch: DecodedBatch, places: list[int]) -> DecodedBatch:
+    return DecodedBatch(
+        *([column[place] for place in places] for column in (batch.clips, batch.frames, batch.waves))
+    )
+
+
+@pytest.mark.parametrize("places", [[0, 1, 2], [3, 1], [2]])
+def test_an_embedding_depends_on_no_other_clip(tmp_path: Path, batch: DecodedBatch, places: list[int]) -> None:
+    encoders = Encoders(ClipEncoder("miniature"), ClapEncoder("miniature"), FrameSpec(2, 2.56), AudioSpec(16_000, 2.56))
+    extraction = Extraction(EmbeddingStore(tmp_path), encoders, [], DecodingSettings(batch_size=COUNT))
+    whole, fewer = extraction.embed(batch), extraction.embed(part(batch, places))
+    for of_all, of_some in ((whole.frames, fewer.frames), (whole.audio, fewer.audio)):
+        assert len(of_all) == COUNT
+        assert [clip for clip, _ in of_some] == [batch.clips[place] for place in places]
+        for place, (_, row) in zip(places, of_some, strict=True):
+            np.testing.assert_array_equal(row, of_all[place][1])
