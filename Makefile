@@ -32,8 +32,9 @@ install: $(VENV)/.installed ## make .venv and install the tested set of packages
 quickstart: install ## train, hear and score a mapper on the miniature world
 	$(MAIN) fit --config experiments/quickstart.yaml $(ARGS)
 
-test: install ## the tests
-	$(RUN) -m pytest $(ARGS)
+# A file of tests stays in one process, and a process in one thread: threads of two would wait for each other.
+test: install ## the tests, in as many processes as there are cores
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-full: install ## the tests with full-size models too: many minutes, up to 20 GB of memory
 	$(RUN) -m pytest -m 'full or not full' --timeout 3600 $(ARGS)

@@ -1,10 +1,10 @@
 """What happens beside training: sound made and scored each epoch, pages and figures, embeddings written down."""
 
-from callbacks.audio_evaluation import AudioEvaluation
-from callbacks.averaging import ExponentialAverage
-from callbacks.domain_gap import DomainGap
-from callbacks.embedding_writer import EmbeddingWriter
-from callbacks.run_report import RunReport
-from callbacks.used_clips import UsedClips
+from v2a_lightning.callbacks.audio_evaluation import AudioEvaluation
+from v2a_lightning.callbacks.averaging import ExponentialAverage
+from v2a_lightning.callbacks.domain_gap import DomainGap
+from v2a_lightning.callbacks.embedding_writer import EmbeddingWriter
+from v2a_lightning.callbacks.run_report import RunReport
+from v2a_lightning.callbacks.used_clips import UsedClips
 
 __all__ = ["AudioEvaluation", "DomainGap", "EmbeddingWriter", "ExponentialAverage", "RunReport", "UsedClips"]

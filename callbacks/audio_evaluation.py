@@ -13,16 +13,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
-from callbacks.scored import Watching, describe_making, write_options, write_scores
-from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, processes
-from callbacks.sounds import Sounds
+from v2a_lightning.callbacks.scored import Watching, describe_making, write_options, write_scores
+from v2a_lightning.callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, processes
+from v2a_lightning.callbacks.sounds import Sounds
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.evaluation.reading import hear_files
+from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation import AudioLDM
 from v2a_lightning.generation import GenerationRecord
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.media import MediaError
-from v2a_lightning.metrics.reading import hear_files
-from v2a_lightning.metrics.suite import EvaluationSuite
 from v2a_lightning.runs import EVALUATION_FILE
 
 MONITORED = ("fd", "fad", "kl", "is", "cs")

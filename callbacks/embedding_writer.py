@@ -9,12 +9,12 @@ import pyarrow as pa
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
-from data_modules.extraction import ClipStream, EmbeddedBatch
-from data_modules.folders import Folder
-from data_modules.progress import progress
-from data_modules.shards import ShardWriter
-from data_modules.store import EmbeddingStore, StoreWriter
-from data_modules.towers import StoreSpec
+from v2a_lightning.data_modules.extraction import ClipStream, EmbeddedBatch
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.progress import progress
+from v2a_lightning.data_modules.shards import ShardWriter
+from v2a_lightning.data_modules.store import EmbeddingStore, StoreWriter
+from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.runs import EMBEDDINGS
 
 

@@ -10,15 +10,15 @@ import yaml
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from callbacks.sharing import MappedClip
 from v2a_lightning import __version__
+from v2a_lightning.callbacks.sharing import MappedClip
 from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.score_files import ScoreFile
+from v2a_lightning.evaluation.seeing import FrameReader, frames_in_words
+from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation import AudioLDM
 from v2a_lightning.generation import describe_audioldm, describe_mapper
-from v2a_lightning.metrics.score_files import ScoreFile
-from v2a_lightning.metrics.seeing import FrameReader, frames_in_words
-from v2a_lightning.metrics.suite import EvaluationSuite
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.specs import FrameSpec
 

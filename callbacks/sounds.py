@@ -9,11 +9,11 @@ import torch
 from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
-from callbacks.sharing import MappedClip, gather_lists, processes
+from v2a_lightning.callbacks.sharing import MappedClip, gather_lists, processes
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id, remove_temporaries
-from v2a_lightning.foundation import AudioLDM
 from v2a_lightning.generation import GenerationRecord
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
 

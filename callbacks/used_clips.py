@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from data_modules import ClipDataModule
+from v2a_lightning.data_modules import ClipDataModule
 from v2a_lightning.files import atomic_write
 from v2a_lightning.runs import CLIPS_FILE
 

@@ -14,10 +14,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset, unused_splits
-from data_modules.loaders import evaluation_loader, training_loader
-from data_modules.rejects import Reject
-from data_modules.table import Batch
+from v2a_lightning.data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset, unused_splits
+from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio
 from v2a_lightning.specs import AudioSpec

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.cards import clips_sha256
 from v2a_lightning.files import refuse_unsafe_id
 from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from v2a_lightning.metrics.cards import clips_sha256
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 CSV_FORM = "one clip a line: youtube id, start second, label, split, separated by commas"

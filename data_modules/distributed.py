@@ -5,9 +5,9 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader
 
-from data_modules.encoded import EncodedDataModule
-from data_modules.extraction import ClipStream, DecodedBatch, EmbeddedBatch, Extraction
-from data_modules.locking import StoreLock
+from v2a_lightning.data_modules.encoded import EncodedDataModule
+from v2a_lightning.data_modules.extraction import ClipStream, DecodedBatch, EmbeddedBatch, Extraction
+from v2a_lightning.data_modules.locking import StoreLock
 
 
 class ExtractionModule(LightningModule):

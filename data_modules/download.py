@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_modules.clips import Clip
+from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id
 from v2a_lightning.media import MediaError, cut_clip

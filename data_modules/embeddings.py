@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from data_modules.base import ClipDataModule
-from data_modules.clips import TEST, Clip, find_media, read_ids
-from data_modules.rejects import Reject
-from data_modules.store import EmbeddingStore
-from data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table
-from data_modules.towers import StoreSpec, Tower
+from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.data_modules.clips import TEST, Clip, find_media, read_ids
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.store import EmbeddingStore
+from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.specs import AudioSpec
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from data_modules.base import ClipDataModule, Mode, default_workers
-from data_modules.clips import Clip
-from data_modules.encoders import Encoders
-from data_modules.extraction import DecodingSettings, Extraction
-from data_modules.folders import Folder
-from data_modules.manifest import (
+from v2a_lightning.data_modules.base import ClipDataModule, Mode, default_workers
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.encoders import Encoders
+from v2a_lightning.data_modules.extraction import DecodingSettings, Extraction
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.manifest import (
     ManifestRow,
     inspect_clips,
     manifest_bytes,
@@ -19,12 +19,12 @@ from data_modules.manifest import (
     rows_of_bytes,
     unusable_files,
 )
-from data_modules.on_the_fly import DecodedDataset, embed_batch
-from data_modules.rejects import Reject
-from data_modules.store import EmbeddingStore, Precision
-from data_modules.table import Batch, EmbeddingDataset, load_table
+from v2a_lightning.data_modules.on_the_fly import DecodedDataset, embed_batch
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.store import EmbeddingStore, Precision
+from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
-from v2a_lightning.foundation import ClapEncoder, ClipEncoder
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import AudioSpec, FrameSpec
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_modules.towers import StoreSpec, Tower
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.media import fit_picture
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -26,7 +26,7 @@ class FrozenEncoder(Protocol):
 
 
 class PictureEncoder(FrozenEncoder, Protocol):
-    """Such as v2a_lightning.foundation.ClipEncoder."""
+    """Such as v2a_lightning.encoders.ClipEncoder."""
 
     @property
     def image_size(self) -> int: ...
@@ -35,7 +35,7 @@ class PictureEncoder(FrozenEncoder, Protocol):
 
 
 class SoundEncoder(FrozenEncoder, Protocol):
-    """Such as v2a_lightning.foundation.ClapEncoder."""
+    """Such as v2a_lightning.encoders.ClapEncoder."""
 
     def encode_audio(self, waves: Tensor, sample_rate: int) -> Tensor: ...
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from data_modules.clips import Clip
-from data_modules.encoders import Encoders
-from data_modules.locking import StoreLock
-from data_modules.progress import progress
-from data_modules.rejects import Reject, file_stamp
-from data_modules.store import EmbeddingStore, StoreWriter
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.encoders import Encoders
+from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.data_modules.progress import progress
+from v2a_lightning.data_modules.rejects import Reject, file_stamp
+from v2a_lightning.data_modules.store import EmbeddingStore, StoreWriter
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
 from v2a_lightning.media.frames import Backend

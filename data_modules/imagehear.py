@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from data_modules.base import Mode
-from data_modules.clips import TEST, Clip, by_id
-from data_modules.encoded import EncodedDataModule
-from data_modules.store import Precision
+from v2a_lightning.data_modules.base import Mode
+from v2a_lightning.data_modules.clips import TEST, Clip, by_id
+from v2a_lightning.data_modules.encoded import EncodedDataModule
+from v2a_lightning.data_modules.store import Precision
+from v2a_lightning.encoders import ClipEncoder
 from v2a_lightning.errors import UsageError
-from v2a_lightning.foundation import ClipEncoder
 from v2a_lightning.media import PICTURE_SUFFIXES
 from v2a_lightning.specs import FrameSpec
 

@@ -12,8 +12,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from data_modules.folders import Folder
-from data_modules.progress import say
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.progress import say
 from v2a_lightning.errors import RunFailure, UsageError
 
 STORE_VERSION = 2
@@ -107,7 +107,7 @@ def mend_index(folder: Folder, subfolders: Iterable[str]) -> None:
 
 
 def _entry_of(folder: Folder, path: str) -> ShardEntry:
-    from data_modules.shards import rows_of
+    from v2a_lightning.data_modules.shards import rows_of
 
     content = folder.read(path)
     return ShardEntry.of(content, rows_of(folder, path, content))

@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 from typing import IO
 
-from data_modules.folders import Folder
-from data_modules.progress import say
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.progress import say
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.files import refusals
 

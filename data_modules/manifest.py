@@ -11,11 +11,11 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_modules.clips import Clip, ids_hash
-from data_modules.extraction import DecodingSettings
-from data_modules.progress import progress
-from data_modules.rejects import Reject, file_stamp
-from data_modules.shards import DAMAGE
+from v2a_lightning.data_modules.clips import Clip, ids_hash
+from v2a_lightning.data_modules.extraction import DecodingSettings
+from v2a_lightning.data_modules.progress import progress
+from v2a_lightning.data_modules.rejects import Reject, file_stamp
+from v2a_lightning.data_modules.shards import DAMAGE
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import refuse_unsafe_id
 from v2a_lightning.media import ClipRequest, Inspection, MediaError, WorkerPool, inspect_clip

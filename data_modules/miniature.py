@@ -5,12 +5,12 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from data_modules.base import Mode
-from data_modules.clips import TEST, Clip, read_vggsound_csv
-from data_modules.store import Precision
-from data_modules.vggsound import VGGSoundDataModule, with_files
+from v2a_lightning.data_modules.base import Mode
+from v2a_lightning.data_modules.clips import TEST, Clip, read_vggsound_csv
+from v2a_lightning.data_modules.store import Precision
+from v2a_lightning.data_modules.vggsound import VGGSoundDataModule, with_files
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
-from v2a_lightning.foundation import ClapEncoder, ClipEncoder
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 OUT_OF_DOMAIN = "ood"
@@ -100,8 +100,8 @@ class MiniatureDataModule(VGGSoundDataModule):
         Raises:
             UsageError: when `root` holds another world.
         """
-        from v2a_lightning.miniature.render import read_marker, render_world
-        from v2a_lightning.miniature.world import WORLD_VERSION
+        from v2a_lightning.miniature.world.render import read_marker, render_world
+        from v2a_lightning.miniature.world.scenes import WORLD_VERSION
 
         marker, wanted = (
             self.root / "world.json",

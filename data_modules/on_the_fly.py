@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from data_modules.clips import Clip
-from data_modules.encoders import Encoders
-from data_modules.table import Batch
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.encoders import Encoders
+from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip
 

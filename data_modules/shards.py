@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data_modules.folders import Folder
-from data_modules.index import SHARD_SUFFIX as SUFFIX
-from data_modules.index import ShardEntry, read_index
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.index import SHARD_SUFFIX as SUFFIX
+from v2a_lightning.data_modules.index import ShardEntry, read_index
 from v2a_lightning.errors import RunFailure
 
 # What reading a damaged file raises, whichever part of it is damaged.

@@ -6,7 +6,7 @@ and after which frames or which sound it was shown:
     frames-<digest>/part-*.parquet    clip_id, label, split, path, num_frames, frames (T * width numbers)
     audio-<digest>/part-*.parquet     clip_id, audio (width numbers)
     rejects-<digest>/part-*.parquet   clip_id, path, reason, detail, stamp
-    index-*.json                      rows, size and checksum of each shard; see data_modules.index
+    index-*.json                      rows, size and checksum of each shard; see v2a_lightning.data_modules.index
     rejects.csv                       the rejected clips, to read
 
 So clips or an encoder that come later cost only their own work, and embeddings of different encoders never mix.
@@ -24,11 +24,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data_modules.folders import Folder
-from data_modules.index import IndexWriter, lost_shards, mend_index
-from data_modules.rejects import Reject
-from data_modules.shards import Shard, ShardWriter, damaged, read_shards, shard_metadata
-from data_modules.towers import Kind, StoreSpec, Tower
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.index import IndexWriter, lost_shards, mend_index
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.shards import Shard, ShardWriter, damaged, read_shards, shard_metadata
+from v2a_lightning.data_modules.towers import Kind, StoreSpec, Tower
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data_modules.clips import Clip
-from data_modules.shards import Shard, column_values, damaged, list_lengths
-from data_modules.store import EmbeddingStore
-from data_modules.towers import StoreSpec, Tower
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.shards import Shard, column_values, damaged, list_lengths
+from v2a_lightning.data_modules.store import EmbeddingStore
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
 

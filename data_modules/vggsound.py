@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from data_modules.base import Mode
-from data_modules.clips import TEST, Clip, find_media, names_beside, read_ids, read_vggsound_csv
-from data_modules.encoded import EncodedDataModule
-from data_modules.progress import say
-from data_modules.store import Precision
-from v2a_lightning.foundation import ClapEncoder, ClipEncoder
+from v2a_lightning.data_modules.base import Mode
+from v2a_lightning.data_modules.clips import TEST, Clip, find_media, names_beside, read_ids, read_vggsound_csv
+from v2a_lightning.data_modules.encoded import EncodedDataModule
+from v2a_lightning.data_modules.progress import say
+from v2a_lightning.data_modules.store import Precision
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.media import VIDEO_SUFFIXES
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import AudioSpec, FrameSpec

@@ -18,10 +18,10 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every foundation model and extractor at the miniature's size or below, with random weights: `<kind>/`."""
-    from v2a_lightning.metrics.extractors.cnn14 import Cnn14, Cnn14Config
-    from v2a_lightning.metrics.extractors.vggish import VGGish, VGGishConfig
-    from v2a_lightning.metrics.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
-    from v2a_lightning.miniature.architectures import write_random
+    from v2a_lightning.evaluation.extractors.cnn14 import Cnn14, Cnn14Config
+    from v2a_lightning.evaluation.extractors.vggish import VGGish, VGGishConfig
+    from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
+    from v2a_lightning.miniature.models.architectures import write_random
 
     folder = write_random(tmp_path_factory.mktemp("weights"))
     with torch.random.fork_rng(devices=[]):
@@ -35,7 +35,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered world of 28 clips: 24 to train on and 4 to test."""
-    from v2a_lightning.miniature.render import render_world
+    from v2a_lightning.miniature.world.render import render_world
 
     folder = tmp_path_factory.mktemp("world")
     render_world(folder, 28, workers=1, progress=False)
@@ -53,7 +53,7 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     """Any experiment's config on the tiny world: two epochs, two steps of AudioLDM, seven clips of validation."""
     config["run"]["root"] = str(output / "runs")
     data, evaluation = config["data"], config["evaluation"]["init_args"]
-    data["class_path"] = "data_modules.VGGSoundDataModule"
+    data["class_path"] = "v2a_lightning.data_modules.VGGSoundDataModule"
     data["init_args"] |= {
         "csv": str(world / "vggsound.csv"), "media": str(world / "clips"), "store": str(world / "store"),
         "frames": {"frames_per_second": 2, "duration": 2.56}, "audio": {"sample_rate": 16000, "duration": 2.56},
@@ -68,7 +68,7 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     evaluation |= {
         "audioldm": _model("AudioLDM", weights / "audioldm", steps=1, guidance=1.0, batch_size=4),
         "suite": {
-            "class_path": "v2a_lightning.metrics.EvaluationSuite",
+            "class_path": "v2a_lightning.evaluation.EvaluationSuite",
             "init_args": {kind: str(weights / name) for kind, name in EXTRACTORS.items()},
         },
         "clips": 5, "test_clips": 3, "every_n_epochs": 1, "seconds": 2.56,
@@ -85,5 +85,13 @@ EXTRACTORS = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
 
 
 def _model(name: str, checkpoint: Path, **arguments: Any) -> dict[str, Any]:
-    path = f"v2a_lightning.foundation.{name}"
+    path = f"v2a_lightning.{'generators' if name == 'AudioLDM' else 'encoders'}.{name}"
     return {"class_path": path, "init_args": {"checkpoint": str(checkpoint), **arguments}}
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small foundation models with random weights, of other seeds than `random_weights`: `<kind>/`."""
+    from v2a_lightning.miniature.models.architectures import write_random
+
+    return write_random(tmp_path_factory.mktemp("weights"))

@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from callbacks import ExponentialAverage
 from tests.mapper.small import PairsModule, small_transformer
+from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.mapper import Diffusion, RandomFrame, WarmupCosine
 from v2a_lightning.module import V2AMapper
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.test_fit import write
-from v2a_lightning.cli import main
+from tests.app.test_fit import write
+from v2a_lightning.app.cli import main
 
 Config = dict[str, Any]
 

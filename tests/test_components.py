@@ -10,15 +10,16 @@ import torch
 import yaml
 
 from v2a_lightning.components import make
+from v2a_lightning.encoders import ClipEncoder
 from v2a_lightning.errors import UsageError
-from v2a_lightning.foundation import AudioLDM, ClipEncoder
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.mapper import AverageFrames, MLPRegressor, Network, Regression
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.pipeline import V2APipeline
 from v2a_lightning.runs import CONFIG_KEY
 from v2a_lightning.specs import FrameSpec
 
-OWN_PART = '''
+OWN_PART = """
 from pathlib import Path
 from v2a_lightning.mapper import MLPRegressor, Network
 
@@ -31,7 +32,7 @@ class MyNetwork(MLPRegressor):
 class NoNetwork:
     def __init__(self, **_):
         raise SystemError("was called")
-'''
+"""
 
 
 @pytest.fixture
@@ -52,9 +53,9 @@ def attacks(marker: Path) -> list[Any]:
         {"class_path": "os.system", "init_args": {"command": " ".join(command)}},
         {"class_path": "strange_parts.MyNetwork"},
         "strange_parts.MyNetwork",
-        {"class_path": "v2a_lightning.cli.main", "init_args": {"arguments": []}},
+        {"class_path": "v2a_lightning.app.cli.main", "init_args": {"arguments": []}},
         {"class_path": "v2a_lightning.pipeline.Path", "init_args": {}},
-        {"class_path": "v2a_lightning.foundation.base.FrozenModel"},
+        {"class_path": "v2a_lightning.checkpoints.frozen_model.FrozenModel"},
         {"class_path": "v2a_lightning"},
         {"class_path": ".subprocess.Popen"},
         {"class_path": "v2a_lightning..subprocess.Popen"},

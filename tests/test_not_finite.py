@@ -10,10 +10,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
-from callbacks import ExponentialAverage
 from tests.mapper.small import PairsModule, small_transformer
+from v2a_lightning.app.lightning_cli import refuse_other_weights
+from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.lightning_cli import refuse_other_weights
 from v2a_lightning.mapper import AverageFrames, Diffusion, Regression
 from v2a_lightning.mapper.optimizer import adamw
 from v2a_lightning.module import V2AMapper

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import EXPERIMENTS, EXTRACTORS
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
 from v2a_lightning.media import write_clip
 
 SECONDS = 3.0
@@ -40,7 +40,7 @@ def clips(tmp_path: Path) -> Path:
 
 def test_the_quickstart_runs_on_them(clips: Path, random_weights: Path) -> None:
     other_data = [
-        "--data.class_path=data_modules.VGGSoundDataModule", f"--data.csv={clips}/vggsound.csv",
+        "--data.class_path=v2a_lightning.data_modules.VGGSoundDataModule", f"--data.csv={clips}/vggsound.csv",
         f"--data.media={clips}/clips", f"--data.store={clips}/store", "--data.validation_clips=3",
     ]  # fmt: skip
     small = [

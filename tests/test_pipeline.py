@@ -9,13 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.app.test_fit import fit, only_run, write
 from tests.hub import Hub, serving
-from tests.test_fit import fit, only_run, write
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
+from v2a_lightning.encoders import ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import sha256_file
-from v2a_lightning.foundation import AudioLDM, ClipEncoder
 from v2a_lightning.generation import read_generation
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper
 from v2a_lightning.media import probe, read_wave, write_clip
 from v2a_lightning.module import V2AMapper

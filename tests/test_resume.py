@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.app.test_fit import checkpoint, columns, only_run, write
 from tests.resumed_run import checkpoints, fit
-from tests.test_fit import checkpoint, columns, only_run, write
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
 from v2a_lightning.module import V2AMapper
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from v2a_lightning.app.loggers import MetricsFile, loggers_for, wandb_mode
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.errors import UsageError
-from v2a_lightning.loggers import MetricsFile, loggers_for, wandb_mode
 from v2a_lightning.runs import RunSettings, claim_folder, find_checkpoint, new_run_name, refuse_taken_folder, run_of
 
 
@@ -148,6 +148,6 @@ def test_the_csv_file_comes_first_and_alone_without_wandb(tmp_path: Path, monkey
     assert [type(one).__name__ for one in loggers_for(settings, tmp_path / "a" / "one")] == [
         "MetricsFile", "WandbLogger"
     ]  # fmt: skip
-    monkeypatch.setattr("v2a_lightning.loggers.find_spec", lambda name: None)
+    monkeypatch.setattr("v2a_lightning.app.loggers.find_spec", lambda name: None)
     (alone,) = loggers_for(settings, tmp_path / "a" / "one")
     assert Path(str(alone.log_dir)) == tmp_path / "a" / "one"

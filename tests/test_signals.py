@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
 from v2a_lightning.signals import Terminated, in_one_piece, terminated_by_sigterm
 
 
@@ -48,7 +48,7 @@ def test_leaving_without_a_word_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     def leave(*_: object) -> int:
         raise SystemExit
 
-    monkeypatch.setattr("v2a_lightning.cli._dispatch", leave)
+    monkeypatch.setattr("v2a_lightning.app.cli._dispatch", leave)
     assert main(["fit"]) == 1
 
 

@@ -7,7 +7,7 @@ import sys
 # decoders and other processes of the same run among them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
 from v2a_lightning.processes import end_with_named_parent
 
 if __name__ == "__main__":

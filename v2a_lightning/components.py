@@ -21,7 +21,17 @@ from v2a_lightning.errors import UsageError
 
 Made = TypeVar("Made")
 
-OWN_PACKAGES = ("v2a_lightning", "data_modules", "callbacks")
+OWN_PACKAGES = ("v2a_lightning",)
+# Where a class stands now that checkpoints, pipelines and configs of earlier versions name elsewhere.
+_DATA = ("EmbeddingDataModule", "ImageHearDataModule", "MiniatureDataModule", "VGGSoundDataModule")
+_CALLBACKS = ("AudioEvaluation", "DomainGap", "EmbeddingWriter", "ExponentialAverage", "RunReport", "UsedClips")
+MOVED = {
+    **{f"data_modules.{name}": f"v2a_lightning.data_modules.{name}" for name in _DATA},
+    **{f"callbacks.{name}": f"v2a_lightning.callbacks.{name}" for name in _CALLBACKS},
+    "v2a_lightning.foundation.AudioLDM": "v2a_lightning.generators.AudioLDM",
+    "v2a_lightning.foundation.ClipEncoder": "v2a_lightning.encoders.ClipEncoder",
+    "v2a_lightning.foundation.ClapEncoder": "v2a_lightning.encoders.ClapEncoder",
+}
 TRUST_VARIABLE = "V2A_TRUST"
 # What constructors raise for values that are none of theirs.
 REFUSALS = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, MemoryError)
@@ -86,6 +96,7 @@ def trusted_packages() -> tuple[str, ...]:
 
 
 def _find(class_path: str, expected: type[Made], source: object) -> type[Made]:
+    class_path = MOVED.get(class_path, class_path)
     package = class_path.partition(".")[0]
     if package not in trusted_packages():
         raise UsageError(

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from v2a_lightning.errors import RunFailure
+from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
+from v2a_lightning.evaluation.frechet import frechet_distance
 from v2a_lightning.mapper.gathering import gather_clips
-from v2a_lightning.metrics.embeddings import EmbeddingMetrics
-from v2a_lightning.metrics.frechet import frechet_distance
 
 Scored = tuple[list[str], Tensor, Tensor, Tensor]
 

@@ -14,7 +14,7 @@ from v2a_lightning.files import atomic_write, refusals
 from v2a_lightning.json_files import check, one_line, read_json
 
 if TYPE_CHECKING:
-    from v2a_lightning.foundation import AudioLDM
+    from v2a_lightning.generators import AudioLDM
     from v2a_lightning.module import V2AMapper
 
 GENERATION_FILE = "generation.json"

@@ -21,9 +21,9 @@ from v2a_lightning.mapper.closed_form import ClosedForm
 from v2a_lightning.mapper.gathering import gather_clips
 from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.mapper.optimizer import adamw
-from v2a_lightning.mapper.pretrained import OnTheHub, load_pretrained, refuse_other_mapper, save_pretrained
 from v2a_lightning.not_finite import StepGuard, refuse_not_finite
 from v2a_lightning.randomness import Generators, clip_seed, generators, random_stream
+from v2a_lightning.saved_mapper import OnTheHub, load_pretrained, refuse_other_mapper, save_pretrained
 
 Batch = dict[str, Any]
 Outputs = dict[str, Any]
@@ -34,7 +34,7 @@ class V2AMapper(LightningModule, OnTheHub):
 
     Batches are `{"clip_id": list[str], "frames": (B, T, dim), "frame_mask": (B, T) bool, "audio": (B, dim)}`; without
     "audio" a clip can be mapped, and neither trained on nor scored. Validation and test log, over all clips and exactly
-    under DDP, the loss and how sampled embeddings compare with true ones (`v2a_lightning.metrics.embeddings`).
+    under DDP, the loss and how sampled embeddings compare with true ones (`v2a_lightning.evaluation.embeddings`).
 
     What a training step draws follows from (seed, step, process) alone, and what validation draws from (seed, clip). So
     a resumed run continues exactly, and validation neither changes from epoch to epoch nor disturbs training.

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from v2a_lightning.checkpoints.frozen_model import FrozenModel
+from v2a_lightning.checkpoints.known import licence_of
 from v2a_lightning.components import construct, make, parsed
+from v2a_lightning.encoders import ClipEncoder
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation import AudioLDM, ClipEncoder
-from v2a_lightning.foundation.base import FrozenModel
-from v2a_lightning.foundation.checkpoints import licence_of
-from v2a_lightning.mapper.pretrained import OnTheHub, pretrained_folder, save_pretrained
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
+from v2a_lightning.saved_mapper import OnTheHub, pretrained_folder, save_pretrained
 from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]
@@ -236,7 +237,8 @@ def _arguments(described: Any) -> Mapping[str, Any]:
 def _described(model: FrozenModel, names: Sequence[str]) -> dict[str, Any]:
     """A class path and arguments, from which `components.make` makes the same model again."""
     arguments = {name: getattr(model, name) for name in names} | {"dtype": str(model.dtype).removeprefix("torch.")}
-    return {"class_path": f"v2a_lightning.foundation.{type(model).__name__}", "init_args": arguments}
+    room = type(model).__module__.rpartition(".")[0]
+    return {"class_path": f"{room}.{type(model).__name__}", "init_args": arguments}
 
 
 def check_numbers(samples: int, seconds: float | None) -> None:

@@ -27,13 +27,13 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from data_modules.loaders import training_loader
-from data_modules.table import EmbeddingDataset, EmbeddingTable
-from v2a_lightning.experiments.readme import write_section
+from v2a_lightning.data_modules.loaders import training_loader
+from v2a_lightning.data_modules.table import EmbeddingDataset, EmbeddingTable
 from v2a_lightning.files import atomic_write
 from v2a_lightning.mapper import Diffusion, TransformerMapper
 from v2a_lightning.mapper.aggregators import AverageFrames
 from v2a_lightning.module import V2AMapper
+from v2a_lightning.studies.readme import write_section
 
 KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**28)}
 ALLOCATORS: dict[str, dict[str, str]] = {

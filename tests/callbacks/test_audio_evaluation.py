@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from callbacks import AudioEvaluation
-from data_modules.clips import hold_out, read_vggsound_csv
-from tests.test_fit import checkpoint, columns, fit, only_run, write
-from v2a_lightning.cli import main
+from tests.app.test_fit import checkpoint, columns, fit, only_run, write
+from v2a_lightning.app.cli import main
+from v2a_lightning.callbacks import AudioEvaluation
+from v2a_lightning.data_modules.clips import hold_out, read_vggsound_csv
+from v2a_lightning.evaluation.score_files import read_score_file
 from v2a_lightning.generation import GenerationRecord, read_generation, weights_sha256
-from v2a_lightning.metrics.score_files import read_score_file
 from v2a_lightning.module import V2AMapper
 
 
@@ -55,7 +55,7 @@ def test_clips_without_sound_have_a_clip_score(tiny_config: dict[str, Any], tiny
     assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1", "--evaluation.clips=2") == 0
     kept = {name: data[name] for name in ("clip", "batch_size")}
     tiny_config["data"] = {
-        "class_path": "data_modules.ImageHearDataModule",
+        "class_path": "v2a_lightning.data_modules.ImageHearDataModule",
         "init_args": {**kept, "media": str(tiny_world / "imagehear"), "store": str(tmp_path / "pictures")},
     }
     tiny_config["evaluation"]["init_args"]["seconds"] = 2.56

@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from callbacks import ExponentialAverage
 from tests.mapper.small import PairsModule, small_transformer
+from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper import AverageFrames, Regression
 from v2a_lightning.module import V2AMapper

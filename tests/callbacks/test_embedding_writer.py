@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from callbacks import EmbeddingWriter
+from v2a_lightning.callbacks import EmbeddingWriter
 
 
 class Predicting(lightning.LightningModule):

@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from callbacks import sharing
-from callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, own_share, processes
+from v2a_lightning.callbacks import sharing
+from v2a_lightning.callbacks.sharing import (
+    MappedClip,
+    Selection,
+    gather_lists,
+    mapped_clips,
+    own_batches,
+    own_share,
+    processes,
+)
 
 
 def clip(number: int) -> MappedClip:

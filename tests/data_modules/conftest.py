@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_modules import VGGSoundDataModule
+from v2a_lightning.data_modules import VGGSoundDataModule
 from v2a_lightning.media import write_clip
 from v2a_lightning.specs import AudioSpec, FrameSpec
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_modules.clips import (
+from v2a_lightning.data_modules.clips import (
     Clip,
     find_media,
     hold_out,

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from data_modules.encoders import Encoders
+from v2a_lightning.data_modules.encoders import Encoders
 from v2a_lightning.media import fit_picture
 from v2a_lightning.specs import AudioSpec, FrameSpec
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_modules import EmbeddingStore
-from data_modules.clips import Clip
-from data_modules.encoders import Encoders
-from data_modules.extraction import DecodedBatch, DecodingSettings, Extraction
-from v2a_lightning.foundation import ClapEncoder, ClipEncoder
+from v2a_lightning.data_modules import EmbeddingStore
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.encoders import Encoders
+from v2a_lightning.data_modules.extraction import DecodedBatch, DecodingSettings, Extraction
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 COUNT = 4
@@ -26,9 +26,7 @@ def batch() -> DecodedBatch:
 
 
 def part(batch: DecodedBatch, places: list[int]) -> DecodedBatch:
-    return DecodedBatch(
-        *([column[place] for place in places] for column in (batch.clips, batch.frames, batch.waves))
-    )
+    return DecodedBatch(*([column[place] for place in places] for column in (batch.clips, batch.frames, batch.waves)))
 
 
 @pytest.mark.parametrize("places", [[0, 1, 2], [3, 1], [2]])

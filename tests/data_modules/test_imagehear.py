@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data_modules import ImageHearDataModule
+from v2a_lightning.data_modules import ImageHearDataModule
 from v2a_lightning.errors import UsageError
 
 from .encoders import SmallClip

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
-from data_modules.clips import Clip
-from data_modules.extraction import EmbeddedBatch
-from data_modules.folders import Folder
-from data_modules.index import STORE_VERSION, read_index
-from data_modules.locking import StoreLock
-from data_modules.store import METADATA_KEY
+from v2a_lightning.data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.extraction import EmbeddedBatch
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.index import STORE_VERSION, read_index
+from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.data_modules.store import METADATA_KEY
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 
 from .encoders import SmallClap
@@ -188,9 +188,7 @@ def write_frames(store: EmbeddingStore, change: Callable[[dict[str, list[object]
         ("clip_id", ["/x", "y"], "the clip id '/x' cannot be the name of a file"),
     ],
 )
-def test_a_shard_that_contradicts_itself_is_named(
-    tmp_path: Path, name: str, values: list[object], said: str
-) -> None:
+def test_a_shard_that_contradicts_itself_is_named(tmp_path: Path, name: str, values: list[object], said: str) -> None:
     store = EmbeddingStore(tmp_path, "float32")
     path = write_frames(store, lambda rows: rows.update({name: values}))
     with pytest.raises(V2AError, match=rf"{path.name}.*{said}"):

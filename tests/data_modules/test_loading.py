@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_modules.loaders import ResumableLoader, as_it_is, evaluation_loader, training_loader
-from data_modules.table import EmbeddingDataset, EmbeddingTable
+from v2a_lightning.data_modules.loaders import ResumableLoader, as_it_is, evaluation_loader, training_loader
+from v2a_lightning.data_modules.table import EmbeddingDataset, EmbeddingTable
 from v2a_lightning.errors import RunFailure, UsageError
 
 

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 from PIL import Image
 
-from data_modules import EmbeddingDataModule, ImageHearDataModule, MiniatureDataModule, VGGSoundDataModule
+from v2a_lightning.data_modules import EmbeddingDataModule, ImageHearDataModule, MiniatureDataModule, VGGSoundDataModule
 from v2a_lightning.errors import UsageError
 
 from .encoders import SmallClap, SmallClip
@@ -74,12 +74,12 @@ def test_the_miniature_is_rendered_on_first_use(tmp_path: Path) -> None:
 
 
 CONFIG = """
-class_path: data_modules.VGGSoundDataModule
+class_path: v2a_lightning.data_modules.VGGSoundDataModule
 init_args:
   csv: clips.csv
   media: clips
   store: store
-  clip: {class_path: v2a_lightning.foundation.ClipEncoder, init_args: {checkpoint: here}}
+  clip: {class_path: v2a_lightning.encoders.ClipEncoder, init_args: {checkpoint: here}}
   clap: {checkpoint: there}
   frames: {frames_per_second: 4, duration: 2.56}
   audio: {sample_rate: 16000, duration: 2.56}
@@ -98,9 +98,10 @@ def test_a_config_names_encoders_in_full_or_by_their_arguments() -> None:
     assert isinstance(data, VGGSoundDataModule)
     assert (data.encoders.clip.checkpoint, data.encoders.clap.checkpoint) == ("here", "there")  # type: ignore[attr-defined, union-attr]
     assert (data.encoders.frames.count, data.encoders.audio.samples, data.mode) == (10, 40_960, "on_the_fly")  # type: ignore[union-attr]
-    assert isinstance(parse("data_modules.MiniatureDataModule"), MiniatureDataModule)
+    assert isinstance(parse("v2a_lightning.data_modules.MiniatureDataModule"), MiniatureDataModule)
     assert isinstance(
-        parse("{class_path: data_modules.EmbeddingDataModule, init_args: {store: s}}"), EmbeddingDataModule
+        parse("{class_path: v2a_lightning.data_modules.EmbeddingDataModule, init_args: {store: s}}"),
+        EmbeddingDataModule,
     )
 
 
@@ -127,7 +128,7 @@ def test_arguments_that_cannot_be_are_named(make_data: Callable[..., VGGSoundDat
 
 
 def test_a_manifest_spares_what_it_rejects(make_data: Callable[..., VGGSoundDataModule], tmp_path: Path) -> None:
-    from data_modules.manifest import inspect_clips, manifest_bytes
+    from v2a_lightning.data_modules.manifest import inspect_clips, manifest_bytes
 
     whole = make_data()
     rows = inspect_clips(whole.named_clips, whole.encoders.frames, whole.encoders.audio, whole.decoding)

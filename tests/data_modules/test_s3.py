@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from data_modules import EmbeddingDataModule, EmbeddingStore, VGGSoundDataModule, load_table
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, VGGSoundDataModule, load_table
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
-from data_modules.clips import Clip
-from data_modules.folders import Folder
-from data_modules.locking import StoreLock
-from data_modules.rejects import Reject
-from data_modules.store import METADATA_KEY
+from v2a_lightning.data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.store import METADATA_KEY
 from v2a_lightning.errors import RunFailure, UsageError
 
 from ..disks import no_file_above

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_modules import EmbeddingDataModule, VGGSoundDataModule
+from v2a_lightning.data_modules import EmbeddingDataModule, VGGSoundDataModule
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio, read_frames
 

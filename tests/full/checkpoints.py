@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.foundation.original_audioldm import write_original
-from tests.foundation.torchscript import tree_of
-from tests.metrics import plain
-from v2a_lightning.foundation import published
+from tests.checkpoints.torchscript import tree_of
+from tests.evaluation import plain
+from tests.full import published
+from tests.generators.original_audioldm import write_original
 
 
 def write_all(folder: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""What the paper's run costs on full VGGSound: `python -m tests.full.costs` writes it into experiments/COSTS.md.
+"""What the paper's run costs on full VGGSound: `python -m tests.full.costs` writes it into docs/COSTS.md.
 
 Computed, not measured: operations are counted on the published architectures with random weights or none, and divided
 by the part of an accelerator's peak that such networks reach. Only what one clip's decoding takes is measured.
@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from tests.full.measuring import COSTS
-from v2a_lightning.experiments.readme import write_section
 from v2a_lightning.media import ClipRequest, decode_clip, write_clip
 from v2a_lightning.specs import AudioSpec, FrameSpec
+from v2a_lightning.studies.readme import write_section
 
 TRAIN_CLIPS, TEST_CLIPS = 183_730, 15_446
 FRAMES, SECONDS = 10, 10.0
@@ -59,11 +59,11 @@ def operations(build: Callable[[], Any], call: Callable[[Any], Any], device: str
 
 def count_costs() -> list[Cost]:
     """Every stage of experiments/v2a_mapper.yaml on all of VGGSound."""
-    from v2a_lightning.foundation import published
+    from tests.full import published
+    from v2a_lightning.evaluation.extractors.cnn14 import Cnn14, Cnn14Config
+    from v2a_lightning.evaluation.extractors.vggish import VGGish, VGGishConfig
+    from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
     from v2a_lightning.mapper import TransformerMapper
-    from v2a_lightning.metrics.extractors.cnn14 import Cnn14, Cnn14Config
-    from v2a_lightning.metrics.extractors.vggish import VGGish, VGGishConfig
-    from v2a_lightning.metrics.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
 
     latent_frames = int(SECONDS * 100) // 4
     clip = operations(published.clip, lambda model: model.encode_image(torch.zeros(FRAMES, 3, 224, 224)))
@@ -111,8 +111,8 @@ def decoding_seconds(repeats: int = 5) -> float:
 
 def disk_table() -> list[tuple[str, float]]:
     """What is kept on the disk, in gigabytes."""
-    from v2a_lightning.foundation import published
-    from v2a_lightning.foundation.checkpoints import CHECKPOINTS
+    from tests.full import published
+    from v2a_lightning.checkpoints.known import CHECKPOINTS
 
     builders = (published.audioldm_unet, published.audioldm_vae, published.audioldm_vocoder, published.clap)
     with torch.device("meta"):

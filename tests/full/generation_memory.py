@@ -1,5 +1,5 @@
 """How much memory AudioLDM-S takes for each second of each clip at once: `python -m tests.full.generation_memory`
-writes it into experiments/COSTS.md.
+writes it into docs/COSTS.md.
 
 What `doctor` computes with. Three clips against one, ten seconds, with guidance, on the CPU in float32.
 """
@@ -7,12 +7,12 @@ What `doctor` computes with. Three clips against one, ten seconds, with guidance
 from pathlib import Path
 
 from tests.full.measuring import COSTS, run
-from v2a_lightning.experiments.readme import write_section
+from v2a_lightning.studies.readme import write_section
 
 SECONDS = 10
 PROGRAM = """
 import torch
-from v2a_lightning.foundation import published
+from tests.full import published
 parts = published.audioldm_unet, published.audioldm_vae, published.audioldm_vocoder
 unet, vae, vocoder = (build().eval() for build in parts)
 with torch.no_grad():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-COSTS = ROOT / "experiments" / "COSTS.md"
+COSTS = ROOT / "docs" / "COSTS.md"
 INTERVAL_SECONDS = 0.2
 
 

@@ -1,7 +1,7 @@
 """The paper's run with full-size weights in the published layouts: every step, on real clips, within 20 GB.
 
 The weights are random, so the sounds and scores mean nothing; what is proven is that only their values are missing.
-With V2A_FIGURES=1 the time and memory of each step are written into experiments/COSTS.md.
+With V2A_FIGURES=1 the time and memory of each step are written into docs/COSTS.md.
 """
 
 import csv
@@ -16,13 +16,13 @@ import soundfile
 import torch
 import yaml
 
-from tests.full import checkpoints
+from tests.full import checkpoints, published
 from tests.full.measuring import COSTS, ROOT, Measured, run, table
-from v2a_lightning.experiments.readme import write_section
-from v2a_lightning.foundation import AudioLDM, published
-from v2a_lightning.foundation.conversion import unet_of
-from v2a_lightning.foundation.weights import read_weights
+from v2a_lightning.checkpoints.weights import read_weights
+from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators.audioldm_conversion import unet_of
 from v2a_lightning.media import write_clip
+from v2a_lightning.studies.readme import write_section
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(7200)]
 
@@ -68,12 +68,13 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
     """experiments/v2a_mapper.yaml, and beside it only where things are and how little of each is done."""
 
     def model(name: str, **arguments: Any) -> dict[str, Any]:
-        return {"class_path": f"v2a_lightning.foundation.{name}", "init_args": arguments}
+        room = "generators" if name == "AudioLDM" else "encoders"
+        return {"class_path": f"v2a_lightning.{room}.{name}", "init_args": arguments}
 
     local = {
         "run": {"root": str(place / "runs"), "name": "full", "wandb": "disabled"},
         "data": {
-            "class_path": "data_modules.VGGSoundDataModule",
+            "class_path": "v2a_lightning.data_modules.VGGSoundDataModule",
             "init_args": {
                 "csv": str(place / "vggsound.csv"),
                 "media": str(place / "clips"),
@@ -85,7 +86,7 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
             },
         },
         "evaluation": {
-            "class_path": "callbacks.AudioEvaluation",
+            "class_path": "v2a_lightning.callbacks.AudioEvaluation",
             "init_args": {
                 "audioldm": model(
                     # A processor has no units for the config's bfloat16.
@@ -97,7 +98,7 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
                     dtype="float32",
                 ),
                 "suite": {
-                    "class_path": "v2a_lightning.metrics.EvaluationSuite",
+                    "class_path": "v2a_lightning.evaluation.EvaluationSuite",
                     "init_args": {
                         "tagger": str(files["cnn14"]),
                         "vggish": str(files["vggish"]),
@@ -211,7 +212,7 @@ def test_a_published_folder_with_corrected_heads_is_the_converted_checkpoint(
     published.audioldm_vocoder().save_pretrained(folder / "vocoder")
     from safetensors.torch import save_file
 
-    from v2a_lightning.foundation.layout import build_scheduler
+    from v2a_lightning.generators.audioldm_folder import build_scheduler
 
     build_scheduler().save_pretrained(folder / "scheduler")
     save_file({"embedding": torch.randn(512)}, folder / "unconditional.safetensors")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.full.checkpoints import lively_clap
-from v2a_lightning.foundation import ClapEncoder
-from v2a_lightning.foundation.clap_weights import config_of, laion_part
-from v2a_lightning.foundation.laion import _build
-from v2a_lightning.foundation.self_test import SAMPLE_RATE, self_test_wave
+from v2a_lightning.encoders import ClapEncoder
+from v2a_lightning.encoders.clap_weights import config_of, laion_part
+from v2a_lightning.encoders.laion import _build
+from v2a_lightning.generators.clap_match import SAMPLE_RATE, self_test_wave
 
 pytestmark = pytest.mark.full
 

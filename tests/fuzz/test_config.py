@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from tests.fuzz.conftest import EXAMPLES
 from tests.fuzz.strategies import altered_json, damaged
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
 
 CONFIG: dict[str, Any] = {
     "seed_everything": 0,
     "run": {"root": "runs", "experiment": "fuzz", "wandb": "disabled"},
-    "data": {"class_path": "data_modules.EmbeddingDataModule", "init_args": {"store": "absent", "batch_size": 4}},
+    "data": {
+        "class_path": "v2a_lightning.data_modules.EmbeddingDataModule",
+        "init_args": {"store": "absent", "batch_size": 4},
+    },
     "model": {
         "class_path": "v2a_lightning.module.V2AMapper",
         "init_args": {
@@ -24,7 +27,11 @@ CONFIG: dict[str, Any] = {
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3, "betas": [0.9, 0.99]}},
         },
     },
-    "trainer": {"accelerator": "cpu", "max_epochs": 1, "callbacks": [{"class_path": "callbacks.RunReport"}]},
+    "trainer": {
+        "accelerator": "cpu",
+        "max_epochs": 1,
+        "callbacks": [{"class_path": "v2a_lightning.callbacks.RunReport"}],
+    },
 }
 TEXT = yaml.safe_dump(CONFIG).encode()
 STRANGE = (b"", b"[]", b"&a [*a]", b"\xff", b"a: !!python/name:os.system")

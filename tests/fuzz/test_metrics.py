@@ -8,12 +8,12 @@ from hypothesis import given
 
 from tests.fuzz.strategies import accepted, json_files
 from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.cards import MetricCard
+from v2a_lightning.evaluation.comparing import check_comparable, paired_difference
+from v2a_lightning.evaluation.score_files import ScoreFile, read_score_file
+from v2a_lightning.evaluation.scoring import Score, Scores
+from v2a_lightning.evaluation.tables import comparison_table, score_table
 from v2a_lightning.generation import GenerationRecord, read_generation
-from v2a_lightning.metrics.cards import MetricCard
-from v2a_lightning.metrics.comparing import check_comparable, paired_difference
-from v2a_lightning.metrics.score_files import ScoreFile, read_score_file
-from v2a_lightning.metrics.scoring import Score, Scores
-from v2a_lightning.metrics.tables import comparison_table, score_table
 
 IDS = ["a_000001", "b_000002", "c_000003"]
 PER_CLIP = torch.tensor([0.5, 1.25, 3.0], dtype=torch.float64)

@@ -12,6 +12,9 @@ from scipy import stats
 
 from tests.listening.simulated import SimulatedRater
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.evaluation.cards import MetricCard
+from v2a_lightning.evaluation.score_files import ScoreFile
+from v2a_lightning.evaluation.scoring import Score, Scores
 from v2a_lightning.listening.analysis import analyse_answers
 from v2a_lightning.listening.answers import Choice, Responses, read_answers
 from v2a_lightning.listening.correlation import correlate, kendall, spearman
@@ -19,9 +22,6 @@ from v2a_lightning.listening.key import Key
 from v2a_lightning.listening.opinion import draw, opinion_replicates, opinions, preferences
 from v2a_lightning.listening.reliability import agreements
 from v2a_lightning.listening.screening import screen
-from v2a_lightning.metrics.cards import MetricCard
-from v2a_lightning.metrics.score_files import ScoreFile
-from v2a_lightning.metrics.scoring import Score, Scores
 
 Built = tuple[Path, Path, Key]
 

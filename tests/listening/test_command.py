@@ -8,7 +8,7 @@ import pytest
 
 from tests.listening.simulated import SimulatedRater
 from tests.listening.test_analysis import saved, score_file
-from v2a_lightning.cli import main
+from v2a_lightning.app.cli import main
 from v2a_lightning.listening.key import read_key
 
 

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from data_modules.loaders import training_loader
+from v2a_lightning.data_modules.loaders import training_loader
 from v2a_lightning.mapper import Network, TransformerMapper
 
 DIM = 512

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from v2a_lightning.foundation import AudioLDM, ClapEncoder, ClipEncoder
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature import figures
 from v2a_lightning.miniature.check import WEIGHTS, Figure, markdown
-from v2a_lightning.miniature.events import EVENT_NAMES
 from v2a_lightning.miniature.referee import accuracy, load_referee
-from v2a_lightning.miniature.sounds import synthesise
+from v2a_lightning.miniature.world.events import EVENT_NAMES
+from v2a_lightning.miniature.world.sounds import synthesise
 
 
 @pytest.fixture(scope="module")

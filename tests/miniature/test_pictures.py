@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from v2a_lightning.miniature import pictures
-from v2a_lightning.miniature.contact_sheet import write_contact_sheet
-from v2a_lightning.miniature.events import EVENT_NAMES
-from v2a_lightning.miniature.pictures import FRAMES, PAINTERS, frames_in_view, paint
-from v2a_lightning.miniature.pictures.canvas import CANVAS_SIZE, Pen, developed
-from v2a_lightning.miniature.pictures.staging import moment, speed_lines
-from v2a_lightning.miniature.world import ClipDescription, Scene, Style, describe_clip, draw_scene
+from v2a_lightning.miniature.world import pictures
+from v2a_lightning.miniature.world.contact_sheet import write_contact_sheet
+from v2a_lightning.miniature.world.events import EVENT_NAMES
+from v2a_lightning.miniature.world.pictures import FRAMES, PAINTERS, frames_in_view, paint
+from v2a_lightning.miniature.world.pictures.canvas import CANVAS_SIZE, Pen, developed
+from v2a_lightning.miniature.world.pictures.staging import moment, speed_lines
+from v2a_lightning.miniature.world.scenes import ClipDescription, Scene, Style, describe_clip, draw_scene
 
 
 def a_scene(event: str, seed: int = 0, **changes: object) -> Scene:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from v2a_lightning.commands.miniature import miniature
+from v2a_lightning.app.commands.miniature import miniature
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import read_audio, read_frames
-from v2a_lightning.miniature.events import EVENT_NAMES
-from v2a_lightning.miniature.render import RenderedWorld, clip_path, plan_world, render_arrays, render_world
-from v2a_lightning.miniature.sounds import synthesise
-from v2a_lightning.miniature.world import describe_clip
+from v2a_lightning.miniature.world.events import EVENT_NAMES
+from v2a_lightning.miniature.world.render import RenderedWorld, clip_path, plan_world, render_arrays, render_world
+from v2a_lightning.miniature.world.scenes import describe_clip
+from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 CLIPS, SEED = 30, 7

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from v2a_lightning.miniature.events import EVENT_BY_NAME, EVENT_NAMES
 from v2a_lightning.miniature.figures import heard_pitch, redrawn
-from v2a_lightning.miniature.pictures import paint
-from v2a_lightning.miniature.sounds import PLAYERS, synthesise
-from v2a_lightning.miniature.world import ClipDescription, Scene, describe_clip, draw_scene
+from v2a_lightning.miniature.world.events import EVENT_BY_NAME, EVENT_NAMES
+from v2a_lightning.miniature.world.pictures import paint
+from v2a_lightning.miniature.world.scenes import ClipDescription, Scene, describe_clip, draw_scene
+from v2a_lightning.miniature.world.sounds import PLAYERS, synthesise
 
 PITCHED = [name for name in EVENT_NAMES if EVENT_BY_NAME[name].pitched]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from v2a_lightning.miniature.architectures import build_vae
+from v2a_lightning.miniature.models.architectures import build_vae
 from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards, write_cards
 from v2a_lightning.miniature.training.diffusion import spread_out
 from v2a_lightning.miniature.training.evaluators import TaggerTraining, event_shares
@@ -93,7 +93,7 @@ def test_what_is_subtle_in_a_condition_is_told_from_the_start() -> None:
 
 
 def test_waves_are_made_once_and_are_those_of_the_world(sounds: Sounds) -> None:
-    from v2a_lightning.miniature.sounds import synthesise
+    from v2a_lightning.miniature.world.sounds import synthesise
 
     assert sounds.waves.shape == (28, 40_960)
     expected = torch.from_numpy(synthesise(sounds.clips[5]).mean(0))

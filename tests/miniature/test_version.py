@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.miniature.pictures import paint
-from v2a_lightning.miniature.sounds import synthesise
 from v2a_lightning.miniature.training import claim_folder
-from v2a_lightning.miniature.world import SPLITS, WORLD_VERSION, describe_clip
+from v2a_lightning.miniature.world.pictures import paint
+from v2a_lightning.miniature.world.scenes import SPLITS, WORLD_VERSION, describe_clip
+from v2a_lightning.miniature.world.sounds import synthesise
 
 RECORD = Path(__file__).parent / "world_version.npz"
 CLIPS = 16

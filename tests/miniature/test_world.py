@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from v2a_lightning.miniature.events import EVENT_NAMES, EVENTS
-from v2a_lightning.miniature.world import (
+from v2a_lightning.miniature.world.events import EVENT_NAMES, EVENTS
+from v2a_lightning.miniature.world.scenes import (
     BACKGROUNDS,
     COLOURS,
     DISTRACTORS,

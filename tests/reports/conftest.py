@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from v2a_lightning.evaluation.cards import MetricCard
 from v2a_lightning.media import write_clip, write_wave
-from v2a_lightning.metrics.cards import MetricCard
 
 RATE, SECONDS = 16_000, 2.0
 CLIPS = {"glide_000010": "slide whistle", "pulse_000000": "telephone ringing", "still_000003": "sea waves"}

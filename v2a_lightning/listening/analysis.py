@@ -15,7 +15,7 @@ from v2a_lightning.listening.reliability import Agreement, agreements
 from v2a_lightning.listening.screening import RaterCheck, screen
 
 if TYPE_CHECKING:
-    from v2a_lightning.metrics.score_files import ScoreFile
+    from v2a_lightning.evaluation.score_files import ScoreFile
 
 FORMAT = 1
 

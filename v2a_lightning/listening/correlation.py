@@ -20,7 +20,7 @@ from v2a_lightning.listening.opinion import (
 )
 
 if TYPE_CHECKING:
-    from v2a_lightning.metrics.score_files import ScoreFile
+    from v2a_lightning.evaluation.score_files import ScoreFile
 
 # Fewer systems have no ranking to speak of, fewer sounds no correlation worth printing.
 LEAST_SYSTEMS, LEAST_SOUNDS = 3, 6
@@ -88,8 +88,8 @@ def correlate(responses: Responses, files: Sequence["ScoreFile"], draws: Draws, 
     Raises:
         UsageError: when a file is of no system in the test, or two are of one, or their cards differ.
     """
-    from v2a_lightning.metrics.catalogue import CATALOGUE
-    from v2a_lightning.metrics.comparing import check_comparable
+    from v2a_lightning.evaluation.catalogue import CATALOGUE
+    from v2a_lightning.evaluation.comparing import check_comparable
 
     scored = _by_system(files, responses)
     check_comparable(list(scored.values()))

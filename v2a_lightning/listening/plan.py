@@ -7,8 +7,8 @@ from itertools import combinations
 from pathlib import Path
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.folders import AUDIO_SUFFIXES, find_clips
 from v2a_lightning.listening.key import Sound
-from v2a_lightning.metrics.folders import AUDIO_SUFFIXES, find_clips
 
 
 @dataclass(frozen=True)

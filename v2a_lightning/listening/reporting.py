@@ -8,12 +8,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from v2a_lightning.experiments.tables import Table
 from v2a_lightning.files import atomic_write
 from v2a_lightning.listening.analysis import Analysis
 from v2a_lightning.listening.charts import Axis, Bar, interval_chart
 from v2a_lightning.listening.opinion import Estimate
 from v2a_lightning.listening.pages import render
+from v2a_lightning.studies.tables import Table
 
 ANALYSIS_FILE, REPORT_FILE = "analysis.json", "report.html"
 NOTHING = "–"
@@ -106,7 +106,7 @@ def _rater_table(analysis: Analysis) -> Table:
 
 
 def _correlation_table(analysis: Analysis) -> Table:
-    from v2a_lightning.metrics.catalogue import CATALOGUE
+    from v2a_lightning.evaluation.catalogue import CATALOGUE
 
     rows = [
         [
@@ -169,7 +169,7 @@ def _preference_chart(analysis: Analysis) -> str:
 
 
 def _metric_charts(analysis: Analysis) -> list[tuple[str, Markup]]:
-    from v2a_lightning.metrics.catalogue import CATALOGUE
+    from v2a_lightning.evaluation.catalogue import CATALOGUE
 
     charts = []
     for level in ("systems", "sounds"):

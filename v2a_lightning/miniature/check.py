@@ -8,14 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from v2a_lightning.experiments.readme import write_section
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation import AudioLDM, ClapEncoder, ClipEncoder
+from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature import figures
 from v2a_lightning.miniature.referee import Referee, accuracy, load_referee
-from v2a_lightning.miniature.world import DURATION
+from v2a_lightning.miniature.world.scenes import DURATION
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import generators
+from v2a_lightning.studies.readme import write_section
 
 WEIGHTS = Path(__file__).parent / "weights"
 VARIANTS = 6

@@ -11,11 +11,18 @@ from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from v2a_lightning.foundation import AudioLDM, ClapEncoder, ClipEncoder
-from v2a_lightning.miniature.events import EVENT_NAMES, EVENTS
-from v2a_lightning.miniature.pictures import frames_in_view, paint
-from v2a_lightning.miniature.sounds import synthesise
-from v2a_lightning.miniature.world import DURATION, FRAMES_PER_SECOND, SAMPLE_RATE, ClipDescription, describe_clip
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.generators import AudioLDM
+from v2a_lightning.miniature.world.events import EVENT_NAMES, EVENTS
+from v2a_lightning.miniature.world.pictures import frames_in_view, paint
+from v2a_lightning.miniature.world.scenes import (
+    DURATION,
+    FRAMES_PER_SECOND,
+    SAMPLE_RATE,
+    ClipDescription,
+    describe_clip,
+)
+from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.specs import FrameSpec
 
 FRAMES = FrameSpec(frames_per_second=4.0, duration=DURATION)

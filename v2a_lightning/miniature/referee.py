@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.foundation.spectrograms import audioldm_log_mel
-from v2a_lightning.foundation.weights import load_strictly, read_weights
-from v2a_lightning.miniature.events import EVENT_NAMES
+from v2a_lightning.checkpoints.weights import load_strictly, read_weights
+from v2a_lightning.encoders.log_mel import audioldm_log_mel
+from v2a_lightning.miniature.world.events import EVENT_NAMES
 
 
 class Referee(nn.Module):

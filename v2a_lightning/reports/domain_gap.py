@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from v2a_lightning.evaluation.frechet import frechet_distance
 from v2a_lightning.files import atomic_write
-from v2a_lightning.metrics.frechet import frechet_distance
 
 Embeddings = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from v2a_lightning.metrics.extractors.frontends import power_spectrogram, slaney_mel_matrix
+from v2a_lightning.evaluation.extractors.frontends import power_spectrogram, slaney_mel_matrix
 
 Wave = NDArray[np.float32]
 

@@ -34,7 +34,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), os.environ.get("PYTHON
 SHARED: dict[str, Any] = {}
 
 
-
 @dataclass(frozen=True)
 class Options:
     """What is tried.

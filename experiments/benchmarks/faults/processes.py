@@ -1,6 +1,6 @@
 """Commands in forks of one process that has imported everything: a start costs a tenth of a second, not ten.
 
-A fork runs `v2a_lightning.cli.main` in a session of its own, so that what it leaves running can be found and ended.
+A fork runs `v2a_lightning.app.cli.main` in a session of its own, so that what it leaves running can be found and ended.
 """
 
 import importlib
@@ -139,7 +139,7 @@ def start(
 def _main(arguments: Sequence[str], before: Callable[[], None] | None) -> int:
     """As `python -m v2a_lightning` would, for multiprocessing's and Lightning's children too."""
     import v2a_lightning.__main__ as entry
-    from v2a_lightning.cli import main
+    from v2a_lightning.app.cli import main
 
     sys.modules["__main__"] = entry
     sys.argv = [str(entry.__file__), *arguments]

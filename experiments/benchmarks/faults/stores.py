@@ -51,7 +51,7 @@ def shards(bench: Bench) -> list[Row]:
 
 def _values(store: Path) -> dict[str, bytes]:
     """What a training sees of every clip."""
-    from data_modules import EmbeddingDataModule
+    from v2a_lightning.data_modules import EmbeddingDataModule
 
     data = EmbeddingDataModule(str(store), validation_clips=4)
     data.prepare_data()

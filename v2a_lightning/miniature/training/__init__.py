@@ -6,7 +6,7 @@ from pathlib import Path
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.miniature.training.part import threads
-from v2a_lightning.miniature.world import WORLD_VERSION
+from v2a_lightning.miniature.world.scenes import WORLD_VERSION
 
 
 def train(work: Path, output: Path | None = None) -> None:

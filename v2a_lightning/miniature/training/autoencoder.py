@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from v2a_lightning.foundation.spectrograms import audioldm_log_mel
-from v2a_lightning.miniature.architectures import build_vae
+from v2a_lightning.encoders.log_mel import audioldm_log_mel
+from v2a_lightning.miniature.models.architectures import build_vae
 from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.training.sounds import Sounds, write_array
 

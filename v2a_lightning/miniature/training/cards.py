@@ -7,7 +7,7 @@ from typing import Any
 from safetensors import safe_open
 
 from v2a_lightning.files import atomic_write, sha256_file
-from v2a_lightning.miniature.world import WORLD_VERSION
+from v2a_lightning.miniature.world.scenes import WORLD_VERSION
 
 FOLDERS: dict[str, tuple[str, ...]] = {
     "clip": ("clip",),

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import ClapModel, RobertaTokenizer
 
-from v2a_lightning.foundation.spectrograms import MelSpec, audioldm_log_mel, clap_log_mel
-from v2a_lightning.miniature.architectures import build_clap
+from v2a_lightning.encoders.log_mel import MelSpec, audioldm_log_mel, clap_log_mel
+from v2a_lightning.miniature.models.architectures import build_clap
 from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.training.sounds import Sounds, write_array
-from v2a_lightning.miniature.world import captions
+from v2a_lightning.miniature.world.scenes import captions
 
 CLAP_MEL = MelSpec(sample_rate=48_000, n_fft=1024, hop=480, bins=64, low=50.0, high=14_000.0)
 CLAP_SAMPLES = 122_400

@@ -7,7 +7,7 @@ from open_clip import CLIP
 from torch import Tensor
 from transformers import RobertaTokenizer
 
-from v2a_lightning.miniature.architectures import CLIP_MEAN, CLIP_STD, CONTEXT_LENGTH, build_clip
+from v2a_lightning.miniature.models.architectures import CLIP_MEAN, CLIP_STD, CONTEXT_LENGTH, build_clip
 from v2a_lightning.miniature.training.clap import contrast
 from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.training.pictures import FRAMES_PER_CLIP, Pictures

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 
-from v2a_lightning.miniature.architectures import build_scheduler, build_unet
+from v2a_lightning.miniature.models.architectures import build_scheduler, build_unet
 from v2a_lightning.miniature.training.part import Part
 
 CONDITION_DROPOUT = 0.1

@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.metrics.extractors.cnn14 import Cnn14, Cnn14Config
-from v2a_lightning.metrics.extractors.vggish import VGGish, VGGishConfig
-from v2a_lightning.metrics.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
-from v2a_lightning.miniature.events import EVENT_NAMES
+from v2a_lightning.evaluation.extractors.cnn14 import Cnn14, Cnn14Config
+from v2a_lightning.evaluation.extractors.vggish import VGGish, VGGishConfig
+from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
 from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.training.sounds import Sounds
+from v2a_lightning.miniature.world.events import EVENT_NAMES
 
 CLASSES = len(EVENT_NAMES)
 

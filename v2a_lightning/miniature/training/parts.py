@@ -11,16 +11,16 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from v2a_lightning.checkpoints.weights import load_strictly, read_weights
+from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.files import atomic_write
-from v2a_lightning.foundation import ClapEncoder
-from v2a_lightning.foundation.self_test import write_self_test
-from v2a_lightning.foundation.weights import load_strictly, read_weights
+from v2a_lightning.generators.clap_match import write_self_test
 from v2a_lightning.miniature.training import autoencoder, clap, clip, diffusion, evaluators, referee, vocoder
 from v2a_lightning.miniature.training.cards import write_cards
 from v2a_lightning.miniature.training.part import Part, train_part
 from v2a_lightning.miniature.training.pictures import Pictures
 from v2a_lightning.miniature.training.sounds import Sounds
-from v2a_lightning.miniature.world import captions
+from v2a_lightning.miniature.world.scenes import captions
 
 TRAIN_SOUNDS, TEST_SOUNDS, TRAIN_PICTURES = 11_200, 1_120, 8_400
 
@@ -52,7 +52,7 @@ class Workshop:
     @cached_property
     def tokenizer(self) -> Any:
         """Learned from the captions; CLIP and CLAP have the same words and nothing else in common."""
-        from v2a_lightning.miniature.architectures import train_tokenizer
+        from v2a_lightning.miniature.models.architectures import train_tokenizer
 
         return train_tokenizer([caption for clip in self.train.clips for caption in captions(clip)])
 
@@ -81,22 +81,22 @@ class Workshop:
         return load_strictly(module, read_weights(file), file).requires_grad_(False)
 
     def vae(self) -> Any:
-        from v2a_lightning.miniature.architectures import build_vae
+        from v2a_lightning.miniature.models.architectures import build_vae
 
         return self.load("autoencoder", build_vae())
 
     def vocoder(self) -> Any:
-        from v2a_lightning.miniature.architectures import build_vocoder
+        from v2a_lightning.miniature.models.architectures import build_vocoder
 
         return self.load("vocoder", build_vocoder())
 
     def clap(self) -> Any:
-        from v2a_lightning.miniature.architectures import build_clap
+        from v2a_lightning.miniature.models.architectures import build_clap
 
         return self.load("clap", build_clap(len(self.tokenizer)))
 
     def clip(self) -> Any:
-        from v2a_lightning.miniature.architectures import build_clip
+        from v2a_lightning.miniature.models.architectures import build_clip
 
         return self.load("clip", build_clip(len(self.tokenizer)))
 
@@ -110,7 +110,7 @@ class Workshop:
 
     def write_folders(self) -> None:
         """Write all models in the formats of the large ones, at half precision, each with its card."""
-        from v2a_lightning.miniature import architectures as build
+        from v2a_lightning.miniature.models import architectures as build
 
         unet = self.load("diffusion", build.build_unet())
         vae, latents = self.vae(), self.latents()

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.files import atomic_write, reserve
-from v2a_lightning.miniature.pictures import frames_in_view, paint
-from v2a_lightning.miniature.pictures.staging import FRAMES, moment
-from v2a_lightning.miniature.world import PICTURE_SIZE, ClipDescription, Scene, captions, describe_clip
+from v2a_lightning.miniature.world.pictures import frames_in_view, paint
+from v2a_lightning.miniature.world.pictures.staging import FRAMES, moment
+from v2a_lightning.miniature.world.scenes import PICTURE_SIZE, ClipDescription, Scene, captions, describe_clip
 from v2a_lightning.processes import spawned_processes
 
 FRAMES_PER_CLIP = 4

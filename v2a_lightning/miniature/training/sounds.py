@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.files import atomic_write, reserve
-from v2a_lightning.miniature.events import EVENT_NAMES
-from v2a_lightning.miniature.world import DURATION, SAMPLE_RATE, ClipDescription, describe_clip
+from v2a_lightning.miniature.world.events import EVENT_NAMES
+from v2a_lightning.miniature.world.scenes import DURATION, SAMPLE_RATE, ClipDescription, describe_clip
 from v2a_lightning.processes import spawned_processes
 
 SAMPLES = round(DURATION * SAMPLE_RATE)
@@ -95,6 +95,6 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def _mono(seed: int, split: str, index: int) -> NDArray[np.int16]:
-    from v2a_lightning.miniature.sounds import synthesise
+    from v2a_lightning.miniature.world.sounds import synthesise
 
     return np.round(synthesise(describe_clip(seed, split, index)).mean(0) * 32767).astype(np.int16)

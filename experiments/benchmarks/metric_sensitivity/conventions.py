@@ -1,0 +1,129 @@
+"""What the choices cost in which public tools differ: the same sounds, one choice changed at a time."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from v2a_lightning.evaluation.divergence import inception_score, softmax_divergence, split_inception_score
+from v2a_lightning.evaluation.extractors import load_extractor
+from v2a_lightning.evaluation.frechet import frechet_distance
+from v2a_lightning.evaluation.kernel import kernel_distance, median_bandwidth, paired_kernel_distance
+from v2a_lightning.evaluation.records import ClipRecord, stacked
+from v2a_lightning.evaluation.similarity import PERCENT
+from v2a_lightning.evaluation.sounds import Wave
+from v2a_lightning.evaluation.suite import EvaluationSuite
+
+SIDES = ("generated", "reference")
+CLIP_SCORES = ("cs", "cs_mean_frame")
+EPSILON = 1e-6  # added to probabilities by a public tool
+
+
+def readings(rate: int) -> dict[str, Callable[[np.ndarray], Wave]]:
+    """Ways to read a stereo sound (2, N) at `rate`; the first is this project's."""
+    return {
+        "mean of the channels": lambda stereo: stereo.mean(0),
+        "first channel only": lambda stereo: stereo[0],
+        "FFmpeg's mono (louder by 3 dB)": lambda stereo: stereo.mean(0) * np.float32(2**0.5),
+        "peak brought to 0.5": lambda stereo: _peak(stereo.mean(0)),
+        "16-bit samples": lambda stereo: (np.round(stereo.mean(0) * 32767) / 32768).astype(np.float32),
+        "first 2 s only": lambda stereo: stereo.mean(0)[: 2 * rate],
+    }
+
+
+def resamplings() -> dict[str, Callable[[Wave], Wave]]:
+    """Ways to halve a sound's rate; the first is this project's."""
+    from scipy.signal import resample_poly
+
+    from v2a_lightning.media import resample
+
+    return {
+        "soxr HQ": lambda wave: resample(wave, 32_000, 16_000),
+        "polyphase filter (SciPy's)": lambda wave: resample_poly(wave, 1, 2).astype(np.float32),
+        "windowed sinc of 6 zeros (torchaudio's default)": windowed_sinc_half,
+        "mean of two neighbours": lambda wave: wave[: len(wave) // 2 * 2].reshape(-1, 2).mean(1),
+        "every other sample, no filter": lambda wave: wave[::2].copy(),
+    }
+
+
+def windowed_sinc_half(wave: Wave) -> Wave:
+    """Half the rate by a Hann-windowed sinc with 6 zero crossings and cut-off at 0.99 of the new Nyquist frequency."""
+    cutoff, zeros = 0.99 * 0.5, 6
+    reach = int(np.ceil(zeros / cutoff))
+    time = np.clip(np.arange(-reach, reach + 1) * cutoff, -zeros, zeros)
+    kernel = np.sinc(time) * np.cos(np.pi * time / zeros / 2) ** 2 * cutoff
+    return np.convolve(wave, kernel, mode="same")[::2].astype(np.float32)
+
+
+def distances(suite: EvaluationSuite, heard: Sequence[Wave], usual: Sequence[Wave], rate: int) -> dict[str, float]:
+    """FD, FAD, KAD and KL of the same sounds, read in two ways."""
+    suite.reset()
+    suite.update([f"{index:05d}" for index in range(len(heard))], heard, rate, usual)
+    found = suite.scores().found
+    return {name: found[name].value for name in ("fd", "fad", "kad", "kl")}
+
+
+def formulas(records: Sequence[ClipRecord]) -> list[tuple[str, str, float, str, float]]:
+    """(metric, this project's choice, value, another tool's choice, value) for the choices after the extractors."""
+    made, own = (stacked(records, side, "embedding") for side in SIDES)
+    examples = [torch.cat([getattr(record, side)["examples"] for record in records]) for side in SIDES]
+    tags, own_tags = (stacked(records, side, "logits") for side in SIDES)
+    kl, reverse = (float(softmax_divergence(*pair).mean()) for pair in ((tags, own_tags), (own_tags, tags)))
+    fad, rectified = frechet_distance(*examples), frechet_distance(*(part.relu() for part in examples))
+    kad, independent = float(paired_kernel_distance(made, own)), kernel_distance(made, own)
+    halved = float(paired_kernel_distance(made.half().float(), own.half().float()))
+    cs, mean_frame = (float(np.mean([record.similarities[name] for record in records])) for name in CLIP_SCORES)
+    return [
+        ("FD", "vectors", frechet_distance(made, own), "all numbers as one-dimensional samples", _scalars(made, own)),
+        ("FAD", "no last ReLU", fad, "last ReLU", rectified),
+        ("KL", "no constant", kl, "1e-6 added to the generated tags", _with_epsilon(tags, own_tags)),
+        ("KL", "reference to generated", kl, "generated to reference", reverse),
+        ("IS", "all clips at once", float(inception_score(tags)), "mean of 10 parts", split_inception_score(tags)[0]),
+        ("KAD", "a pair's own kernel left out", kad, "independent sets", independent),
+        ("KAD", "the reference's bandwidth", independent, "the generated set's", _kad_by_generated(made, own)),
+        ("KAD", "float32 features", kad, "float16", halved),
+        ("CS", "mean of cosines", cs, "cosine of the mean frame", mean_frame),
+    ]
+
+
+def batch_dependence(
+    checkpoint: str, waves: Sequence[Wave], frames: Sequence[Tensor], batch: int
+) -> tuple[float, float]:
+    """Mean and largest change of a clip's score when Wav2CLIP is standardised over batches, as published, not clips."""
+    extractor = load_extractor("wav2clip", checkpoint)
+    changes = []
+    for start in range(0, len(waves) - batch + 1, batch):
+        part = torch.from_numpy(np.stack(waves[start : start + batch]))
+        seen = torch.stack([one.mean(0) for one in frames[start : start + batch]])
+        with torch.no_grad():
+            alone, together = extractor(part), _standardised_together(extractor, part)
+        scores = [torch.cosine_similarity(audio, seen) for audio in (alone, together)]
+        changes.append(PERCENT * (scores[0] - scores[1]).abs())
+    every = torch.cat(changes)
+    return float(every.mean()), float(every.max())
+
+
+def _standardised_together(extractor: torch.nn.Module, waves: Tensor) -> Tensor:
+    from v2a_lightning.evaluation.extractors.frontends import power_spectrogram
+
+    logs = torch.log(power_spectrogram(waves, 512, 353).transpose(1, 2) + 1e-7)
+    pictures = ((logs - logs.mean()) / (logs.std() + 1e-9))[:, None]
+    return extractor.get_submodule("audio_transform")(extractor.get_submodule("audio_encoder")(pictures))
+
+
+def _scalars(made: Tensor, own: Tensor) -> float:
+    return frechet_distance(made.reshape(-1, 1), own.reshape(-1, 1))
+
+
+def _with_epsilon(made: Tensor, own: Tensor) -> float:
+    p, q = own.double().softmax(1), made.double().softmax(1) + EPSILON
+    return float((p * (p / q).log()).sum(1).mean())
+
+
+def _kad_by_generated(made: Tensor, own: Tensor) -> float:
+    return kernel_distance(made, own, median_bandwidth(made))
+
+
+def _peak(wave: Wave) -> Wave:
+    return 0.5 * wave / max(float(np.abs(wave).max()), 1e-8)

@@ -1,0 +1,142 @@
+"""`embed` writes a config's embeddings by any number of processes, and does nothing twice."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+
+from v2a_lightning.app.cli import main
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, load_table
+
+from ..processes import all_end, descendants
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tiny_config: dict[str, Any], tmp_path: Path) -> Path:
+    tiny_config["data"]["init_args"]["store"] = str(tmp_path / "store")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tiny_config))
+    return path
+
+
+def shards(store: Path) -> dict[str, list[Path]]:
+    return {folder.name.split("-")[0]: sorted(folder.iterdir()) for folder in store.iterdir() if folder.is_dir()}
+
+
+def test_clips_are_embedded_once(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=3"]
+    assert main(few) == 0
+    assert "3 test, 1 train, 2 validation; 0 not used" in capsys.readouterr().err
+    first = shards(tmp_path / "store")
+    assert {kind: len(files) for kind, files in first.items()} == {"frames": 1, "audio": 1}
+    assert main(few) == 0
+    assert shards(tmp_path / "store") == first
+    assert main(few[:-2]) == 0
+    assert {kind: len(files) for kind, files in shards(tmp_path / "store").items()} == {"frames": 2, "audio": 2}
+    store = EmbeddingStore(tmp_path / "store")
+    assert len(load_table(store, store.only_spec())) == 28
+    data = EmbeddingDataModule(str(tmp_path / "store"), batch_size=4, validation_clips=5)
+    data.setup("fit")
+    assert next(iter(data.train_dataloader()))["frames"].shape[2] == 512
+
+
+def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "v2a_lightning", "embed", "--config", str(config), "--accelerator", "cpu"]
+    one, two = (
+        ["--set", f"data.store={tmp_path / 'one'}"],
+        ["--devices", "2", "--set", f"data.store={tmp_path / 'two'}"],
+    )
+    assert main([*command[3:], "--devices", "1", *one]) == 0
+    ended = subprocess.run([*command, *two], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    written = shards(tmp_path / "two")
+    assert [path.name[:10] for path in written["frames"]] == ["part-00000", "part-00001"]
+    alone, together = (EmbeddingStore(tmp_path / name) for name in ("one", "two"))
+    assert alone.only_spec() == together.only_spec()
+    left, right = (load_table(store, store.only_spec()) for store in (alone, together))
+    assert left.clip_ids == right.clip_ids
+    torch.testing.assert_close(left.frames, right.frames, atol=1e-3, rtol=0)
+    assert left.audio is not None
+    torch.testing.assert_close(left.audio, right.audio, atol=1e-3, rtol=0)
+
+
+def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path: Path) -> None:
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=1"]
+    assert main(few) == 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "v2a_lightning", *few[:-3], "2", "--set", "data.max_clips=3"]
+    ended = subprocess.run([*launcher, *command], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    written = shards(tmp_path / "store")["frames"]
+    assert sorted(path.name[:10] for path in written) == ["part-00000", "part-00000", "part-00001"]
+    rows = [clip_id for path in written for clip_id in pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist()]
+    assert len(rows) == len(set(rows)) == 6
+
+
+def test_what_is_wrong_is_one_line(
+    config: Path, tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    for options, message in (
+        (["--set", "data.batch"], "--set wants key=value, not 'data.batch'"),
+        (["--set", "data.colour=red"], "'colour' is not accepted"),
+        (["--set", "data.csv=nowhere.csv"], "csv nowhere.csv: there is no such file"),
+    ):
+        assert main([*base, *options]) == 2
+        told = capsys.readouterr().err.strip().splitlines()[-1]
+        assert told.startswith("error: ")
+        assert message in told
+    tiny_config["data"] = {
+        "class_path": "v2a_lightning.data_modules.EmbeddingDataModule",
+        "init_args": {"store": str(tmp_path)},
+    }
+    config.write_text(yaml.safe_dump(tiny_config))
+    assert main(base) == 2
+    assert "EmbeddingDataModule has no media files to embed" in capsys.readouterr().err
+
+
+SLOWLY = """
+import sys, time
+from v2a_lightning.callbacks import embedding_writer
+from v2a_lightning.app.cli import main
+write = embedding_writer._StoreRows.write
+def slowly(self, prediction):
+    write(self, prediction)
+    print("written", flush=True)
+    time.sleep(0.5)
+embedding_writer._StoreRows.write = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_told_to_end_saves_what_it_has_and_goes_on_later(
+    config: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=6"]
+    slowly = [sys.executable, "-c", SLOWLY, *few, "data.encoder_batch_size=1", "data.num_workers=1"]
+    process = subprocess.Popen(slowly, cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == [b"written\n"] * 2
+    decoders = descendants(process.pid)
+    process.send_signal(number)
+    begin = time.monotonic()
+    assert process.wait(60) == code
+    assert time.monotonic() - begin < 20
+    assert all_end(decoders, seconds=5)
+    store = EmbeddingStore(tmp_path / "store")
+    saved = load_table(store, store.only_spec()).clip_ids
+    assert 2 <= len(saved) < 10
+    assert main(few) == 0
+    rows = [row for path in shards(tmp_path / "store")["frames"] for row in pq.read_table(path)["clip_id"].to_pylist()]
+    assert len(rows) == len(set(rows)) == 10
+    assert set(saved) < set(rows)

@@ -1,0 +1,271 @@
+import dataclasses
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.evaluation.conftest import RATE, sound
+from v2a_lightning.evaluation import CATALOGUE, EvaluationSuite, frechet_distance
+from v2a_lightning.evaluation.divergence import softmax_divergence
+from v2a_lightning.evaluation.extractors import load_extractor
+from v2a_lightning.evaluation.scoring import Score, resample_counts
+
+CLIPS = [f"clip{index:02d}_000000" for index in range(18)]
+REFERENCES = [sound(index) for index in range(18)]
+GENERATED = [sound(100 + index) for index in range(18)]
+
+
+def frames(seed: int, count: int = 3) -> torch.Tensor:
+    return torch.randn(count, 512, generator=torch.Generator().manual_seed(seed))
+
+
+FRAMES = [frames(index, 1 + index % 4) for index in range(18)]
+
+
+@pytest.fixture(scope="module")
+def suite(extractors: dict[str, str]) -> EvaluationSuite:
+    """A suite that has heard all clips."""
+    suite = EvaluationSuite(**extractors, generation={"steps": 10}, frames="4 a second")
+    suite.update(CLIPS, GENERATED, RATE, REFERENCES, FRAMES)
+    return suite
+
+
+def test_everything_is_measured(suite: EvaluationSuite) -> None:
+    values = suite.compute()
+    optional = {"clap_audio", "clap_text", "fd_passt", "kl_passt", "is_passt", "imagebind", "desync"}
+    assert set(values) == set(CATALOGUE) - optional
+    assert set(suite.scores().missing) == {"clap_audio", "clap_text"}
+    assert all(np.isfinite(list(values.values())))
+    assert values["fd"] > 0 < values["fad"]
+    assert values["kl"] > 0
+    assert 1 <= values["is"] <= 12
+
+
+def test_numbers_equal_extractors_and_formulas_by_hand(suite: EvaluationSuite, extractors: dict[str, str]) -> None:
+    tagger, vggish = load_extractor("cnn14", extractors["tagger"]), load_extractor("vggish", extractors["vggish"])
+    wav2clip = load_extractor("wav2clip", extractors["wav2clip"])
+    made, own = (torch.from_numpy(np.stack(side)) for side in (GENERATED, REFERENCES))
+    made, own = made - made.mean(1, keepdim=True), own - own.mean(1, keepdim=True)
+    values = suite.compute()
+    with torch.no_grad():
+        made_tags, own_tags = tagger(made), tagger(own)
+        assert values["fd"] == pytest.approx(frechet_distance(made_tags.embedding, own_tags.embedding), rel=1e-4)
+        kl = softmax_divergence(made_tags.logits, own_tags.logits).mean()
+        assert values["kl"] == pytest.approx(float(kl), rel=1e-4)
+        fad = frechet_distance(vggish(made).flatten(0, 1), vggish(own).flatten(0, 1))
+        assert values["fad"] == pytest.approx(fad, rel=1e-4)
+        cosines = [
+            torch.nn.functional.cosine_similarity(audio[None], seen).mean()
+            for audio, seen in zip(wav2clip(made), FRAMES, strict=True)
+        ]
+    assert values["cs"] == pytest.approx(100 * float(torch.stack(cosines).mean()), abs=1e-3)
+
+
+def test_true_sounds_against_themselves(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    suite.update(CLIPS, REFERENCES, RATE, REFERENCES)
+    values = suite.compute()
+    for name in ("fd", "fad", "kad", "kl", "kl_sigmoid", "fad_infinity"):
+        assert abs(values[name]) <= 1e-6, name
+    for name in ("precision", "recall", "coverage", "density"):
+        assert values[name] == pytest.approx(1.0, abs=1e-12), name
+
+
+def test_order_and_batches_do_not_matter(suite: EvaluationSuite, extractors: dict[str, str]) -> None:
+    other = EvaluationSuite(**extractors)
+    for index in reversed(range(18)):
+        part = slice(index, index + 1)
+        other.update(CLIPS[part], GENERATED[part], RATE, REFERENCES[part], FRAMES[part])
+    assert other.compute() == suite.compute()
+
+
+def test_a_clip_that_comes_again_counts_once(suite: EvaluationSuite, extractors: dict[str, str]) -> None:
+    other = EvaluationSuite(**extractors)
+    other.update(CLIPS[:2], REFERENCES[:2], RATE, REFERENCES[:2])
+    other.update(CLIPS, GENERATED, RATE, REFERENCES, FRAMES)
+    assert other.compute() == suite.compute()
+
+
+def test_references_are_heard_once_and_outlive_a_reset(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    heard = []
+    listen = suite._listen
+    suite._listen = lambda wave, rate: heard.append(len(wave)) or listen(wave, rate)  # type: ignore[method-assign]
+    for _ in range(2):
+        suite.update(CLIPS[:3], GENERATED[:3], RATE, REFERENCES[:3])
+        suite.compute()
+        suite.reset()
+    assert len(heard) == 3 + 3 + 3
+
+
+def test_without_references_only_what_needs_none(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    suite.update(CLIPS[:4], GENERATED[:4], RATE, None, FRAMES[:4])
+    assert set(suite.compute()) == {"is", "cs", "cs_mean_frame"}
+    assert suite.scores().missing["fd"] == "needs at least 2 pairs; there are 0"
+    assert suite.scores().missing["is_splits"] == "needs at least 10 sounds; there are 4"
+
+
+def test_one_clip_has_no_distribution(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    suite.update(CLIPS[:1], GENERATED[:1], RATE, REFERENCES[:1])
+    assert set(suite.compute()) == {"kl", "kl_sigmoid"}
+    assert suite.scores().missing["fad"] == "needs at least 2 pairs; there is 1"
+    assert suite.scores().missing["is"] == "needs at least 2 sounds; there is 1"
+
+
+def test_clips_of_one_and_the_same_sound_have_no_kernel_distance(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    suite.update(CLIPS[:3], GENERATED[:3], RATE, GENERATED[3:4] * 3)
+    values = suite.compute()
+    assert values["fd"] > 0
+    assert "kad" not in values
+    assert "there is no bandwidth" in suite.scores().missing["kad"]
+
+
+def test_faulty_sounds_are_counted_and_silence_warned_of(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    made = list(GENERATED[:6])
+    made[0] = np.zeros_like(made[0])
+    made[1] = np.full_like(made[1], np.nan)
+    made[2] = made[2][:8000]
+    made[3] = np.clip(50 * made[3], -1, 1)
+    suite.update(CLIPS[:6], made, RATE, REFERENCES[:6])
+    with pytest.warns(UserWarning, match=r"1 of 6 generated sounds are silent \(16.7%\): clip00_000000"):
+        values = suite.compute()
+    assert all(np.isfinite(list(values.values())))
+    faults = "\n".join(suite.faults())
+    assert "1 of 6 generated sounds are not finite (16.7%): clip01_000000" in faults
+    assert "1 of 6 generated sounds are short (16.7%): clip02_000000" in faults
+    assert "1 of 6 generated sounds are clipped (16.7%): clip03_000000" in faults
+    card = suite.card("kl")
+    assert (card.n_generated, card.n_reference) == (5, 5), "a sound that is not finite has no features"
+    assert card.silent_share == pytest.approx(1 / 6)
+    assert card.clipped_share == pytest.approx(1 / 6)
+
+
+def test_no_warning_without_silence(suite: EvaluationSuite) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        suite.compute()
+
+
+def test_every_number_has_its_card(suite: EvaluationSuite, extractors: dict[str, str]) -> None:
+    suite.compute()
+    cards = suite.cards()
+    assert set(cards) == set(suite.compute())
+    card = cards["fd"]
+    assert card.weights_sha256 == load_extractor("cnn14", extractors["tagger"]).weights_sha256
+    assert (card.sample_rate, card.n_generated, card.n_reference) == (16_000, 18, 18)
+    assert card.generation == {"steps": 10}
+    assert card.frames == ""
+    assert cards["cs"].frames == "4 a second"
+    assert cards["cs"].formula != cards["cs_mean_frame"].formula
+    assert cards["fad"].extractor.startswith("vggish:")
+    assert card.label == ""
+    with pytest.raises(ValueError, match="no metric 'clap_text'"):
+        suite.card("clap_text")
+
+
+def test_seconds_are_part_of_the_card_and_of_the_number(suite: EvaluationSuite, extractors: dict[str, str]) -> None:
+    cropped = EvaluationSuite(**extractors, seconds=1.0)
+    cropped.update(CLIPS, GENERATED, RATE, REFERENCES)
+    assert cropped.compute()["fd"] != suite.compute()["fd"]
+    assert cropped.card("fd").crop != suite.card("fd").crop
+    shortened = EvaluationSuite(**extractors)
+    shortened.update(CLIPS, [wave[:RATE] for wave in GENERATED], RATE, [wave[:RATE] for wave in REFERENCES])
+    assert shortened.compute()["fd"] == pytest.approx(cropped.compute()["fd"], rel=1e-6)
+
+
+def test_sides_may_have_their_own_rates(extractors: dict[str, str]) -> None:
+    from v2a_lightning.media import resample
+
+    suite = EvaluationSuite(**extractors)
+    faster = [resample(wave, RATE, 44_100) for wave in REFERENCES[:4]]
+    suite.update(CLIPS[:4], REFERENCES[:4], RATE, faster, reference_rate=44_100)
+    mismatched = EvaluationSuite(**extractors)
+    mismatched.update(CLIPS[:4], REFERENCES[:4], RATE, faster)
+    assert suite.compute()["kl"] < mismatched.compute()["kl"] / 5
+
+
+def test_intervals_hold_the_value(suite: EvaluationSuite) -> None:
+    scores = suite.scores(resamples=100, seed=1).found
+    for name, score in scores.items():
+        interval = score.interval(CATALOGUE[name].floor)
+        if name in ("fd", "fad", "is_splits", "fad_infinity"):
+            assert interval is None
+        else:
+            assert interval is not None
+            assert interval[0] <= score.value <= interval[1], name
+    assert suite.scores(resamples=100, seed=1).found["kad"].replicates.equal(scores["kad"].replicates)
+    assert scores["kl"].per_clip is not None
+    assert float(scores["kl"].per_clip.mean()) == pytest.approx(scores["kl"].value)
+
+
+def test_intervals_shrink_with_the_root_of_the_clips() -> None:
+    values = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    widths = []
+    for part in (values[:25], values):
+        replicates = resample_counts(len(part), 1000, 0) @ part / len(part)
+        interval = Score(float(part.mean()), [], replicates).interval()
+        assert interval is not None
+        assert interval[0] < part.mean() < interval[1]
+        widths.append(interval[1] - interval[0])
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)
+    bounded = Score(0.0, [], torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)).interval(floor=0.0)
+    assert bounded is not None
+    assert bounded[0] == 0.0
+
+
+def test_features_are_kept_by_content_and_extractor(tmp_path: Path, extractors: dict[str, str]) -> None:
+    first = EvaluationSuite(**extractors, cache=tmp_path)
+    first.update(CLIPS[:3], GENERATED[:3], RATE, REFERENCES[:3])
+    assert (first.cache.hits, first.cache.misses) == (0, 18)
+    renamed = EvaluationSuite(**extractors, cache=tmp_path)
+    renamed.update(["x", "y", "z"], GENERATED[:3], RATE, REFERENCES[:3])
+    assert (renamed.cache.hits, renamed.cache.misses) == (18, 0)
+    assert renamed.compute() == first.compute()
+    changed = EvaluationSuite(**extractors, cache=tmp_path)
+    changed.update(CLIPS[:1], [GENERATED[0] * np.float32(0.5)], RATE)
+    assert changed.cache.misses == 3
+    cropped = EvaluationSuite(**extractors, cache=tmp_path, seconds=1.5)
+    cropped.update(CLIPS[:1], GENERATED[:1], RATE)
+    assert cropped.cache.misses == 3
+    # A damaged entry is made again.
+    for path in tmp_path.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:20])
+    again = EvaluationSuite(**extractors, cache=tmp_path)
+    again.update(CLIPS[:3], GENERATED[:3], RATE, REFERENCES[:3])
+    assert again.cache.misses == 18
+    assert again.compute() == first.compute()
+
+
+def test_wrong_input_is_named(extractors: dict[str, str]) -> None:
+    suite = EvaluationSuite(**extractors)
+    with pytest.raises(ValueError, match="2 clip ids come with"):
+        suite.update(CLIPS[:2], GENERATED[:1], RATE)
+    with pytest.raises(ValueError, match=r"not \(2, 40960\)"):
+        suite.update(CLIPS[:1], [np.stack(GENERATED[:2])], RATE)
+
+
+def test_construction_loads_nothing() -> None:
+    suite = EvaluationSuite(tagger="/nowhere/at/all", vggish="/nowhere", wav2clip="/nowhere")
+    assert dataclasses.asdict(suite.crop) == {"seconds": None}
+    with pytest.raises(Exception, match="/nowhere/at/all"):
+        suite.update(CLIPS[:1], GENERATED[:1], RATE)
+
+
+def test_the_miniatures_numbers_say_so() -> None:
+    from v2a_lightning.miniature.world.scenes import describe_clip
+    from v2a_lightning.miniature.world.sounds import synthesise
+
+    waves = [synthesise(describe_clip(5, "test", index)).mean(0) for index in range(4)]
+    suite = EvaluationSuite()
+    suite.update(CLIPS[:4], waves, RATE, waves)
+    values = suite.compute()
+    for name in ("fd", "fad", "kad", "kl"):
+        assert abs(values[name]) <= 1e-6, name
+    assert values["is"] > 2, "four sounds of four events"
+    assert {card.label for card in suite.cards().values()} == {"miniature"}

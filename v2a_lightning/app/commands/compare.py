@@ -1,0 +1,58 @@
+"""`compare`: the scores of several systems in one table."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write, refuse_inputs_as_outputs
+
+if TYPE_CHECKING:
+    from v2a_lightning.evaluation.score_files import ScoreFile
+
+
+def compare(scores: list[str], /, output: str | None = None) -> int:
+    """Put the scores of several systems into one table.
+
+    Numbers are compared only when their cards agree on everything but what the systems themselves did: the same clips,
+    extractors, weights, sample rate, crop. Otherwise the command names the field that differs and stops. Each system is
+    compared with the first by a paired bootstrap: p is the chance of a difference this large without one in truth.
+
+    Args:
+        scores: files that `evaluate` wrote, the baseline first.
+        output: file for the differences, their 95 % intervals and p-values as JSON.
+    """
+    if len(scores) < 2:
+        raise UsageError("a comparison needs the score files of at least two systems")
+    if output is not None:
+        refuse_inputs_as_outputs(scores, [output], "--output")
+    from rich.console import Console
+
+    from v2a_lightning.evaluation.comparing import check_comparable
+    from v2a_lightning.evaluation.score_files import read_score_file
+    from v2a_lightning.evaluation.tables import comparison_table
+
+    files = [read_score_file(Path(path)) for path in scores]
+    check_comparable(files)
+    console = Console() if sys.stdout.isatty() else Console(width=max(120, 44 * (len(files) + 1)))
+    console.print(comparison_table(files))
+    if output is not None:
+        with atomic_write(Path(output)) as temporary:
+            temporary.write_text(json.dumps(_differences(files), indent=1) + "\n")
+        print(f"differences: {output}")
+    return 0
+
+
+def _differences(files: "list[ScoreFile]") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from v2a_lightning.evaluation.comparing import paired_difference
+
+    first, others = files[0], []
+    for file in files[1:]:
+        shared = [name for name in first.scores.found if name in file.scores.found]
+        differences = {name: paired_difference(first.scores.found[name], file.scores.found[name]) for name in shared}
+        metrics = {name: asdict(difference) for name, difference in differences.items() if difference is not None}
+        others.append({"name": file.name, "metrics": metrics})
+    return {"baseline": first.name, "label": first.label, "systems": others}

@@ -1,0 +1,230 @@
+"""CLAP: waves and texts to the embeddings that AudioLDM was trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision
+from v2a_lightning.checkpoints.weights import find_weights, load_strictly, read_weights, without_values
+from v2a_lightning.encoders.log_mel import MelSpec, clap_log_mel
+from v2a_lightning.errors import UsageError
+from v2a_lightning.media import resample
+
+SOURCE_RATE = 16_000
+TEXT_LENGTH = 77
+LAION_MEL = MelSpec(sample_rate=48_000, n_fft=1024, hop=480, bins=64, low=50.0, high=14_000.0)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """How a CLAP listens: its spectrogram, the samples it hears, and the seconds a wave is first cut or padded to."""
+
+    mel: MelSpec = LAION_MEL
+    samples: int = 480_000
+    window_seconds: float = 10.24
+
+
+class ClapEncoder(FrozenModel):
+    """A CLAP without fusion that hears waves and reads texts.
+
+    Waves are prepared as AudioLDM prepares its training targets (haoheliu/AudioLDM, clap/encoders.py): made 16 kHz
+    so that nothing above 8 kHz is heard, centred, scaled to a peak of 0.5, cut or zero-padded to the model's window
+    (10.24 s), resampled to 48 kHz. The original then takes a random 10 s of the 10.24; here it is always the first. It
+    hears a file's first channel; here waves come as the mean of all.
+
+    Args:
+        checkpoint: a transformers ClapModel folder, LAION's `.pt`, or an original AudioLDM `.ckpt`, whose own CLAP is
+            taken; or anything `v2a_lightning.checkpoints.registry.resolve` finds one of these by.
+        tokenizer: folder of the RoBERTa tokenizer, for files that bring none; only texts need it.
+        backend: what computes the embeddings. `laion_clap` is for LAION's `.pt` alone and gives the same numbers.
+        batch_size: waves, or texts, heard at once.
+        dtype: precision of the weights.
+    """
+
+    kind = "clap"
+
+    def __init__(
+        self,
+        checkpoint: str = "miniature",
+        tokenizer: str | None = None,
+        backend: Literal["transformers", "laion_clap"] = "transformers",
+        batch_size: int = 32,
+        dtype: Precision = "float32",
+    ) -> None:
+        super().__init__(checkpoint, dtype)
+        if backend not in ("transformers", "laion_clap"):
+            raise UsageError(f"clap backend {backend!r} is neither transformers nor laion_clap")
+        self.tokenizer = tokenizer
+        self.backend = backend
+        self.batch_size = batch_size
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the embeddings, 512."""
+        return int(self._part("model").projection_dim)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate the model hears at, in Hz; waves of other rates are resampled."""
+        return int(self._part("listening").mel.sample_rate)
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether texts can be read: the checkpoint brings a tokenizer, or one was given."""
+        return self.tokenizer is not None or (self.path / "tokenizer_config.json").is_file()
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe that prepares waves. The backend is no part of it: both give the same numbers."""
+        return {"recipe": "audioldm-first-crop-1"}
+
+    @torch.no_grad()
+    def encode_audio(self, waves: Tensor | np.ndarray, sample_rate: int) -> Tensor:
+        """Embed waves.
+
+        Args:
+            waves: (N, samples) float in [-1, 1], mono.
+            sample_rate: of the waves, in Hz.
+
+        Returns:
+            (N, D) float32 on the encoder's device, L2-normalised. Row i depends on wave i alone.
+        """
+        array = np.asarray(torch.as_tensor(waves).cpu().numpy(), dtype=np.float32)
+        if array.ndim != 2:
+            raise ValueError(f"waves have the shape (N, samples), not {array.shape}")
+        parts = [self._encode_waves(array[i : i + self.batch_size], sample_rate) for i in self._starts(len(array))]
+        return self._normalised(parts)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts: (N, D) float32 on the encoder's device, L2-normalised."""
+        parts = [self._encode_texts(texts[i : i + self.batch_size]) for i in self._starts(len(texts))]
+        return self._normalised(parts)
+
+    def prepare(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
+        """One wave (samples,) at any rate to what the spectrogram is made of, at the model's own rate."""
+        listening = self._part("listening")
+        window = round(listening.window_seconds * SOURCE_RATE)
+        wave = resample(wave, sample_rate, SOURCE_RATE)
+        wave = wave - wave.mean()
+        wave = 0.5 * wave / (np.abs(wave).max() + 1e-8)
+        wave = np.pad(wave, (0, max(0, window - len(wave))))[:window]
+        wave = 0.5 * wave / max(float(np.abs(wave).max()), 1e-12)
+        return resample(wave.astype(np.float32), SOURCE_RATE, listening.mel.sample_rate)[: listening.samples]
+
+    def _encode_waves(self, waves: np.ndarray, sample_rate: int) -> Tensor:
+        prepared = torch.from_numpy(np.stack([self.prepare(wave, sample_rate) for wave in waves])).to(self.device)
+        return self._part("model").audio(prepared, self._part("listening").mel, self.dtype)
+
+    def _encode_texts(self, texts: Sequence[str]) -> Tensor:
+        model = self._part("model")
+        if "tokenizer" not in self._parts:
+            self._parts["tokenizer"] = self._read_tokenizer(model.vocabulary_size)
+        tokenizer = self._parts["tokenizer"]
+        length = min(TEXT_LENGTH, tokenizer.model_max_length)
+        tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=length, return_tensors="pt")
+        return model.text(tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device))
+
+    def _normalised(self, parts: list[Tensor]) -> Tensor:
+        embeddings = torch.cat(parts) if parts else torch.empty(0, self.embedding_dim, device=self.device)
+        return nn.functional.normalize(embeddings.float(), dim=-1)
+
+    def _starts(self, count: int) -> range:
+        return range(0, count, self.batch_size)
+
+    def _load(self) -> dict[str, Any]:
+        path = self.path
+        if self.backend == "laion_clap":
+            from v2a_lightning.encoders.laion import LaionClap
+
+            return {"model": LaionClap(path), "listening": Listening()}
+        return {"listening": listening_of(path), "model": TransformersClap(path)}
+
+    def _read_tokenizer(self, vocabulary_size: int) -> Any:
+        if not self.has_tokenizer:
+            raise UsageError(f"clap: {self.path} brings no tokenizer; give tokenizer, a RoBERTa tokenizer's folder")
+        return read_tokenizer(Path(self.tokenizer or self.path), vocabulary_size)
+
+
+class TransformersClap(nn.Module):
+    """transformers' ClapModel behind two methods that mean the same in every version of it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        from v2a_lightning.encoders.clap_weights import clap_model
+
+        self.clap: Any = _folder_model(path) if path.is_dir() else clap_model(path)
+        self.projection_dim = self.clap.config.projection_dim
+        self.vocabulary_size = self.clap.text_model.config.vocab_size
+
+    def audio(self, waves: Tensor, mel: MelSpec, dtype: torch.dtype) -> Tensor:
+        """Waves (B, samples) at the model's rate to (B, D), not normalised."""
+        features = clap_log_mel(waves, mel).to(dtype)
+        return self.clap.audio_projection(self.clap.audio_model(input_features=features).pooler_output)
+
+    def text(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Token ids and mask (B, length) to (B, D), not normalised."""
+        return self.clap.text_projection(self.clap.text_model(tokens, attention_mask=mask).pooler_output)
+
+
+def _folder_model(path: Path) -> Any:
+    from transformers import ClapConfig, ClapModel
+
+    config: Any = ClapConfig.from_pretrained(path, local_files_only=True)
+    with without_values():
+        model = ClapModel(config)
+    weights = find_weights(path, "model", "pytorch_model")
+    return load_strictly(model, read_weights(weights), weights)
+
+
+def listening_of(path: Path) -> Listening:
+    """What a ClapModel folder's configs say; a single file holds LAION's CLAP, which listens as `Listening()` does.
+
+    Raises:
+        UsageError: when the folder is no ClapModel's, or holds a fused one, which AudioLDM was not trained with.
+    """
+    if not path.is_dir():
+        return Listening()
+    from transformers import ClapConfig, ClapFeatureExtractor
+
+    for name in ("config.json", "preprocessor_config.json"):
+        if not (path / name).is_file():
+            raise UsageError(f"{path} is no CLAP folder: it has no {name}")
+    audio: Any = ClapConfig.from_pretrained(path, local_files_only=True).audio_config
+    if audio.enable_fusion:
+        raise UsageError(f"{path} is a fused CLAP; AudioLDM's embeddings come from a CLAP without fusion")
+    features = ClapFeatureExtractor.from_pretrained(path, local_files_only=True)
+    mel = MelSpec(
+        sample_rate=features.sampling_rate,
+        n_fft=features.fft_window_size,
+        hop=features.hop_length,
+        bins=features.feature_size,
+        low=features.frequency_min,
+        high=features.frequency_max,
+    )
+    frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
+    return Listening(mel, round(features.max_length_s * mel.sample_rate), frames * mel.hop / mel.sample_rate)
+
+
+def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:
+    """A tokenizer from a folder, sure to be whole: transformers may give one of five tokens for a folder without files.
+
+    Raises:
+        UsageError: when the folder holds no tokenizer, or one of another vocabulary than the model's.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} holds no tokenizer that can be read: {str(error).splitlines()[0]}") from error
+    if len(tokenizer) != vocabulary_size:
+        raise UsageError(
+            f"the tokenizer in {folder} has {len(tokenizer)} tokens and the model {vocabulary_size}; its files "
+            "(vocab.json, merges.txt) are missing or belong to another model"
+        )
+    return tokenizer

@@ -1,0 +1,230 @@
+"""CLIP through open_clip: frames and texts to embeddings."""
+
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision
+from v2a_lightning.checkpoints.weights import (
+    find_weights,
+    load_strictly,
+    read_weights,
+    refuse_not_finite,
+    without_values,
+)
+from v2a_lightning.errors import UsageError
+
+FOLDER_CONFIG = "open_clip_config.json"
+FOLDER_STEMS = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
+
+
+class ClipEncoder(FrozenModel):
+    """An open_clip model that sees frames and reads texts.
+
+    Args:
+        checkpoint: an open_clip folder (`open_clip_config.json` and weights), OpenAI's own `.pt`, or open_clip weights
+            in a single file; or anything `v2a_lightning.checkpoints.registry.resolve` finds one of these by.
+        model_name: open_clip's name of the architecture, for single files that do not say theirs. OpenAI's weights were
+            trained with QuickGELU: their name is `ViT-B-32-quickgelu`; `ViT-B-32` silently gives other embeddings.
+        batch_size: frames, or texts, seen at once.
+        dtype: precision of the weights.
+    """
+
+    kind = "clip"
+
+    def __init__(
+        self,
+        checkpoint: str = "miniature",
+        model_name: str | None = None,
+        batch_size: int = 64,
+        dtype: Precision = "float32",
+    ) -> None:
+        super().__init__(checkpoint, dtype)
+        self.model_name = model_name
+        self.batch_size = batch_size
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the embeddings, 512 for ViT-B/32."""
+        return int(self._part("width"))
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square the model looks at, in pixels."""
+        size = self._part("model").visual.image_size
+        return int(size[0] if isinstance(size, (tuple, list)) else size)
+
+    def settings(self) -> dict[str, Any]:
+        """The architecture's name, where it is not in the files."""
+        return {"model_name": self.model_name}
+
+    @torch.no_grad()
+    def encode_frames(self, frames: Tensor | np.ndarray, batch_size: int | None = None) -> Tensor:
+        """Embed pictures.
+
+        Args:
+            frames: (N, H, W, 3) uint8 RGB.
+            batch_size: pictures seen at once, if not the encoder's own.
+
+        Returns:
+            (N, D) float32 on the encoder's device, L2-normalised.
+        """
+        # Torch warns of arrays that cannot be written to, such as Pillow's.
+        frames = torch.as_tensor(np.require(frames, requirements="W") if isinstance(frames, np.ndarray) else frames)
+        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+            raise ValueError(f"frames are uint8 of shape (N, H, W, 3), not {frames.dtype} of {tuple(frames.shape)}")
+        model = self._part("model")
+        parts = [
+            model.encode_image(self.preprocess(part).to(self.device, self.dtype))
+            for part in frames.split(batch_size or self.batch_size)
+        ]
+        return _normalised(parts, self.embedding_dim, self.device)
+
+    def preprocess(self, frames: Tensor) -> Tensor:
+        """CLIP's own transform of uint8 (N, H, W, 3): resize, centre crop, normalise to (N, 3, size, size)."""
+        from PIL import Image
+
+        transform = self._part("transform")
+        if tuple(frames.shape[1:3]) == (self.image_size, self.image_size):
+            # Resizing and cropping change nothing here, and without them the batch needs no loop over pictures.
+            return transform.transforms[-1](frames.permute(0, 3, 1, 2).float() / 255)
+        return torch.stack([transform(Image.fromarray(frame)) for frame in frames.cpu().numpy()])
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts: (N, D) float32 on the encoder's device, L2-normalised."""
+        model = self._part("model")
+        chunks = [texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size)]
+        parts = [model.encode_text(self._tokens(chunk)) for chunk in chunks]
+        return _normalised(parts, self.embedding_dim, self.device)
+
+    def _tokens(self, texts: Sequence[str]) -> Tensor:
+        return self._part("tokenizer")(list(texts)).to(self.device)
+
+    @torch.no_grad()
+    def _load(self) -> dict[str, Any]:
+        import open_clip
+
+        path = self.path
+        if path.is_dir():
+            name = f"local-dir:{open_clip_folder(path)}"
+            model = _filled(name, find_weights(path, *FOLDER_STEMS))
+        elif is_torchscript(path):
+            model, name = _openai_model(path), self.model_name or "ViT-B-32"
+        else:
+            name = self._named_architecture(path)
+            model = _filled(name, path)
+        # A folder's config may ask for the folder's own code to be run as its tokenizer.
+        options = {"trust_remote_code": False} if path.is_dir() and _has_own_tokenizer(path) else {}
+        tokenizer = open_clip.get_tokenizer(name, **options)
+        width = model.encode_text(tokenizer([""])).shape[-1]
+        return {"model": model, "transform": _transform(model), "tokenizer": tokenizer, "width": width}
+
+    def _named_architecture(self, path: Path) -> str:
+        import open_clip
+
+        if self.model_name is None:
+            raise UsageError(f"{path} does not say its architecture; give model_name, such as ViT-B-32-quickgelu")
+        if self.model_name not in open_clip.list_models():
+            raise UsageError(f"clip model_name {self.model_name!r} is none of open_clip's; see open_clip.list_models()")
+        return self.model_name
+
+
+def open_clip_folder(path: Path) -> Path:
+    """The folder itself, once it is known to be one of open_clip's.
+
+    Raises:
+        UsageError: when it is not.
+    """
+    if not (path / FOLDER_CONFIG).is_file():
+        raise UsageError(f"{path} is no open_clip folder: it has no {FOLDER_CONFIG}")
+    return path
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI's CLIP weights are."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("constants.pkl") for name in archive.namelist())
+
+
+def _filled(name: str, weights: Path) -> Any:
+    """A model of one of open_clip's architectures, or of a folder's config, with all of a file's weights."""
+    import open_clip
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    with _without_a_warning(), without_values():
+        model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+    state = read_weights(weights)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    for scale in ("logit_scale", "logit_bias"):  # a number, or a list of one
+        if scale in state and getattr(model, scale, None) is not None and state[scale].numel() == 1:
+            state[scale] = state[scale].reshape(getattr(model, scale).shape)
+    return load_strictly(model, state, weights)
+
+
+@contextmanager
+def _without_a_warning() -> Iterator[None]:
+    """open_clip says of every model it builds without weights that they are random; here they are about to be read."""
+    root = logging.getLogger()
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("No pretrained weights loaded")
+
+    root.addFilter(is_news)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_news)
+
+
+def _openai_model(path: Path) -> Any:
+    """OpenAI's own archive: open_clip reads the architecture, QuickGELU included, from the weights.
+
+    Raises:
+        UsageError: when they are no CLIP of OpenAI's.
+    """
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    from open_clip.model import build_model_from_openai_state_dict
+
+    state = read_weights(path)
+    refuse_not_finite(state, path)
+    try:
+        with without_values():
+            model: Any = build_model_from_openai_state_dict(dict(state), cast_dtype=None)
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path}: not the weights of a CLIP of OpenAI's: {reason[:300]}") from error
+    model.visual.image_mean, model.visual.image_std = OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    return model.float()
+
+
+def _has_own_tokenizer(folder: Path) -> bool:
+    text = json.loads((folder / FOLDER_CONFIG).read_text())["model_cfg"].get("text_cfg", {})
+    return bool(text.get("hf_tokenizer_name"))
+
+
+def _transform(model: Any) -> Callable[[Any], Tensor]:
+    """The model's own way from a picture to its input."""
+    from open_clip.transform import PreprocessCfg, image_transform, image_transform_v2
+
+    visual = model.visual
+    if hasattr(visual, "preprocess_cfg"):
+        return image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
+    return image_transform(visual.image_size, is_train=False, mean=visual.image_mean, std=visual.image_std)
+
+
+def _normalised(parts: list[Tensor], width: int, device: torch.device) -> Tensor:
+    """Concatenate and L2-normalise in float32."""
+    embeddings = torch.cat(parts) if parts else torch.empty(0, width, device=device)
+    return nn.functional.normalize(embeddings.float(), dim=-1)

@@ -1,0 +1,143 @@
+"""What every feature extractor shares: a configuration, a folder or published file it comes from, a fingerprint."""
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
+from v2a_lightning.components import REFUSALS, construct, parsed
+from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.extractors.published import read_published
+from v2a_lightning.files import atomic_write, sha256_file
+
+Config = TypeVar("Config")
+
+
+class Extractor(nn.Module, ABC, Generic[Config]):
+    """A network from waves at `sample_rate` to features.
+
+    Subclasses are built from their configuration dataclass alone, so that a reduced network and the published one are
+    the same class. In training mode gradients flow and batch statistics move; `load_extractor` returns frozen ones.
+    """
+
+    kind: ClassVar[str]
+    config_class: ClassVar[type]
+    sample_rate: int
+    minimum_samples: int
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.weights_sha256: str | None = None
+
+    @classmethod
+    @abstractmethod
+    def published_config(cls, tensors: Mapping[str, Tensor]) -> Any:
+        """The configuration that fits a published file, read off its shapes.
+
+        Raises:
+            KeyError: naming the tensor that is missing or does not fit.
+        """
+
+    @classmethod
+    def published_tensors(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a published file under this class' names, without those a front end can compute."""
+        return dict(tensors)
+
+    @abstractmethod
+    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+        """One sound (N,) at `sample_rate` to its named features, without a batch dimension."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for the weights and the configuration; two extractors with the same one give the same features.
+
+        Raises:
+            RuntimeError: when the extractor was not loaded from files.
+        """
+        if self.weights_sha256 is None:
+            raise RuntimeError(f"this {self.kind} was not loaded from files: it has no fingerprint")
+        return hashlib.sha256(f"{self._described()}/{self.weights_sha256}".encode()).hexdigest()
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write `config.json` and `model.safetensors` into `folder`."""
+        folder = Path(folder)
+        with atomic_write(folder / "config.json") as path:
+            path.write_text(self._described() + "\n")
+        with atomic_write(folder / "model.safetensors") as path:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}, path)
+
+    @classmethod
+    def from_pretrained(cls, path: Path | str) -> Self:
+        """Load from a folder that `save_pretrained` wrote, or from the file the authors published (.pth, .pt).
+
+        The weights stay trainable and the module is in evaluation mode.
+
+        Raises:
+            UsageError: when the path is missing or holds something else.
+        """
+        path = Path(path)
+        if path.is_dir():
+            config, tensors, weights = cls._read_folder(path)
+        elif path.is_file():
+            published = read_published(path, cls.kind)
+            config, tensors, weights = _convert(cls, published, path), cls.published_tensors(published), path
+        else:
+            raise UsageError(f"{path}: no such {cls.kind} checkpoint; name a folder or the published file")
+        try:
+            with without_values():
+                extractor = cls(config)
+        except REFUSALS as error:
+            raise UsageError(f"{path}: no {cls.kind} can be made of its config: {error}") from error
+        load_strictly(extractor, tensors, weights)
+        extractor.weights_sha256 = sha256_file(weights)
+        return extractor
+
+    @classmethod
+    def _read_folder(cls, folder: Path) -> tuple[Any, dict[str, Tensor], Path]:
+        settings_path, weights = folder / "config.json", folder / "model.safetensors"
+        needs = f"a {cls.kind} checkpoint folder holds config.json and model.safetensors"
+        for path in (settings_path, weights):
+            if not path.is_file():
+                raise UsageError(f"{path}: missing; {needs}")
+        settings = dict(parsed(json.loads, settings_path.read_bytes(), settings_path))
+        if settings.get("kind") != cls.kind:
+            raise UsageError(f"{settings_path}: holds a {settings.get('kind')!r}, not a {cls.kind!r}")
+        del settings["kind"]
+        known = {field.name for field in dataclasses.fields(cls.config_class)}
+        if unknown := sorted(settings.keys() - known):
+            raise UsageError(f"{settings_path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        return construct(cls.config_class, settings, settings_path), read_weights(weights), weights
+
+    def _described(self) -> str:
+        settings = dataclasses.asdict(self.config)  # type: ignore[call-overload]
+        return json.dumps({"kind": self.kind, **settings}, indent=2, sort_keys=True)
+
+
+def frozen(extractor: Extractor[Any]) -> Extractor[Any]:
+    """The extractor in evaluation mode, its parameters without gradients."""
+    return extractor.eval().requires_grad_(False)
+
+
+def check_waves(waves: Tensor, minimum: int, kind: str) -> None:
+    """Waves are (B, N) with N at least `minimum`.
+
+    Raises:
+        ValueError: otherwise, with the offending shape.
+    """
+    if waves.ndim != 2 or waves.shape[1] < minimum:
+        raise ValueError(f"{kind} takes waves (B, N >= {minimum}), not {tuple(waves.shape)}")
+
+
+def _convert(cls: type[Extractor[Any]], tensors: Mapping[str, Tensor], path: Path) -> Any:
+    try:
+        return cls.published_config(tensors)
+    except KeyError as error:
+        raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error

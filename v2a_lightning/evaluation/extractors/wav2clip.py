@@ -1,0 +1,124 @@
+"""Wav2CLIP: sounds in CLIP's space, the ear of the CLIP-score.
+
+Source: H.-H. Wu et al., "Wav2CLIP: Learning Robust Audio Representations From CLIP", ICASSP 2022.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waves
+from v2a_lightning.evaluation.extractors.frontends import standardised_log_spectrogram
+
+
+@dataclass(frozen=True)
+class Wav2CLIPConfig:
+    """Widths of Wav2CLIP; the defaults are the published network's.
+
+    Args:
+        width: channels of the first convolution; the four stages have 1, 2, 4 and 8 times as many.
+        embedding: width of CLIP's space, also that of the hidden layer before it.
+    """
+
+    width: int = 64
+    embedding: int = 512
+
+
+class Wav2CLIP(Extractor[Wav2CLIPConfig]):
+    """A ResNet-18 over the spectrogram and two linear layers; `forward(waves (B, N) at 16 kHz) -> (B, embedding)`.
+
+    The embedding is not normalised here; the CLIP-score takes cosines. Every clip is standardised by itself.
+    """
+
+    kind = "wav2clip"
+    config_class = Wav2CLIPConfig
+    sample_rate = 16_000
+    minimum_samples = 257
+
+    def __init__(self, config: Wav2CLIPConfig | None = None) -> None:
+        config = config or Wav2CLIPConfig()
+        super().__init__(config)
+        self.audio_encoder = ResNet18(config.width)
+        self.audio_transform = Projection(8 * config.width, config.embedding)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """(B, N) waves at 16 kHz -> (B, embedding)."""
+        check_waves(waves, self.minimum_samples, self.kind)
+        return self.audio_transform(self.audio_encoder(standardised_log_spectrogram(waves)[:, None]))
+
+    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+        """(N,) -> {"audio": (embedding,)}."""
+        return {"audio": self(wave[None])[0]}
+
+    @classmethod
+    def published_config(cls, tensors: Mapping[str, Tensor]) -> Wav2CLIPConfig:
+        """Widths as the file has them."""
+        return Wav2CLIPConfig(
+            width=tensors["audio_encoder.conv1.weight"].shape[0],
+            embedding=tensors["audio_transform.sequential.3.weight"].shape[0],
+        )
+
+    @classmethod
+    def published_tensors(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The audio side alone, without the unused classifier and the spectrogram's window."""
+        unused = ("audio_encoder.fc.", "audio_encoder.spectrogram.")
+        audio = {name: tensor for name, tensor in tensors.items() if name.startswith("audio_")}
+        return {name: tensor for name, tensor in audio.items() if not name.startswith(unused)}
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 over one-channel pictures: (B, 1, H, W) -> (B, 8 x width), averaged over the picture."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = nn.Sequential(ResidualBlock(width, width, 1), ResidualBlock(width, width, 1))
+        self.layer2 = _stage(width, 2 * width)
+        self.layer3 = _stage(2 * width, 4 * width)
+        self.layer4 = _stage(4 * width, 8 * width)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, 8 x width)."""
+        picture = F.max_pool2d(F.relu(self.bn1(self.conv1(picture))), 3, stride=2, padding=1)
+        return self.layer4(self.layer3(self.layer2(self.layer1(picture)))).mean(dim=(2, 3))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
+
+    def __init__(self, incoming: int, outgoing: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(incoming, outgoing, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outgoing)
+        self.conv2 = nn.Conv2d(outgoing, outgoing, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outgoing)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or incoming != outgoing:
+            shortcut = nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outgoing))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(B, incoming, H, W) -> (B, outgoing, H / stride, W / stride)."""
+        changed = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(picture)))))
+        return F.relu(changed + self.downsample(picture))
+
+
+class Projection(nn.Module):
+    """From the ResNet's features into CLIP's space: linear, ReLU, dropout, linear."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        super().__init__()
+        self.sequential = nn.Sequential(
+            nn.Linear(incoming, outgoing), nn.ReLU(), nn.Dropout(0.1), nn.Linear(outgoing, outgoing)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, incoming) -> (B, outgoing)."""
+        return self.sequential(features)
+
+
+def _stage(incoming: int, outgoing: int) -> nn.Sequential:
+    return nn.Sequential(ResidualBlock(incoming, outgoing, 2), ResidualBlock(outgoing, outgoing, 1))

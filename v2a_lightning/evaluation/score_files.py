@@ -1,0 +1,142 @@
+"""scores.json: numbers with their cards, per-clip values and resamples, so that systems can be compared afterwards."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+import torch
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.cards import MetricCard
+from v2a_lightning.evaluation.catalogue import CATALOGUE
+from v2a_lightning.evaluation.scoring import Score, Scores
+from v2a_lightning.files import atomic_write, refuse_unsafe_id
+from v2a_lightning.json_files import check, one_line, read_json
+
+FORMAT = 1
+WHAT = "file that `evaluate` wrote"
+METRIC_FORM = {"value": float, "card": dict, "clip_ids": [str], "per_clip": ([float], None), "replicates": [float]}
+FORM = {
+    "name": str,
+    "sources": {str: str},
+    "notes": [str],
+    "resamples": int,
+    "seed": int,
+    "missing": {str: str},
+    "metrics": {str: METRIC_FORM},
+}
+# A card's fields are checked by their declared types; how sounds were made is whatever their maker wrote.
+CARD_FORM = {name: get_origin(kind) or kind for name, kind in get_type_hints(MetricCard).items()}
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """What one evaluation found.
+
+    Args:
+        name: of the system.
+        scores: the numbers, and why others are missing.
+        cards: one for every number.
+        resamples: bootstrap resamples taken.
+        seed: of the resamples.
+        notes: lines on unpaired and faulty files.
+        sources: the folders by their roles.
+        left_out: clip id -> why the clip is in no number.
+    """
+
+    name: str
+    scores: Scores
+    cards: dict[str, MetricCard]
+    resamples: int
+    seed: int
+    notes: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """ "miniature" when any of its extractors is the shipped small world's."""
+        return next((card.label for card in self.cards.values() if card.label), "")
+
+    def write(self, path: Path) -> None:
+        """Write as JSON."""
+        content = {
+            "format": FORMAT,
+            "name": self.name,
+            "label": self.label,
+            "sources": self.sources,
+            "notes": self.notes,
+            **({"left_out": self.left_out} if self.left_out else {}),
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "missing": self.scores.missing,
+            "metrics": {name: self._metric(name) for name in self.scores.found},
+        }
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+    def _metric(self, name: str) -> dict[str, Any]:
+        score = self.scores.found[name]
+        interval = score.interval(CATALOGUE[name].floor)
+        return {
+            "value": score.value,
+            "interval": interval and list(interval),
+            "card": self.cards[name].to_dict(),
+            "clip_ids": score.clip_ids,
+            "per_clip": None if score.per_clip is None else score.per_clip.tolist(),
+            "replicates": score.replicates.tolist(),
+        }
+
+
+def read_score_file(path: Path) -> ScoreFile:
+    """Read what `ScoreFile.write` wrote.
+
+    Raises:
+        UsageError: when the file is missing or no such file, naming the first place in it that does not fit.
+    """
+    content = read_json(path, {"format": int}, WHAT)
+    if content["format"] != FORMAT:
+        raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")
+    try:
+        check(content, FORM)
+        check(content.get("left_out", {}), {str: str}, "left_out")
+        metrics = {name: metric for name, metric in content["metrics"].items() if name in CATALOGUE}
+        return ScoreFile(
+            name=content["name"],
+            scores=Scores({name: _score(name, content) for name in metrics}, content["missing"]),
+            cards={name: _card(name, metric["card"]) for name, metric in metrics.items()},
+            resamples=content["resamples"],
+            seed=content["seed"],
+            notes=content["notes"],
+            sources=content["sources"],
+            left_out=content.get("left_out", {}),
+        )
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error
+
+
+def _score(name: str, content: dict[str, Any]) -> Score:
+    """One metric's numbers, which have to fit one another.
+
+    Raises:
+        ValueError: when they do not.
+        UsageError: when a clip id is no plain file name.
+    """
+    metric = content["metrics"][name]
+    clip_ids, per_clip, replicates = metric["clip_ids"], metric["per_clip"], metric["replicates"]
+    for clip_id in clip_ids:
+        refuse_unsafe_id(clip_id)
+    if per_clip is not None and len(per_clip) != len(clip_ids):
+        raise ValueError(f"metrics.{name} has {len(per_clip)} values of {len(clip_ids)} clips")
+    if len(replicates) not in (0, content["resamples"]):
+        raise ValueError(f"metrics.{name} has {len(replicates)} replicates where {content['resamples']} were drawn")
+    numbers = [None if one is None else torch.tensor(one, dtype=torch.float64) for one in (per_clip, replicates)]
+    assert numbers[1] is not None
+    return Score(float(metric["value"]), clip_ids, numbers[1], numbers[0])
+
+
+def _card(name: str, values: dict[str, Any]) -> MetricCard:
+    card = MetricCard.from_dict(values)
+    check(values, CARD_FORM, f"metrics.{name}.card")
+    return card

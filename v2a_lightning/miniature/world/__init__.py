@@ -1,0 +1,1 @@
+"""What is drawn and heard: events, scenes, pictures, sounds, and the clips rendered from them."""

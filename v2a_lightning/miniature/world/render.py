@@ -1,0 +1,245 @@
+"""Rendering the miniature world: to a folder in VGGSound's form, or straight to arrays."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import atomic_write, path_of_id
+from v2a_lightning.media.writing import write_clip
+from v2a_lightning.miniature.world.events import EVENT_NAMES
+from v2a_lightning.miniature.world.pictures import frames_in_view, paint
+from v2a_lightning.miniature.world.scenes import (
+    FRAMES_PER_SECOND,
+    SAMPLE_RATE,
+    WORLD_VERSION,
+    ClipDescription,
+    describe_clip,
+)
+from v2a_lightning.miniature.world.sounds import synthesise
+from v2a_lightning.processes import spawned_processes
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TEST_SHARE = 0.15
+OOD_SHARE = 0.1
+"""Clips drawn in another style, in parts of all others, which they come on top of."""
+STILL_IMAGES = 101
+"""As many as ImageHear has: three or four of each class."""
+
+FEW_CLIPS = 24
+"""Below this many, starting processes takes longer than rendering."""
+
+
+@dataclass(frozen=True)
+class RenderedWorld:
+    """A world on disk.
+
+    Args:
+        output: its folder.
+        clips: number of clips in it, those out of domain included.
+        rendered: how many of them were rendered now; the others had been there.
+        seconds: how long that took.
+    """
+
+    output: Path
+    clips: int
+    rendered: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Clips rendered in a second."""
+        return self.rendered / max(self.seconds, 1e-9)
+
+
+def plan_world(clips: int, seed: int) -> list[ClipDescription]:
+    """What is in a world of `clips` clips: train and test clips, then those out of domain (a tenth as many more)."""
+    test = round(TEST_SHARE * clips)
+    counts = {"train": clips - test, "test": test, "ood": round(OOD_SHARE * clips)}
+    return [describe_clip(seed, split, index) for split, count in counts.items() for index in range(count)]
+
+
+def render_world(
+    output: Path | str, clips: int, seed: int = 0, workers: int | None = None, *, progress: bool = True
+) -> RenderedWorld:
+    """Render a world into a folder, going on where an earlier call was stopped.
+
+    Writes clips/<clip id>.mp4 (H.264, AAC stereo), vggsound.csv and ood.csv (VGGSound's form: id, start, label, split,
+    no header), attributes.jsonl (what is in each clip) and imagehear/<class><number>.jpg. A class of several words is
+    written with spaces, as in the csv.
+
+    Args:
+        output: the folder; made when it is not there.
+        clips: train and test clips; out-of-domain clips come on top of them.
+        seed: of the world.
+        workers: processes; None takes one for each core.
+        progress: whether to draw a progress bar.
+
+    Raises:
+        UsageError: when the folder holds another world, or `clips` is below 1.
+        RunFailure: when a process was killed or the disk is full.
+    """
+    if clips < 1:
+        raise UsageError(f"--clips is {clips}; a world has at least 1")
+    output = Path(output)
+    begin = time.monotonic()
+    world = plan_world(clips, seed)
+    attributes = "".join(json.dumps(clip.as_dict()) + "\n" for clip in world)
+    try:
+        _claim(output, clips, seed, attributes)
+        pending = [clip for clip in world if not clip_path(output, clip).exists()]
+        rendered = sum(_progress(_render_all(output, pending, workers), len(pending), progress))
+        _write_side_files(output, world, attributes, seed)
+    except BrokenProcessPool as error:
+        raise RunFailure("a rendering process was killed; the same command goes on where it stopped") from error
+    except OSError as error:
+        raise RunFailure(f"{output}: cannot write ({error.strerror}); the same command goes on there") from error
+    return RenderedWorld(output, len(world), rendered, time.monotonic() - begin)
+
+
+def clip_path(output: Path, clip: ClipDescription) -> Path:
+    """Where a clip of a world is written."""
+    return path_of_id(output / "clips", clip.clip_id, ".mp4")
+
+
+def render_arrays(
+    seed: int, split: str, indices: Sequence[int], workers: int = 1
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Clips as they are before any encoding.
+
+    Args:
+        seed: of the world.
+        split: which numbering; "train" of a seed are the clips `render_world` writes for that split.
+        indices: numbers of the clips, at least one.
+        workers: processes; with 1 everything is done in this one.
+
+    Returns:
+        Frames uint8 RGB (N, 20, 96, 96, 3) and stereo waves float32 (N, 2, samples) at `world.SAMPLE_RATE`.
+
+    Raises:
+        ValueError: when there is no index.
+    """
+    if not len(indices):
+        raise ValueError("no clip to render: indices are empty")
+    frames, waves = zip(*_map(partial(_arrays, seed, split), indices, workers), strict=True)
+    return np.stack(frames), np.stack(waves)
+
+
+def _arrays(seed: int, split: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    clip = describe_clip(seed, split, index)
+    return paint(clip), synthesise(clip)
+
+
+def _render_all(output: Path, pending: Sequence[ClipDescription], workers: int | None) -> Iterator[int]:
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _map(partial(_render_clip, output), pending, 1 if len(pending) < FEW_CLIPS else workers)
+
+
+def _render_clip(output: Path, clip: ClipDescription) -> int:
+    write_clip(clip_path(output, clip), paint(clip), FRAMES_PER_SECOND, synthesise(clip).T, SAMPLE_RATE)
+    return 1
+
+
+def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    with spawned_processes(workers) as pool:
+        yield from pool.map(function, items, chunksize=4)
+
+
+def _progress(results: Iterator[int], total: int, visible: bool) -> Iterator[int]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not visible or total == 0) as bar:
+        yield from bar.track(results, total=total)
+
+
+def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
+    """Mark the folder as this world's, or refuse it as another one's."""
+    marker = output / "world.json"
+    digest = hashlib.sha256(attributes.encode()).hexdigest()
+    mine: dict[str, object] = {"seed": seed, "clips": clips, "version": WORLD_VERSION, "attributes_sha256": digest}
+    if not marker.exists():
+        with atomic_write(marker) as temporary:
+            temporary.write_text(json.dumps(mine, indent=2) + "\n")
+        return
+    theirs = read_marker(marker)
+    for key, value in mine.items():
+        if theirs.get(key) != value:
+            raise UsageError(
+                f"--output {output} holds another world ({key} {theirs.get(key)} where {value} is asked for); "
+                "remove it or name another folder"
+            )
+
+
+def read_marker(marker: Path) -> dict[str, object]:
+    """Which world a folder holds, as its `world.json` says.
+
+    Raises:
+        UsageError: when it says nothing of the kind.
+    """
+    try:
+        content = json.loads(marker.read_text())
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UsageError(f"{marker} is not what a rendered world is marked with; remove the folder or name another one")
+    return content
+
+
+def _write_side_files(output: Path, world: Sequence[ClipDescription], attributes: str, seed: int) -> None:
+    _write_csv(output / "ood.csv", [clip for clip in world if clip.split == "ood"])
+    with atomic_write(output / "attributes.jsonl") as temporary:
+        temporary.write_text(attributes)
+    for number in range(STILL_IMAGES):
+        _write_still(output / "imagehear", seed, number)
+    # Last, since a folder with its csv is taken for a whole world.
+    _write_csv(output / "vggsound.csv", [clip for clip in world if clip.split != "ood"])
+
+
+def _write_csv(path: Path, clips: Sequence[ClipDescription]) -> None:
+    """VGGSound's csv. Clips out of domain are there to be tested on, and so are of the split "test"."""
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for clip in clips:
+            writer.writerow([clip.youtube_id, clip.start, clip.label, "test" if clip.split == "ood" else clip.split])
+
+
+def _write_still(folder: Path, seed: int, number: int) -> None:
+    from PIL import Image
+
+    event = EVENT_NAMES[number % len(EVENT_NAMES)]
+    path = folder / f"{event}{number // len(EVENT_NAMES) + 1}.jpg"
+    if path.exists():
+        return
+    clip = describe_clip(seed, "imagehear", number)
+    picture = paint(clip)[frames_in_view(clip, scene=0)[0]]
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "JPEG", quality=95)
+    with atomic_write(path) as temporary:
+        # Pillow takes what a full disk wrote of a part for all of it.
+        temporary.write_bytes(content.getvalue())

@@ -1,0 +1,221 @@
+"""What is in a clip of the miniature world: drawn at random from a seed, before anything is painted or played.
+
+A clip is one scene, or two one after the other. What one sees of a scene tells part of what one hears (size is heard as
+pitch, speed as rate, count as density); the rest (timbre, room, onset, level) is hidden, so that one picture has many
+right sounds.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from v2a_lightning.miniature.world.events import EVENT_BY_NAME, EVENT_NAMES, Event
+
+WORLD_VERSION = 1
+"""Raised whenever the same description gives another picture or sound: folders of two versions must not be mixed, and
+the small models are to be trained anew. `tests/miniature/test_version.py` notices."""
+
+DURATION = 2.56
+"""Seconds of every clip."""
+FRAMES_PER_SECOND = 8
+PICTURE_SIZE = 96
+"""Pixels on a side."""
+SAMPLE_RATE = 16_000
+"""Samples a second of the sound written into a clip."""
+
+SPLITS = ("train", "test", "ood")
+Style = Literal["flat", "sketch"]
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "grey")
+BACKGROUNDS = ("meadow", "street", "room", "night", "beach", "hills")
+DISTRACTORS = ("none", "cloud", "tree", "ball", "box", "lamp")
+
+WRONG_LABEL_SHARE = 0.02
+TWO_SCENES_SHARE = 1 / 8
+MOSTLY_HIDDEN_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One event in one place.
+
+    Args:
+        event: name of the sound event.
+        size: 0 (small, high) to 1 (large, low). Seen and heard.
+        speed: 0 (slow) to 1 (fast); drawn as motion and as speed lines, heard as rate. Seen and heard.
+        count: how many of it, 1 to 3. Seen, and heard as density.
+        colour, background, distractor: seen only.
+        x, y: where it stands, in parts of the picture (0 to 1), when it is fully in view.
+        drift: camera drift across the clip, in parts of the picture, signed.
+        visible_from, visible_to: the part of the scene's time in which the object is in view (0 to 1).
+        entrance: how it comes and goes: "slide" (from a side) or "occluder" (something stands in front).
+        timbre: 0 to 1, heard only: brightness or material.
+        room: 0 (dry) to 1 (a hall), heard only.
+        onset: 0 to 1, heard only: where in its rhythm the sound begins.
+        level: loudness in decibels relative to full scale (about -20 to -8), heard only.
+        seed: of everything smaller (jitter, noise, pebbles).
+    """
+
+    event: str
+    size: float
+    speed: float
+    count: int
+    colour: str
+    background: str
+    distractor: str
+    x: float
+    y: float
+    drift: float
+    visible_from: float
+    visible_to: float
+    entrance: Literal["slide", "occluder"]
+    timbre: float
+    room: float
+    onset: float
+    level: float
+    seed: int
+
+    @property
+    def kind(self) -> Event:
+        return EVENT_BY_NAME[self.event]
+
+    @property
+    def visible_share(self) -> float:
+        """Part of the scene's frames that show the object."""
+        return self.visible_to - self.visible_from
+
+
+@dataclass(frozen=True)
+class ClipDescription:
+    """Everything about one clip. `label` is what the csv says, `event` what is true.
+
+    Args:
+        clip_id: VGGSound's form, an 11-letter id and a start second: `<id>_<start as 6 digits>`.
+        split: "train", "test" or "ood" (out of domain: drawn in another style).
+        boundary: where the second scene begins, as a part of the clip; 1 with a single scene.
+    """
+
+    clip_id: str
+    split: str
+    style: Style
+    label: str
+    scenes: tuple[Scene, ...]
+    boundary: float
+
+    @property
+    def event(self) -> str:
+        """The true event: the one of the longer scene."""
+        return self.scenes[0 if self.boundary >= 0.5 else -1].event
+
+    @property
+    def youtube_id(self) -> str:
+        return self.clip_id.rpartition("_")[0]
+
+    @property
+    def start(self) -> int:
+        return int(self.clip_id.rpartition("_")[2])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for the side file `attributes.jsonl`."""
+        return {**asdict(self), "event": self.event, "captions": captions(self)}
+
+
+def describe_clip(seed: int, split: str, index: int) -> ClipDescription:
+    """The clip number `index` of a split, the same for the same arguments on every machine."""
+    digest = hashlib.sha256(f"miniature/{seed}/{split}/{index}".encode()).digest()
+    random = np.random.default_rng(np.frombuffer(digest[:16], dtype=np.uint32))
+    # Classes take turns, so that every split of any size is balanced.
+    event = EVENT_NAMES[index % len(EVENT_NAMES)]
+    boundary = 1.0
+    events = [event]
+    if random.random() < TWO_SCENES_SHARE:
+        boundary = float(random.uniform(0.55, 0.7))
+        events.append(str(random.choice([name for name in EVENT_NAMES if name != event])))
+    scenes = tuple(draw_scene(name, random) for name in events)
+    label = event
+    if split == "train" and random.random() < WRONG_LABEL_SHARE:
+        label = str(random.choice([name for name in EVENT_NAMES if name != event]))
+    return ClipDescription(
+        clip_id=f"{_youtube_id(digest)}_{int(random.integers(0, 300)):06d}",
+        split=split,
+        style="sketch" if split == "ood" else "flat",
+        label=label,
+        scenes=scenes,
+        boundary=boundary,
+    )
+
+
+def draw_scene(event: str, random: np.random.Generator) -> Scene:
+    """A scene of the named event with everything else drawn at random."""
+    visible_from, visible_to = _visible_interval(random)
+    kind = EVENT_BY_NAME[event]
+    return Scene(
+        event=event,
+        size=float(random.random()),
+        speed=float(random.random()),
+        count=int(random.choice([1, 2, 3], p=[0.6, 0.25, 0.15])) if kind.countable else 1,
+        colour=str(random.choice(COLOURS)),
+        background=str(random.choice(BACKGROUNDS)),
+        distractor=str(random.choice(DISTRACTORS)),
+        x=float(random.uniform(0.35, 0.65)),
+        y=float(random.uniform(0.45, 0.6)),
+        drift=float(random.uniform(-0.12, 0.12)),
+        visible_from=visible_from,
+        visible_to=visible_to,
+        entrance="slide" if random.random() < 0.6 else "occluder",
+        timbre=float(random.random()),
+        room=float(random.random()),
+        onset=float(random.random()),
+        level=float(random.uniform(-20, -8)),
+        seed=int(random.integers(0, 2**31)),
+    )
+
+
+def captions(clip: ClipDescription) -> list[str]:
+    """What a person would write about a clip: what is seen and heard, in a few wordings."""
+    first = clip.scenes[0 if clip.boundary >= 0.5 else -1]
+    wordings = [_phrase(first), _phrase(first, plain=True), f"{_phrase(first)} in the {_place(first)}"]
+    if len(clip.scenes) == 2:
+        wordings.append(f"{_phrase(clip.scenes[0], plain=True)}, then {_phrase(clip.scenes[1], plain=True)}")
+    return wordings
+
+
+def size_word(size: float) -> str:
+    return "small" if size < 1 / 3 else "large" if size > 2 / 3 else "medium-sized"
+
+
+def speed_word(speed: float) -> str:
+    return "slowly" if speed < 1 / 3 else "quickly" if speed > 2 / 3 else "steadily"
+
+
+def _phrase(scene: Scene, plain: bool = False) -> str:
+    count = {1: "a", 2: "two", 3: "three"}[scene.count]
+    noun = scene.event if scene.count == 1 or scene.event == "rain" else f"{scene.event}s"
+    if plain:
+        return f"{noun} {scene.kind.verb}" if scene.count == 1 else f"{count} {noun} {scene.kind.verb}"
+    if scene.event in ("rain", "thunder", "wind", "waves"):
+        return f"{('light', 'steady', 'heavy')[min(2, int(scene.size * 3))]} {scene.event} {scene.kind.verb}"
+    return f"{count} {size_word(scene.size)} {noun} {scene.kind.verb} {speed_word(scene.speed)}"
+
+
+def _place(scene: Scene) -> str:
+    return scene.background
+
+
+def _visible_interval(random: np.random.Generator) -> tuple[float, float]:
+    """A third of the scenes show their object in less than half of the time, and never for less than a quarter."""
+    if random.random() < MOSTLY_HIDDEN_SHARE:
+        share = random.uniform(0.25, 0.45)
+        begin = random.uniform(0, 1 - share)
+        return float(begin), float(begin + share)
+    if random.random() < 0.5:
+        return 0.0, 1.0
+    share = random.uniform(0.55, 0.9)
+    begin = random.uniform(0, 1 - share)
+    return float(begin), float(begin + share)
+
+
+def _youtube_id(digest: bytes) -> str:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return "".join(letters[byte % 64] for byte in digest[16:27])

@@ -1,0 +1,101 @@
+"""Building blocks of the miniature's sounds. Waves are mono float64, `SAMPLE_RATE` Hz, about 1 at their loudest."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from v2a_lightning.miniature.world.scenes import SAMPLE_RATE
+
+Wave = NDArray[np.float64]
+Random = np.random.Generator
+
+
+def between(low: float, high: float, position: float) -> float:
+    """The number at `position` (0 to 1) between two positive ones, logarithmic, as pitch and rate are heard."""
+    return float(low * (high / low) ** position)
+
+
+def seconds(duration: float) -> Wave:
+    """Time stamps of `duration` seconds, at least one sample."""
+    return np.arange(max(1, round(duration * SAMPLE_RATE))) / SAMPLE_RATE
+
+
+def tone(frequency: float | Wave, time: Wave, partials: list[float], stretch: float = 0.0) -> Wave:
+    """Sum of harmonics with the given amplitudes, partial k at k * f * sqrt(1 + stretch * k^2) as on a stiff string.
+
+    Partials above 95 % of half the sample rate are left out rather than folded back.
+    """
+    frequency = np.broadcast_to(np.asarray(frequency, dtype=float), time.shape)
+    phase = 2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE
+    highest = float(frequency.max())
+    wave = np.zeros_like(time)
+    for number, amplitude in enumerate(partials, start=1):
+        ratio = number * math.sqrt(1 + stretch * number**2)
+        if amplitude and ratio * highest < 0.475 * SAMPLE_RATE:
+            wave += amplitude * np.sin(ratio * phase)
+    return wave
+
+
+def saw(count: int, slope: float = 1.0) -> list[float]:
+    """Amplitudes of `count` harmonics falling as 1 / k^slope."""
+    return [1 / k**slope for k in range(1, count + 1)]
+
+
+def band_noise(samples: int, low: float, high: float, random: Random, order: int = 2) -> Wave:
+    """Noise between two frequencies in Hz, of unit standard deviation."""
+    top = min(high, 0.49 * SAMPLE_RATE)
+    kind, edges = ("lowpass", top) if low <= 0 else ("bandpass", [low, top])
+    sos = signal.butter(order, edges, kind, fs=SAMPLE_RATE, output="sos")
+    wave = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
+    return wave / (wave.std() + 1e-9)
+
+
+def resonate(wave: Wave, formants: list[tuple[float, float]]) -> Wave:
+    """Pass a wave through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
+    total = np.zeros_like(wave)
+    for centre, width in formants:
+        numerator, denominator = signal.iirpeak(min(centre, 0.47 * SAMPLE_RATE), centre / width, fs=SAMPLE_RATE)
+        total += signal.lfilter(numerator, denominator, wave)
+    return total
+
+
+def rise_and_fall(time: Wave, rise: float, fall: float) -> Wave:
+    """An envelope that rises over `rise` seconds, and falls over the last `fall` seconds."""
+    duration = time[-1] + 1 / SAMPLE_RATE
+    return np.clip(time / max(rise, 1e-4), 0, 1) * np.clip((duration - time) / max(fall, 1e-4), 0, 1)
+
+
+def decay(time: Wave, half_life: float, attack: float = 0.002) -> Wave:
+    """An envelope that jumps up and halves every `half_life` seconds, faded out at its end."""
+    return np.clip(time / attack, 0, 1) * 0.5 ** (time / half_life) * np.clip((time[-1] - time) / 0.01, 0, 1)
+
+
+def onsets(rate: float, length: float, start: float, random: Random, jitter: float = 0.08) -> list[float]:
+    """Times in seconds of an about regular rhythm of `rate` per second; `start` (0 to 1) is its phase."""
+    period = 1 / rate
+    count = int(length / period) + 2
+    times = [(index + start - 1) * period + random.normal(0, jitter * period) for index in range(count)]
+    return [time for time in times if -0.2 * period < time < length]
+
+
+def place(length: int, times: list[float], make: Callable[[int], Wave]) -> Wave:
+    """Add up `make(number)` at each time; what would begin before 0 is cut at its beginning."""
+    wave = np.zeros(length)
+    for number, time in enumerate(times):
+        event = make(number)
+        begin = round(time * SAMPLE_RATE)
+        event = event[-begin:] if begin < 0 else event
+        begin = max(begin, 0)
+        stop = min(length, begin + len(event))
+        if stop > begin:
+            wave[begin:stop] += event[: stop - begin]
+    return wave
+
+
+def wander(samples: int, low: float, high: float, knots: int, random: Random) -> Wave:
+    """A smooth random curve between two values with about `knots` turns."""
+    values = random.uniform(low, high, max(2, knots) + 1)
+    return np.interp(np.linspace(0, len(values) - 1, samples), np.arange(len(values)), values)
