@@ -13,6 +13,7 @@ import torch
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.files import atomic_write
 from v2a_lightning.media import read_wave
+from v2a_lightning.distances import compare_embeddings
 from v2a_lightning.studies.measures import measure
 from v2a_lightning.studies.opening import Opened, open_run
 from v2a_lightning.studies.plan import Options, plan
@@ -143,8 +144,4 @@ def _sound_scores(opened: Opened, chosen: Sequence[str], others: Sequence[str]) 
 
 
 def _embedding_scores(others: torch.Tensor, own: torch.Tensor) -> dict[str, float]:
-    from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
-
-    metrics = EmbeddingMetrics(own.shape[1], sync_on_compute=False)
-    metrics.update(others, own)
-    return metrics.compute()
+    return compare_embeddings(others, own)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
-from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
+from v2a_lightning.distances import compare_embeddings
 from v2a_lightning.studies.conduct import Context, Figure, Finding
 from v2a_lightning.studies.figures import draw_curve, log_axis, new_figure, save_figure
 from v2a_lightning.studies.keeping import kept
@@ -71,9 +71,7 @@ def _scores(opened: Opened, batch: dict[str, Any], sampler: str, steps: int) -> 
     began = time.perf_counter()
     embeddings = opened.sample(batch, steps=steps)
     seconds = time.perf_counter() - began
-    metrics = EmbeddingMetrics(embeddings.shape[1])
-    metrics.update(embeddings, batch["audio"])
-    return {**metrics.compute(), "milliseconds": 1000 * seconds / len(embeddings)}
+    return {**compare_embeddings(embeddings, batch["audio"]), "milliseconds": 1000 * seconds / len(embeddings)}
 
 
 def _order(place: Place) -> tuple[int, str, int, int]:

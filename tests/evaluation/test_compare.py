@@ -7,9 +7,8 @@ import torch
 
 from tests.evaluation.test_cards import CARD
 from v2a_lightning.errors import UsageError
-from v2a_lightning.evaluation.comparing import Difference, best_system, check_comparable, paired_difference
-from v2a_lightning.evaluation.score_files import ScoreFile, read_score_file
-from v2a_lightning.evaluation.scoring import Score, Scores, resample_counts
+from v2a_lightning.evaluation.compare import Difference, best_system, check_comparable, paired_difference
+from v2a_lightning.evaluation.score_files import Score, ScoreFile, Scores, read_score_file, resample_counts
 
 
 def system(name: str, values: torch.Tensor, resamples: int = 400) -> ScoreFile:

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from v2a_lightning.evaluation import frechet_at_infinity, frechet_distance
+from v2a_lightning.distances import frechet_distance
+from v2a_lightning.evaluation.frechet import frechet_at_infinity
 
 
 def clips(count: int, seed: int, shift: float = 0.0) -> list[torch.Tensor]:
