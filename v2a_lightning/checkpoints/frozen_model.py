@@ -15,6 +15,7 @@ from torch import nn
 
 from v2a_lightning.checkpoints.registry import resolve
 from v2a_lightning.checkpoints.web import masked
+from v2a_lightning.components import SelfDescribing
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
 
@@ -25,7 +26,7 @@ READING_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, Att
 CONFIG_SUFFIXES = (".json", ".txt")
 
 
-class FrozenModel(ABC):
+class FrozenModel(SelfDescribing, ABC):
     """A pretrained model that is only ever looked through.
 
     It is deliberately no `nn.Module`: a LightningModule that holds one neither trains it nor saves it in a checkpoint.
