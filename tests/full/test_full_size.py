@@ -212,7 +212,7 @@ def test_a_published_folder_with_corrected_heads_is_the_converted_checkpoint(
     published.audioldm_vocoder().save_pretrained(folder / "vocoder")
     from safetensors.torch import save_file
 
-    from v2a_lightning.generators.audioldm_folder import build_scheduler
+    from v2a_lightning.generators.diffusion_folder import build_scheduler
 
     build_scheduler().save_pretrained(folder / "scheduler")
     save_file({"embedding": torch.randn(512)}, folder / "unconditional.safetensors")
