@@ -49,6 +49,8 @@ class Generator(SelfDescribing, ABC):
     channels: int = 1
     batch_size: int = 8
     """Sounds made at once."""
+    bytes_per_second: float = 0.0
+    """Memory for each second of each of them beside the weights; 0 where that is next to nothing, or not known."""
     device: torch.device = torch.device("cpu")
     dtype: torch.dtype = torch.float32
 

@@ -48,7 +48,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
     parts: ClassVar[tuple[str, ...]] = ("unet", "vae", "vocoder", "scheduler")
     """Folders without which a checkpoint is none of this kind."""
     advice: ClassVar[str] = ""
-    bytes_per_second: ClassVar[float] = 34e6
+    bytes_per_second: float = 34e6
     """Memory of the small models for each second of each clip at once, float32, beside the weights; measured by
     `python -m tests.full.generation_memory`."""
 
