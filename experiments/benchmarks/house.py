@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("module",),
     ("miniature",),
     ("data_modules",),
-    ("callbacks",),
     ("reports",),
+    ("callbacks",),
     ("studies", "listening"),
     ("app",),
 )
@@ -53,6 +53,8 @@ class House:
     def room(self, module: str) -> str:
         """The room a module is in."""
         parts = module.split(".")[1:] or [""]
+        if parts[0] == "__main__":
+            return "app"
         if parts[0] in MODULE_ROOM:
             return "module"
         return parts[0] if parts[0] in {room for floor in FLOORS for room in floor} else "ground"
