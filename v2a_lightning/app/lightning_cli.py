@@ -13,8 +13,8 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
@@ -179,7 +179,7 @@ class MapperCLI(LightningCLI):
         return self._instantiate_trainer(trainer_config, callbacks)
 
     def _checkpoint(self, settings: RunSettings) -> str | None:
-        wanted: str | None = self.config_init["ckpt_path"]
+        wanted: Literal["last", "best"] | str | None = self.config_init["ckpt_path"]
         if wanted is None and self._was_queued_again:
             # No line of the job's script can know that, and the run of its first start is to go on.
             found = find_checkpoint(replace(settings, name=settings.name or f"*-{run_of_job()}"), "last")
