@@ -179,7 +179,7 @@ class MapperCLI(LightningCLI):
         return self._instantiate_trainer(trainer_config, callbacks)
 
     def _checkpoint(self, settings: RunSettings) -> str | None:
-        wanted: Literal["last", "best"] | str | None = self.config_init["ckpt_path"]
+        wanted: Any = self.config_init["ckpt_path"]
         if wanted is None and self._was_queued_again:
             # No line of the job's script can know that, and the run of its first start is to go on.
             found = find_checkpoint(replace(settings, name=settings.name or f"*-{run_of_job()}"), "last")
@@ -188,7 +188,7 @@ class MapperCLI(LightningCLI):
         if wanted not in ("last", "best"):
             if wanted and not Path(wanted).is_file():
                 raise UsageError(f"--ckpt_path {wanted}: there is no such file")
-            return wanted
+            return str(wanted) if wanted else None
         self._continues = self.command == "fit" and wanted == "last"
         # In a fit the name is that of the run to go on with; elsewhere it is the new folder's.
         found = find_checkpoint(settings if self.command == "fit" else replace(settings, name=None), wanted)
