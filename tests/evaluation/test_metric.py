@@ -34,7 +34,7 @@ class Loudness(ClipMetric):
 
     name, title, better = "loudness", "Loudness", "higher"
     formula = "20 log10 of the root mean square, mean over clips"
-    needs = {"generated": "waveform/samples"}
+    needs = {"generated": "waveform"}
 
     def score(self, generated: Tensor) -> Tensor:  # type: ignore[override]
         return 20 * torch.log10(generated.square().mean().sqrt() + 1e-8)

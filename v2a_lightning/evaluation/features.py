@@ -188,13 +188,13 @@ class ClapFeatures(FeatureExtractor):
 
 
 class WaveformFeatures(FeatureExtractor):
-    """{"samples": (N,)}: the prepared waveform itself, at 16 kHz, for metrics without a network."""
+    """The feature "waveform": the prepared sound (N,) itself, at 16 kHz, for metrics without a network."""
 
     name, fingerprint, sample_rate, cached = "waveform", "waveform", 16_000, False
 
     def extract(self, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
-        """(N,) at `rate` to its samples."""
-        return {"samples": torch.from_numpy(self.part.prepare(waveform, rate, self.sample_rate))}
+        """(N,) at `rate` to (M,) at 16 kHz."""
+        return {"": torch.from_numpy(self.part.prepare(waveform, rate, self.sample_rate))}
 
 
 class FeatureCache:

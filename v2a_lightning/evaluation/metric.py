@@ -48,7 +48,7 @@ class AudioMetric(Metric, ABC):  # type: ignore[misc]  # torchmetrics has no typ
 
     Class attributes:
         name, title, better, formula, floor, meaning, headline: of its number, as in `Number`.
-        needs: input of a clip -> the feature of it, as "extractor/feature". Inputs are "generated", "reference",
+        needs: input of a clip -> the feature of it, as "extractor/feature"; "waveform" is the sound itself. Inputs are "generated", "reference",
             "frames" and "text"; a clip without one of them does not take part.
         minimum: fewest clips.
         extractors: feature extractors besides the suite's own, by the names that `needs` uses.

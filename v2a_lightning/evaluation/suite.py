@@ -83,6 +83,7 @@ class EvaluationSuite:
         self.crop = Crop(seconds)
         classes, self.names = choose(metrics)
         self.metrics = [metric(sync_on_compute=False) for metric in classes]
+        self.numbers = {name: number for metric in self.metrics for name, number in metric.numbers().items()}
         self.cache = FeatureCache(cache)
         needed = {feature.partition("/")[0] for metric in self.metrics for feature in metric.needs.values()}
         networks = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip}
@@ -117,8 +118,11 @@ class EvaluationSuite:
             found["clip"] = self.clip.checkpoint
         return found if self.crop.seconds is None else {**found, "seconds": self.crop.seconds}
 
-    def load(self) -> None:
+    def load(self, frames: bool = True) -> None:
         """Load every network, so that what is wrong with one is found before the first sound.
+
+        Args:
+            frames: whether clips will come with frames.
 
         Raises:
             UsageError: naming the checkpoint that cannot be used.
@@ -126,7 +130,7 @@ class EvaluationSuite:
         for extractor in self.extractors.values():
             _ = extractor.fingerprint
         wav2clip = self.extractors.get("wav2clip")
-        if self._takes("frames") and isinstance(wav2clip, NetworkFeatures):
+        if frames and self._takes("frames") and isinstance(wav2clip, NetworkFeatures):
             require_width(self.clip, wav2clip)
 
     def add_files(
@@ -351,7 +355,7 @@ def _inputs(metric: AudioMetric, features: Mapping[str, Mapping[str, Tensor]]) -
 
 
 def _named(extractor: str, features: Features) -> dict[str, Tensor]:
-    return {f"{extractor}/{name}": feature for name, feature in features.items()}
+    return {f"{extractor}/{name}" if name else extractor: feature for name, feature in features.items()}
 
 
 def _extractor_of(metric: AudioMetric) -> str:

@@ -119,7 +119,7 @@ def _with_row(table: Sequence[str], cells: Mapping[str, str]) -> list[str]:
 
 def _embeddings(opened: Opened, split: str) -> dict[str, torch.Tensor]:
     """(512,) the true CLAP embedding of every clip, in the order of the ids' hashes."""
-    from v2a_lightning.callbacks.sharing import place
+    from v2a_lightning.callbacks.clip_selection import place
 
     found = {
         clip_id: row

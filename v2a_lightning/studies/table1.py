@@ -119,7 +119,7 @@ def _true_sounds(opened: Opened) -> dict[str, float]:
 
 def _tested(opened: Opened) -> list[tuple[str, torch.Tensor]]:
     """The test clips that are made into sound when a run is tested, and their frames."""
-    from v2a_lightning.callbacks.sharing import Selection, mapped_clips
+    from v2a_lightning.callbacks.clip_selection import Selection, mapped_clips
 
     selection = Selection(opened.evaluation.test_clips, opened.evaluation.seed)
     for batch in opened.batches("test"):

@@ -101,7 +101,7 @@ def evaluate(
         seconds=seconds,
         cache=Path(cache) if cache is not None else default_cache(),
     )
-    suite.load()
+    suite.load(frames=media is not None)
     left_out = _add_clips(suite, pairing, labels, FrameSampling(frames_per_second, seconds))
     notes = [*pairing.lines(), *labelled, *_unknown_makers(pairing.generated, made)]
     if left_out:

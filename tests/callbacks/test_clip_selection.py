@@ -3,16 +3,9 @@
 import pytest
 import torch
 
-from v2a_lightning.callbacks import sharing
-from v2a_lightning.callbacks.sharing import (
-    MappedClip,
-    Selection,
-    gather_lists,
-    mapped_clips,
-    own_batches,
-    own_share,
-    processes,
-)
+from v2a_lightning.callbacks import clip_selection
+from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips, own_batches, own_share
+from v2a_lightning.ranks import gather_lists, rank_and_count
 
 
 def clip(number: int) -> MappedClip:
@@ -55,11 +48,11 @@ def test_processes_select_together_what_one_selects(monkeypatch: pytest.MonkeyPa
     for rank, part in enumerate(parts):
         part.add(map(clip, range(rank, 17, 3)))
     kept = [one for part in parts for one in part._kept.values()]
-    monkeypatch.setattr(sharing, "gather_lists", lambda _: kept)
+    monkeypatch.setattr(clip_selection, "gather_lists", lambda _: kept)
     assert ids(parts[0]) == ids(parts[2])
     monkeypatch.undo()
     assert ids(parts[0]) != ids(alone)  # one part alone knows less
-    monkeypatch.setattr(sharing, "gather_lists", lambda _: kept)
+    monkeypatch.setattr(clip_selection, "gather_lists", lambda _: kept)
     assert ids(parts[1]) == [one.clip_id for one in alone._kept.values()]
 
 
@@ -69,14 +62,14 @@ def test_shares_differ_by_one_and_leave_none_out(
 ) -> None:
     shares = []
     for rank in range(count):
-        monkeypatch.setattr(sharing, "processes", lambda rank=rank: (rank, count))
+        monkeypatch.setattr(clip_selection, "rank_and_count", lambda rank=rank: (rank, count))
         shares.append(own_share(range(7)))
     assert [len(share) for share in shares] == lengths
     assert sorted(item for share in shares for item in share) == list(range(7))
 
 
 def test_without_processes_there_is_one() -> None:
-    assert processes() == (0, 1)
+    assert rank_and_count() == (0, 1)
     assert gather_lists([1, 2]) == [1, 2]
 
 
@@ -103,7 +96,7 @@ def test_batches_have_the_same_clips_whatever_is_done(count: int, monkeypatch: p
     def all_batches(done: set[int]) -> list[list[list[int]]]:
         found = []
         for rank in range(count):
-            monkeypatch.setattr(sharing, "processes", lambda rank=rank: (rank, count))
+            monkeypatch.setattr(clip_selection, "rank_and_count", lambda rank=rank: (rank, count))
             found.append(own_batches(items, 4, done.__contains__))
         return found
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch.distributed
 from torch import Tensor
+
+from v2a_lightning.ranks import gather_lists, rank_and_count
 
 Item = TypeVar("Item")
 
@@ -64,7 +65,7 @@ class Selection:
         self._kept = {clip_id: self._kept[clip_id] for clip_id in sorted(self._kept, key=self._place)[: self.count]}
 
     def everywhere(self) -> list[MappedClip]:
-        """The selection over all processes, the same list in each. Every process has to ask."""
+        """The selection over all processes, the same list in each. Every process has to call it."""
         together = Selection(self.count, self.seed)
         together.add(gather_lists(list(self._kept.values())))
         return list(together._kept.values())
@@ -78,31 +79,14 @@ def place(clip_id: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()
 
 
-def processes() -> tuple[int, int]:
-    """This process's rank and how many there are."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
-
-
-def gather_lists(items: list[Item]) -> list[Item]:
-    """All processes' items, in the order of their ranks. Every process has to ask, with any number of items."""
-    _, count = processes()
-    if count == 1:
-        return items
-    parts: list[Any] = [None] * count
-    torch.distributed.all_gather_object(parts, items)
-    return [item for part in parts for item in part]
-
-
 def own_share(items: Sequence[Item]) -> list[Item]:
     """Every n-th item for the n processes: shares differ by one at most."""
-    rank, count = processes()
+    rank, count = rank_and_count()
     return list(items[rank::count])
 
 
 def own_batches(items: Sequence[Item], size: int, done: Callable[[Item], bool]) -> list[list[Item]]:
-    """This process's part of the items in batches, all of which have to be asked for by the same call.
+    """This process's part of the items in batches, which every process has to form in the same call.
 
     The batches are those of every process's `own_share`, whatever is done: an item's neighbours are always the same.
     What is not done is shared out evenly, and what is done as well.
@@ -112,7 +96,7 @@ def own_batches(items: Sequence[Item], size: int, done: Callable[[Item], bool]) 
         size: of a batch, at most.
         done: whether an item needs no work any more; the same in all processes.
     """
-    _, count = processes()
+    _, count = rank_and_count()
     shares = [items[one::count] for one in range(count)]
     rounds = range(0, len(shares[0]), size)
     batches = [list(share[start : start + size]) for start in rounds for share in shares if start < len(share)]
