@@ -22,10 +22,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.cli import PROGRAM, one_line
+from v2a_lightning.app.configs import config_files, with_config_paths
 from v2a_lightning.app.environment import without_environment
 from v2a_lightning.app.loggers import loggers_for
-from v2a_lightning.app.messages import quiet_lightning
+from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
 from v2a_lightning.checkpoint_files import WholeCheckpoints
@@ -64,10 +64,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     """
     quiet_lightning()
     try:
-        cli = MapperCLI(command, nulls_spelt_out(arguments))
+        cli = MapperCLI(command, nulls_spelt_out(with_config_paths(arguments)))
     except (ArgumentError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         # A parser of YAML knows the text it was given, and not the file that was from.
-        message = one_line(error).replace('"<unicode string>"', " ".join(_configs(arguments)) or "an option")
+        message = one_line(error).replace('"<unicode string>"', " ".join(config_files(arguments)) or "an option")
         raise UsageError(f"{message}; `{PROGRAM} {command} --help` lists the keys") from error
     try:
         # What this project's checkpoints hold is plain, and of a stranger's nothing is to be executed.
@@ -290,14 +290,6 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
             refuse_not_finite(checkpoint.get(part, {}), path)
         except RunFailure as error:
             raise RunFailure(f"{error}; give --ckpt_path another checkpoint, such as an earlier one") from error
-
-
-def _configs(arguments: Sequence[str]) -> list[str]:
-    """The files that the command line names with --config."""
-    pairs = zip(["", *arguments], arguments, strict=False)
-    return [
-        one.removeprefix("--config=") for before, one in pairs if before == "--config" or one.startswith("--config=")
-    ]
 
 
 def _finish_wandb() -> None:
