@@ -18,7 +18,8 @@ COLOURS = ("#2f6f9f", "#c98a1b", "#a3246f", "#1d7a4f", "#6a6a6a", "#7b5bb5")
 # What a chart inside a page is drawn in: names of style.css's colours by their light values.
 INK, SOFT, GRID, CARD = "#1c1a22", "#625d6c", "#ebe7e1", "#fffffe"
 ACCENT, SECOND, THIRD = "#a3246f", "#2f6f9f", "#b67a12"
-PAGE_COLOURS = {INK: "ink", SOFT: "soft", GRID: "grid", CARD: "card", ACCENT: "accent", SECOND: "second", THIRD: "third"}
+NAMES = ("ink", "soft", "grid", "card", "accent", "second", "third")
+PAGE_COLOURS = dict(zip((INK, SOFT, GRID, CARD, ACCENT, SECOND, THIRD), NAMES, strict=True))
 PANEL_INCHES, PANEL_COLUMNS = 3.3, 4
 PIXELS_PER_INCH = 72
 # More points than this of a set hide one another.
@@ -60,7 +61,7 @@ class Scale:
         return f"{100 * value:.0f} %" if self.percent else f"{value:.{digits}f}"
 
 
-def new_figure(width: float, height: float, dpi: int = 130, layout: Literal["constrained"] | None = "constrained") -> Any:
+def new_figure(width: float, height: float, dpi: int = 130, layout: str | None = "constrained") -> Any:
     """An empty figure, in inches, that belongs to no window system."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -160,7 +161,8 @@ def line_chart(series: Sequence[Series], better: Better | None = None) -> Markup
     if better:
         panel.plot(*best_point(series[0], better), "o", color=ACCENT, markersize=9, markeredgecolor=CARD, clip_on=False)
     values = [y for one in series for _, y in one.points]
-    ticks = MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]).tick_values(min(values), max(values))
+    spare = 0.0 if min(values) < max(values) else abs(values[0]) / 2 or 0.5
+    ticks = MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]).tick_values(min(values) - spare, max(values) + spare)
     panel.set_ylim(ticks[0], ticks[-1])
     panel.set_yticks(ticks, [f"{tick:.6g}" for tick in ticks])
     ends = sorted({edge(x for one in series for x, _ in one.points) for edge in (min, max)})
@@ -174,7 +176,7 @@ def line_chart(series: Sequence[Series], better: Better | None = None) -> Markup
 
 def scatter_charts(pictures: Sequence[Points]) -> list[Markup]:
     """SVG of each picture's named sets of (x, y) points, on the same axes with equal units, so that they compare."""
-    every = np.concatenate([np.asarray(spots, float) for points in pictures for spots in points.values()])
+    every = [point for points in pictures for spots in points.values() for point in spots]
     charts = []
     for points in pictures:
         figure, panel = _page_figure(420, 320, left=0, right=0, top=0, bottom=0)

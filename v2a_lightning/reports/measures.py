@@ -27,7 +27,9 @@ MEASURES = {name: Measure(entry.title, entry.better, entry.formula) for name, en
     "cosine": Measure("Cosine", "higher", "to the true embedding, and to an unrelated clip's"),
     "cosine_unrelated": Measure("Cosine, unrelated", None, "to an unrelated clip's embedding"),
     **{
-        f"recall@{rank}": Measure(f"Recall@{rank}", "higher", f"share of clips whose own sound is in the nearest {rank}")
+        f"recall@{rank}": Measure(
+            f"Recall@{rank}", "higher", f"share of clips with the own sound in the nearest {rank}"
+        )
         for rank in (1, 5, 10)
     },
     "loss": Measure("Loss", "lower", "of the objective"),

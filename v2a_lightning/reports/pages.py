@@ -17,6 +17,7 @@ from v2a_lightning.files import atomic_write
 
 Waveform = NDArray[np.float32]
 
+BADGES = {"miniature": "miniature world: figures do not compare with real data"}
 TEMPLATES = Path(__file__).parent / "templates"
 # A spectrogram shows this many decibels below the loudest point of the sounds it is compared with.
 RANGE_DB = 70.0
@@ -75,6 +76,13 @@ def write_page(path: Path, text: str) -> Path:
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def write_sounds_page(path: Path, title: str, introduction: str, label: str, sections: Sequence[Section]) -> Path:
+    """Write a page of sounds; `label` is that of the extractors, "miniature" or ""."""
+    badge = BADGES.get(label, "")
+    text = render("sounds.html", title=title, introduction=introduction, badge=badge, sections=list(sections))
+    return write_page(path, text)
 
 
 def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:

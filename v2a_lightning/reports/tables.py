@@ -1,11 +1,13 @@
 """Tables as Markdown, CSV and LaTeX, and numbers as a reader can use them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 
 NOTHING = "–"
@@ -95,6 +97,22 @@ def number(value: float) -> str:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(digits, 5)}f}"
+
+
+def write_section(name: str, text: str, document: Path) -> None:
+    """Replace what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in a Markdown file.
+
+    Raises:
+        UsageError: when the file has no such markers.
+    """
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    content = document.read_text(encoding="utf-8") if document.is_file() else ""
+    pattern = re.compile(re.escape(begin) + r".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(content):
+        raise UsageError(f"{document} has no place for {name}: it needs the lines {begin} and {end}")
+    written = f"{begin}\n{text.strip()}\n{end}"
+    with atomic_write(document) as temporary:
+        temporary.write_text(pattern.sub(lambda _: written, content), encoding="utf-8")
 
 
 def _rule(columns: int) -> str:
