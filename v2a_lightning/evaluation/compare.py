@@ -12,8 +12,6 @@ from v2a_lightning.evaluation.catalogue import CATALOGUE, in_order
 from v2a_lightning.evaluation.metric import Number
 from v2a_lightning.evaluation.score_files import Score, ScoreFile
 
-ARROWS = {"lower": " ↓", "higher": " ↑"}
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -97,7 +95,7 @@ def score_table(file: ScoreFile) -> Table:
         table.add_column(heading, justify="left" if heading in ("metric", "extractor") else "right", no_wrap=True)
     for name, score in file.scores.found.items():
         number, clips = number_of(name, [file]), str(len(score.clip_ids))
-        cells = _heading(number), f"{score.value:.4g}", _interval(number, score), clips, file.cards[name].extractor
+        cells = number.heading, f"{score.value:.4g}", _interval(number, score), clips, file.cards[name].extractor
         table.add_row(*cells)
     return table
 
@@ -111,7 +109,7 @@ def comparison_table(files: Sequence[ScoreFile]) -> Table:
     for name in in_order(name for file in files for name in file.scores.found):
         number, best = number_of(name, files), best_system(name, files)
         cells = [_cell(name, number, files[0], file, place == best) for place, file in enumerate(files)]
-        table.add_row(_heading(number), *cells)
+        table.add_row(number.heading, *cells)
     return table
 
 
@@ -131,10 +129,6 @@ def _interval(number: Number, score: Score) -> str:
     interval = score.interval(number.floor)
     # A bracket would be taken for markup.
     return "-" if interval is None else f"({interval[0]:.4g}, {interval[1]:.4g})"
-
-
-def _heading(number: Number) -> str:
-    return f"{number.title}{ARROWS.get(number.better or '', '')}"
 
 
 def _title(text: str, label: str) -> str:

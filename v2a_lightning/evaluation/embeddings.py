@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from v2a_lightning.distances import compare_embeddings
+from v2a_lightning.distances import RANKS, compare_embeddings
 from v2a_lightning.evaluation.metric import Number, SetMetric, rows
 from v2a_lightning.evaluation.score_files import Score
 
@@ -31,18 +31,21 @@ class EmbeddingMetrics(SetMetric):
         """Seven."""
         return {
             "embedding_fd": Number(
-                "Embedding FD", "lower", meaning="Fréchet distance of mapped and true CLAP embeddings", headline=True
+                "Embedding FD", "lower", meaning="Fréchet distance of mapped and true CLAP embeddings"
             ),
-            "embedding_kad": Number("Embedding KAD", "lower"),
+            "embedding_kad": Number(
+                "Embedding KAD", "lower", meaning="kernel distance of mapped and true CLAP embeddings"
+            ),
             "cosine": Number(
-                "Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's", headline=True
+                "Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"
             ),
-            "cosine_unrelated": Number("Cosine, unrelated", None),
-            "recall@1": Number(
-                "Recall@1", "higher", meaning="share of clips whose own sound is the nearest", headline=True
-            ),
-            "recall@5": Number("Recall@5", "higher"),
-            "recall@10": Number("Recall@10", "higher"),
+            "cosine_unrelated": Number("Cosine, unrelated", None, meaning="to an unrelated clip's embedding"),
+            **{
+                f"recall@{rank}": Number(
+                    f"Recall@{rank}", "higher", meaning=f"share of clips with the own sound in the nearest {rank}"
+                )
+                for rank in RANKS
+            },
         }
 
     def value(self, **sides: list[Tensor]) -> Any:

@@ -16,6 +16,7 @@ from torchmetrics import Metric
 from v2a_lightning.distances import check_features
 from v2a_lightning.evaluation.score_files import Score
 
+ARROWS = {"lower": " ↓", "higher": " ↑"}
 Better = Literal["lower", "higher"]
 Features = Tensor | Sequence[Tensor]
 Input = Literal["generated", "reference", "frames", "text"]
@@ -41,6 +42,11 @@ class Number:
     floor: float | None = None
     meaning: str = ""
     headline: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title with an arrow that says which way is better."""
+        return self.title + (ARROWS[self.better] if self.better else "")
 
 
 class AudioMetric(Metric, ABC):  # type: ignore[misc]  # torchmetrics has no types for mypy

@@ -16,7 +16,7 @@ from v2a_lightning.miniature.referee import Referee, accuracy, load_referee
 from v2a_lightning.miniature.world.scenes import DURATION
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import generators
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 WEIGHTS = Path(__file__).parent / "weights"
 VARIANTS = 6
