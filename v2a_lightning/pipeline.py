@@ -223,10 +223,12 @@ class V2APipeline(OnTheHub):
 def _parts_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's config says of the models round the mapper."""
     data, evaluation = (_arguments(config.get(key)) for key in ("data", "evaluation"))
-    missing = [name for name in ("clip", "frames") if name not in data]
+    # Configs of earlier versions call the encoder clip.
+    encoder = "clip" if "clip" in data else "encoder"
+    missing = [name for name in (encoder, "frames") if name not in data]
     if missing:
         raise UsageError(f"the checkpoint's config does not say which {missing[0]} its data was made with")
-    return {"clip": data["clip"], "frames": data["frames"], "audioldm": evaluation.get("audioldm")}
+    return {"clip": data[encoder], "frames": data["frames"], "audioldm": evaluation.get("audioldm")}
 
 
 def _arguments(described: Any) -> Mapping[str, Any]:

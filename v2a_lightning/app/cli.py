@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from v2a_lightning.app.moved_keys import name_moved_key
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import refusal
 from v2a_lightning.signals import INTERRUPTED, Terminated, terminated_by_sigterm
@@ -279,7 +280,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, V2AError):
         return message
     return (
-        message.replace("Parser key", "key")
+        name_moved_key(message.replace("Parser key", "key"))
         if type(error).__name__ == "ArgumentError"
         else f"{type(error).__name__}: {message}"
     )

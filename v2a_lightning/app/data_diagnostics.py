@@ -6,10 +6,10 @@ from pathlib import Path
 
 from v2a_lightning.app.cli import PROGRAM
 from v2a_lightning.app.model_diagnostics import Finding
-from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.encoded import EncodedDataModule
 from v2a_lightning.data_modules.manifest import read_manifest
+from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.data_modules.miniature import MiniatureDataModule
 from v2a_lightning.errors import V2AError
 from v2a_lightning.media import MediaError, read_audio, read_frames
@@ -37,7 +37,7 @@ def check_data(data: ClipDataModule, encoders_are_there: bool) -> Iterator[Findi
         return
     yield _check_presence(named, present)
     if data.unused_splits:
-        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.test_split")
+        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.splits.test_split")
     if present and isinstance(data, EncodedDataModule):
         yield check_decoding(data, present)
         if encoders_are_there and data.mode == "cached":
