@@ -23,6 +23,8 @@ def random_base(weights: Path) -> dict[str, Any]:
     data["encoder"]["init_args"]["checkpoint"] = str(weights / "clip")
     data["clap"]["init_args"]["checkpoint"] = str(weights / "clap")
     data["decoding"] = {"num_workers": 1}
+    config["model"]["init_args"]["network"]["init_args"]["hidden"] = 64
+    config["trainer"]["limit_train_batches"] = 1
     evaluation["audioldm"]["init_args"]["checkpoint"] = str(weights / "audioldm")
     extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
     evaluation["suite"]["init_args"] = {kind: str(weights / name) for kind, name in extractors.items()}

@@ -105,18 +105,25 @@ def test_tables_and_figure_are_written(study: Study, tiny: Options) -> None:
 
 
 class Timed:
-    """Stands for a worker: what it is told to run takes a moment and leaves a score, and is noted with its times."""
+    """Stands for a worker: what it runs leaves a score, and is noted with its times.
 
-    def __init__(self, spans: list[tuple[str, float, float]], fails: str = "") -> None:
+    With a `meeting`, a run ends when as many others as the meeting wants are under way.
+    """
+
+    def __init__(
+        self, spans: list[tuple[str, float, float]], fails: str = "", meeting: threading.Barrier | None = None
+    ) -> None:
         self.spans = spans
         self.fails = fails
+        self.meeting = meeting
 
     def run(self, arguments: Sequence[str], log: Path) -> Outcome:
         given = dict(one.removeprefix("--").split("=", 1) for one in arguments if one.startswith("--run."))
         if not given:
             return Outcome(0, 0.0)
         began = time.monotonic()
-        time.sleep(0.1)
+        if self.meeting is not None:
+            self.meeting.wait(timeout=60)
         folder = Path(given["run.root"], given["run.experiment"], given["run.name"])
         (folder / "checkpoints").mkdir(parents=True)
         (folder / "checkpoints" / "last.ckpt").touch()
@@ -132,7 +139,8 @@ def test_two_workers_run_side_by_side_and_trainings_first(
     study: Study, tiny: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spans: list[tuple[str, float, float]] = []
-    monkeypatch.setattr(runner, "launchers", lambda workers: [Timed(spans) for _ in range(workers)])
+    meeting = threading.Barrier(2)
+    monkeypatch.setattr(runner, "launchers", lambda workers: [Timed(spans, meeting=meeting) for _ in range(workers)])
     runs = plan(study, replace(tiny, seeds=2))
     records = run_all(runs, 2, lambda run, record: None)
     assert [record.failed for record in records] == [False] * 8

@@ -6,8 +6,8 @@ from typing import Any
 from jsonargparse import ArgumentError
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.cli import one_line
 from v2a_lightning.app.lightning_cli import MapperCLI
+from v2a_lightning.app.messages import one_line
 from v2a_lightning.data_modules import EncodedDataModule
 from v2a_lightning.errors import UsageError
 

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from v2a_lightning.app.cli import PROGRAM
+from v2a_lightning.app.messages import PROGRAM
 from v2a_lightning.app.model_diagnostics import Finding
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip

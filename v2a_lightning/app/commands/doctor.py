@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from v2a_lightning.app.cli import PROGRAM, one_line
 from v2a_lightning.app.data_diagnostics import check_data
+from v2a_lightning.app.messages import PROGRAM, one_line
 from v2a_lightning.app.model_diagnostics import Finding, check_file, check_model, check_same_clap, weight_bytes
 from v2a_lightning.data_modules import ClipDataModule
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
