@@ -25,7 +25,7 @@ def random_base(weights: Path) -> dict[str, Any]:
     data["decoding"] = {"num_workers": 1}
     config["model"]["init_args"]["network"]["init_args"]["hidden"] = 64
     config["trainer"]["limit_train_batches"] = 1
-    evaluation["audioldm"]["init_args"]["checkpoint"] = str(weights / "audioldm")
+    evaluation["generator"]["init_args"]["checkpoint"] = str(weights / "audioldm")
     extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
     evaluation["suite"]["init_args"] = {kind: str(weights / name) for kind, name in extractors.items()}
     return config

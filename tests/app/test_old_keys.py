@@ -9,10 +9,10 @@ from v2a_lightning.app.cli import main
 @pytest.mark.parametrize(
     ("option", "today"),
     [
-        ("--data.validation_clips=3", "data.validation_clips is data.splits.validation_clips now"),
-        ("--data.init_args.passes=3", "data.passes is data.splits.passes now"),
-        ("--data.num_workers=1", "data.num_workers is data.decoding.num_workers now"),
-        ("--data.clip.checkpoint=x", "data.clip is data.encoder now"),
+        ("--data.validation_clips=3", "validation_clips is called splits.validation_clips now"),
+        ("--data.init_args.passes=3", "passes is called splits.passes now"),
+        ("--data.num_workers=1", "num_workers is called decoding.num_workers now"),
+        ("--data.clip.checkpoint=x", "clip is called encoder now"),
     ],
 )
 def test_an_old_key_is_answered_with_the_new_one(option: str, today: str, capsys: pytest.CaptureFixture[str]) -> None:
