@@ -127,7 +127,7 @@ class _Predictions:
 
     def write(self, prediction: Any) -> None:
         for clip_id, embedding in zip(prediction["clip_id"], prediction["embedding"].float().cpu(), strict=True):
-            self.shards.append({"clip_id": clip_id, "embedding": embedding.numpy()})
+            self.shards.append({"clip_id": clip_id, "embedding": embedding.flatten().numpy()})
 
     def flush(self) -> None:
         self.shards.flush()

@@ -35,7 +35,7 @@ def mapped_clips(batch: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[M
     frames, mask = batch["frames"].float().cpu(), batch["frame_mask"].cpu()
     embeddings = outputs["embedding"].float().cpu()
     labels = batch.get("label") or [""] * len(embeddings)
-    audio = batch["audio"].float().cpu() if "audio" in batch else [None] * len(embeddings)
+    audio = batch["target"].float().cpu() if "target" in batch else [None] * len(embeddings)
     return [
         MappedClip(clip_id, labels[row], embeddings[row], frames[row][mask[row]], audio[row])
         for row, clip_id in enumerate(outputs["clip_id"])

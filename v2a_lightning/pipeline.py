@@ -22,10 +22,9 @@ from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
-from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
-from v2a_lightning.saved_mapper import OnTheHub, pretrained_folder, save_pretrained
+from v2a_lightning.saved_mapper import Mapper, OnTheHub, pretrained_folder, save_pretrained
 from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]
@@ -51,7 +50,7 @@ class V2APipeline(OnTheHub):
             longer clip is taken in windows of that length.
     """
 
-    def __init__(self, clip: ClipEncoder, mapper: V2AMapper, audioldm: AudioLDM, frames: FrameSpec) -> None:
+    def __init__(self, clip: ClipEncoder, mapper: Mapper, audioldm: AudioLDM, frames: FrameSpec) -> None:
         self.clip = clip
         self.mapper = mapper.eval()
         self.audioldm = audioldm
@@ -76,7 +75,7 @@ class V2APipeline(OnTheHub):
         Raises:
             UsageError: when the file is no such checkpoint, or its config names no AudioLDM and none is given.
         """
-        mapper = V2AMapper.from_pretrained(checkpoint)
+        mapper = Mapper.from_pretrained(checkpoint)
         text = torch.load(checkpoint, map_location="meta", weights_only=True).get(CONFIG_KEY)
         if text is None:
             raise UsageError(f"{checkpoint} was not written by `fit`: it does not hold the run's config")
@@ -104,7 +103,7 @@ class V2APipeline(OnTheHub):
         if not described.is_file():
             raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
         parts = parsed(json.loads, described.read_bytes(), described)
-        return cls._assemble(V2AMapper.from_pretrained(folder), parts, clip, audioldm, str(source))
+        return cls._assemble(Mapper.from_pretrained(folder), parts, clip, audioldm, str(source))
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the mapper and the names of the other models, not their weights, into a folder."""
@@ -128,8 +127,8 @@ class V2APipeline(OnTheHub):
         return self
 
     def embed(self, frames: Frames, seeds: Sequence[int]) -> Tensor:
-        """CLAP embeddings (len(seeds), 512) for frames uint8 (T, H, W, 3), one draw per seed."""
-        seen = self.clip.encode_frames(frames).to(self.mapper.device)
+        """Conditions (len(seeds), N, D) for frames uint8 (T, H, W, 3), one draw per seed."""
+        seen = self.clip.encode_frames(frames).to(next(self.mapper.parameters()).device)
         batch = seen[None].expand(len(seeds), -1, -1)
         return self.mapper.sample(batch, generator=generators(seeds))
 
@@ -211,7 +210,7 @@ class V2APipeline(OnTheHub):
 
     @classmethod
     def _assemble(
-        cls, mapper: V2AMapper, parts: Mapping[str, Any], clip: str | None, audioldm: str | None, source: str
+        cls, mapper: Mapper, parts: Mapping[str, Any], clip: str | None, audioldm: str | None, source: str
     ) -> "V2APipeline":
         if parts.get("audioldm") is None and audioldm is None:
             raise UsageError(f"{source} names no AudioLDM; give one (--audioldm)")

@@ -152,6 +152,7 @@ class AudioLDM(FrozenModel):
             UsageError: when there is less than one step, or the guidance scale is negative or no number.
             RunFailure: when an embedding is not finite.
         """
+        embeddings = self._one_token(embeddings)
         self._check(embeddings, seeds, seconds)
         steps, guidance = self.sampling(steps, guidance)
         embeddings = nn.functional.normalize(embeddings.float(), dim=-1)
@@ -219,6 +220,10 @@ class AudioLDM(FrozenModel):
         factor, channels = self.latent_factor, self._part("unet").config.in_channels
         frames = math.ceil(round(seconds * self.sample_rate) / self.mel.hop)
         return batch, channels, math.ceil(frames / factor), self.mel.bins // factor
+
+    @staticmethod
+    def _one_token(embeddings: Tensor) -> Tensor:
+        return embeddings[:, 0] if embeddings.ndim == 3 and embeddings.shape[1] == 1 else embeddings
 
     def _check(self, embeddings: Tensor, seeds: Sequence[int], seconds: float) -> None:
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_dim:

@@ -120,7 +120,7 @@ def _spread(
 
 
 def _map(mapper: V2AMapper, frames: Tensor, seeds: list[int]) -> Tensor:
-    return mapper.sample(frames.float(), generator=generators(seeds))
+    return mapper.sample(frames.float(), generator=generators(seeds)).flatten(1)
 
 
 def _generate(audioldm: AudioLDM, embeddings: Tensor, seeds: list[int]) -> Tensor:

@@ -110,7 +110,7 @@ def _classes(opened: Opened) -> Classes:
     for batch in opened.batches("fit"):
         pictures = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
         seen += list(zip(batch["label"], pictures, strict=True))
-        heard += list(zip(batch["label"], batch["audio"], strict=True))
+        heard += list(zip(batch["label"], batch["target"].flatten(1), strict=True))
     return Classes(class_means(heard), like_another(class_means(seen)), like_another(class_means(heard)))
 
 
@@ -118,7 +118,7 @@ def _clips(opened: Opened, known: Classes, count: int) -> tuple[list[Clip], dict
     """Scores of all test clips, and the waves of the first `count`."""
     batches = list(opened.batches("test"))
     embeddings = torch.cat([opened.sample(batch) for batch in batches])
-    cosines = F.cosine_similarity(embeddings, torch.cat([batch["audio"] for batch in batches])).tolist()
+    cosines = F.cosine_similarity(embeddings, torch.cat([batch["target"].flatten(1) for batch in batches])).tolist()
     named = [one for batch in batches for one in zip(batch["clip_id"], batch["label"], strict=True)]
     guesses = nearest_classes(embeddings, known.heard)
     clips = [

@@ -123,7 +123,7 @@ def _embeddings(opened: Opened, split: str) -> dict[str, torch.Tensor]:
     found = {
         clip_id: row
         for batch in opened.batches(split)  # type: ignore[arg-type]
-        for clip_id, row in zip(batch["clip_id"], batch["audio"].float(), strict=True)
+        for clip_id, row in zip(batch["clip_id"], batch["target"].flatten(1).float(), strict=True)
     }
     return {clip_id: found[clip_id] for clip_id in sorted(found, key=lambda one: place(one, opened.evaluation.seed))}
 

@@ -69,14 +69,14 @@ def _sets(run: Run) -> dict[str, Embeddings]:
         parts[CLIP].append(_seen(batch))
         parts[UNTRAINED].append(after.sample(batch, before.mapper))
         parts[TRAINED].append(after.sample(batch))
-        parts["CLAP"].append(batch["audio"])
+        parts["CLAP"].append(batch["target"].flatten(1))
     sets = {name: torch.cat(one).numpy() for name, one in parts.items()}
     others = _others(after)[: len(sets["CLAP"])]
     return {**sets, OTHERS: others} if len(others) >= FOLDS else sets
 
 
 def _others(opened: Opened) -> Embeddings:
-    return np.asarray(torch.cat([batch["audio"] for batch in opened.batches("test")]))
+    return np.asarray(torch.cat([batch["target"].flatten(1) for batch in opened.batches("test")]))
 
 
 def _seen(batch: Mapping[str, Any]) -> Tensor:

@@ -136,7 +136,7 @@ def _embeddings(opened: Opened, pair: Pair) -> dict[str, Tensor]:
 
 def _mapped(opened: Opened, pair: Pair, seen: Tensor) -> Tensor:
     own = generators([clip_seed(opened.mapper.seed, pair.clip_ids[0])] * len(seen))
-    return opened.mapper.sample(seen[:, None], generator=own)
+    return opened.mapper.sample(seen[:, None], generator=own).flatten(1)
 
 
 def _sounds(opened: Opened, pair: Pair, embeddings: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def _scores(opened: Opened, batch: dict[str, Any], sampler: str, steps: int) -> 
     embeddings = opened.sample(batch, steps=steps)
     seconds = time.perf_counter() - began
     metrics = EmbeddingMetrics(embeddings.shape[1])
-    metrics.update(embeddings, batch["audio"])
+    metrics.update(embeddings, batch["target"].flatten(1))
     return {**metrics.compute(), "milliseconds": 1000 * seconds / len(embeddings)}
 
 
