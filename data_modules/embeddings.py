@@ -12,9 +12,10 @@ from v2a_lightning.data_modules.base import ClipDataModule
 from v2a_lightning.data_modules.clips import TEST, Clip, find_media, read_ids
 from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.store import EmbeddingStore
-from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table
-from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
+from v2a_lightning.data_modules.towers import SOLE, StoreSpec, Tower
 from v2a_lightning.specs import AudioSpec
+from v2a_lightning.widths import Widths
 
 
 class EmbeddingDataModule(ClipDataModule):
@@ -32,6 +33,8 @@ class EmbeddingDataModule(ClipDataModule):
         seed: of the order of training.
         passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
             epochs as long as a large one's, each with its validation.
+        encoder: of a store with several, the name of one, such as `clip:miniature`, or names by the keys that the
+            frames of each are to have in batches.
     """
 
     def __init__(
@@ -46,10 +49,12 @@ class EmbeddingDataModule(ClipDataModule):
         max_clips: int | None = None,
         seed: int = 0,
         passes: int = 1,
+        encoder: str | dict[str, str] | None = None,
     ) -> None:
         super().__init__(None, batch_size, seed, validation_fraction, validation_clips, test_split, max_clips, passes)
         self.store_url = str(store)
         self.media = media
+        self.encoder = {SOLE: encoder} if isinstance(encoder, str) else encoder
         self.test_ids = test_ids
 
     @cached_property
@@ -59,7 +64,12 @@ class EmbeddingDataModule(ClipDataModule):
         Raises:
             UsageError: when it is no store, or holds those of several encoders.
         """
-        return EmbeddingStore(self.store_url).only_spec()
+        return EmbeddingStore(self.store_url).only_spec(self.encoder)
+
+    @property
+    def widths(self) -> Widths:
+        """Of the store's embeddings."""
+        return widths_of(EmbeddingStore(self.store_url), self.spec)
 
     @property
     def has_audio(self) -> bool:

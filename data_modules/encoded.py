@@ -27,6 +27,7 @@ from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import AudioSpec, FrameSpec
+from v2a_lightning.widths import Widths
 
 
 class EncodedDataModule(ClipDataModule):
@@ -81,6 +82,11 @@ class EncodedDataModule(ClipDataModule):
         self.manifest = manifest
         workers = default_workers() if num_workers is None else max(1, num_workers)
         self.decoding = DecodingSettings(workers, timeout, encoder_batch_size, keep_still, backend)
+
+    @property
+    def widths(self) -> Widths:
+        """Of frame embeddings and targets."""
+        return self.encoders.widths()
 
     @property
     def store(self) -> EmbeddingStore:
