@@ -15,7 +15,7 @@ STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedu
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full fuzz faults lint miniature clean $(STUDIES)
+.PHONY: help install quickstart test test-full fuzz faults lint house miniature clean $(STUDIES)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -51,6 +51,9 @@ faults: install ## kills, full disks, lost processes and damaged data, as one ta
 lint: install ## ruff, and mypy on the library
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+house: install ## how the code is built, measured and written into docs/HOUSE.md
+	$(RUN) -m experiments.benchmarks.house
 
 miniature: install ## train the miniature's small foundation models again
 	$(MAIN) miniature train $(ARGS)

@@ -21,7 +21,7 @@ from v2a_lightning.evaluation.reading import hear_files
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generation import GenerationRecord
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import Generator
 from v2a_lightning.media import MediaError
 from v2a_lightning.runs import EVALUATION_FILE
 
@@ -29,7 +29,7 @@ MONITORED = ("fd", "fad", "kl", "is", "cs")
 
 
 class AudioEvaluation(Callback):
-    """Drives AudioLDM with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
+    """Drives the generator with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
     `val/is` and `val/cs` through the module, so that checkpoints, early stopping and sweeps can go by them.
 
     What is scored is what is written: 24-bit wav files, read again and compared with the clips' own files, as the
@@ -39,7 +39,7 @@ class AudioEvaluation(Callback):
     last values where ModelCheckpoint looks for them, and logs none.
 
     Args:
-        audioldm: what makes the sound.
+        generator: what makes the sound.
         suite: what scores it. It hears the first `seconds` of every sound, unless it has a length of its own.
         clips: validation clips that are made into sound; always the same ones.
         test_clips: clips of a test or validate command; None takes all.
@@ -52,7 +52,7 @@ class AudioEvaluation(Callback):
 
     def __init__(
         self,
-        audioldm: AudioLDM,
+        generator: Generator,
         suite: EvaluationSuite,
         clips: int = 64,
         test_clips: int | None = None,
@@ -68,7 +68,7 @@ class AudioEvaluation(Callback):
             raise ValueError(f"test_clips is at least 1 and seconds above 0, not {test_clips} and {seconds}")
         if (wave_files is not None and wave_files < 0) or logged_sounds < 0:
             raise ValueError(f"wave_files and logged_sounds are at least 0, not {wave_files} and {logged_sounds}")
-        self.audioldm = audioldm
+        self.generator = generator
         self.suite = suite
         self.clips = clips
         self.test_clips = test_clips
@@ -154,7 +154,7 @@ class AudioEvaluation(Callback):
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
         chosen = self._selection.everywhere()
-        self.suite.generation = describe_making(self.audioldm, pl_module, self.seed, self.seconds)
+        self.suite.generation = describe_making(self.generator, pl_module, self.seed, self.seconds)
         with TemporaryDirectory() as scratch, closing(self._sounds(trainer, stage, chosen, Path(scratch))) as sounds:
             self.suite.frames = self._watch(trainer).describe([clip.clip_id for clip in chosen])
             self._make_and_hear(sounds, chosen, trainer, pl_module)
@@ -200,13 +200,13 @@ class AudioEvaluation(Callback):
     def _sounds(self, trainer: Trainer, stage: str, chosen: Sequence[MappedClip], scratch: Path) -> Sounds:
         """Where the sounds go: the run's folder, or nowhere for long."""
         if _leaves_nothing(trainer):
-            return Sounds(scratch, scratch, frozenset(), self.audioldm.sample_rate, self.seed)
+            return Sounds(scratch, scratch, frozenset(), self.generator.sample_rate, self.seed)
         name = f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage
         limit = self.wave_files if _fitting(trainer) else None
         kept = {clip.clip_id for clip in chosen[:limit]}
         folder = Path(str(trainer.log_dir)) / "audio" / name
         record = GenerationRecord(folder, self.suite.generation, processes()[0])
-        return Sounds(folder, scratch, kept, self.audioldm.sample_rate, self.seed, record)
+        return Sounds(folder, scratch, kept, self.generator.sample_rate, self.seed, record)
 
     def _make_and_hear(
         self, sounds: Sounds, chosen: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule
@@ -216,13 +216,13 @@ class AudioEvaluation(Callback):
         Sounds that an earlier call, which was stopped, made in the same way are heard and not made again. A clip that
         cannot be made into sound, or whose true sound cannot be read, is counted, not scored.
         """
-        audioldm = self.audioldm.to(pl_module.device)
+        generator = self.generator.to(pl_module.device)
         self.suite.reset()
         self.suite.load()
         sounds.take_up()
-        for batch in own_batches(chosen, audioldm.batch_size, lambda clip: clip.clip_id in sounds.made):
+        for batch in own_batches(chosen, generator.batch_size, lambda clip: clip.clip_id in sounds.made):
             if any(clip.clip_id not in sounds.made for clip in batch):
-                batch = sounds.make(batch, audioldm, self.seconds)
+                batch = sounds.make(batch, generator, self.seconds)
             for clip in batch:
                 self._hear(sounds, clip, trainer)
             sounds.write_down()
@@ -286,7 +286,7 @@ class AudioEvaluation(Callback):
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "seconds": self.seconds,
-            "sample_rate": self.audioldm.sample_rate,
+            "sample_rate": self.generator.sample_rate,
             "has_audio": bool(_data(trainer).has_audio),
             "metrics": dict(values),
             "cards": {name: card.to_dict() for name, card in self.suite.cards().items()},

@@ -17,8 +17,8 @@ from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.evaluation.seeing import FrameReader, frames_in_words
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
-from v2a_lightning.generation import describe_audioldm, describe_mapper
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generation import describe_generator, describe_mapper
+from v2a_lightning.generators import Generator
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.specs import FrameSpec
 
@@ -84,14 +84,14 @@ class Watching:
         return {"clip": self.tower.encoder.partition(":")[2], "frames_per_second": self.frames.frames_per_second}
 
 
-def describe_making(audioldm: AudioLDM, mapper: LightningModule, seed: int, seconds: float) -> dict[str, Any]:
+def describe_making(generator: Generator, mapper: LightningModule, seed: int, seconds: float) -> dict[str, Any]:
     """How the sounds of an evaluation are made, for their folder and the metric cards."""
     by_mapper = describe_mapper(mapper) if isinstance(mapper, V2AMapper) else {}
     return {
         "made_by": f"v2a_lightning {__version__}, evaluation of a run",
         "seed": seed,
         "seconds": seconds,
-        **describe_audioldm(audioldm),
+        **describe_generator(generator),
         **by_mapper,
     }
 

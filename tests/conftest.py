@@ -66,7 +66,7 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
         model["network"]["init_args"] = {"depth": 1, "heads": 2, "dim_head": 32, "ff_mult": 1}
     model["sampling_steps"] = 2
     evaluation |= {
-        "audioldm": _model("AudioLDM", weights / "audioldm", steps=1, guidance=1.0, batch_size=4),
+        "generator": _model("AudioLDM", weights / "audioldm", steps=1, guidance=1.0, batch_size=4),
         "suite": {
             "class_path": "v2a_lightning.evaluation.EvaluationSuite",
             "init_args": {kind: str(weights / name) for kind, name in EXTRACTORS.items()},

@@ -155,8 +155,8 @@ def saved(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     V2APipeline(clip, mapper, audioldm, FrameSpec(4, 0.64)).save_pretrained(folder / "pipeline")
     parts = json.loads((folder / "pipeline" / "pipeline.json").read_text())
     config = {
-        "data": {"init_args": {"clip": parts["clip"], "frames": parts["frames"]}},
-        "evaluation": {"init_args": {"audioldm": parts["audioldm"]}},
+        "data": {"init_args": {"encoder": parts["encoder"], "frames": parts["frames"]}},
+        "evaluation": {"init_args": {"generator": parts["generator"]}},
     }
     content = {"hyper_parameters": mapper.describe(), "state_dict": mapper.state_dict(), CONFIG_KEY: yaml.dump(config)}
     torch.save(content, folder / "run.ckpt")
@@ -165,7 +165,7 @@ def saved(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("part", ["clip", "audioldm"])
+@pytest.mark.parametrize("part", ["encoder", "generator"])
 def test_a_pipeline_makes_nothing_else_than_its_models(saved: Path, tmp_path: Path, marker: Path, part: str) -> None:
     import shutil
 
@@ -175,7 +175,7 @@ def test_a_pipeline_makes_nothing_else_than_its_models(saved: Path, tmp_path: Pa
     config = yaml.safe_load(checkpoint[CONFIG_KEY])
     for attack in attacks(marker):
         (folder / "pipeline.json").write_text(json.dumps(parts | {part: attack}))
-        config["evaluation" if part == "audioldm" else "data"]["init_args"][part] = attack
+        config["evaluation" if part == "generator" else "data"]["init_args"][part] = attack
         torch.save(checkpoint | {CONFIG_KEY: yaml.dump(config)}, tmp_path / "run.ckpt")
         for source in (folder, tmp_path / "run.ckpt"):
             with pytest.raises(UsageError, match=source.name) as error:

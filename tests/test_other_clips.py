@@ -45,7 +45,7 @@ def test_the_quickstart_runs_on_them(clips: Path, random_weights: Path) -> None:
     ]  # fmt: skip
     small = [
         f"--data.clip.checkpoint={random_weights}/clip", f"--data.clap.checkpoint={random_weights}/clap",
-        f"--evaluation.audioldm.checkpoint={random_weights}/audioldm", "--evaluation.audioldm.steps=1",
+        f"--evaluation.generator.checkpoint={random_weights}/audioldm", "--evaluation.generator.steps=1",
         *(f"--evaluation.suite.{kind}={random_weights}/{name}" for kind, name in EXTRACTORS.items()),
         "--model.network.depth=1", "--model.network.heads=2", "--model.sampling_steps=2", "--data.num_workers=1",
         "--trainer.max_epochs=1", "--run.wandb=disabled", f"--run.root={clips}/runs",

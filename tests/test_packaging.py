@@ -55,7 +55,7 @@ def distributions(module: str, installed: dict[str, list[str]]) -> set[str]:
         ("v2a_lightning", ("listening", "umap")),
         ("data_modules", ("download",)),
         ("callbacks", ()),
-        ("experiments", ()),
+        ("experiments", ("test",)),
         ("tests", ("test",)),
     ],
 )

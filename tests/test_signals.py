@@ -21,7 +21,7 @@ def test_sigterm_raises_and_what_was_there_before_comes_back() -> None:
 def test_a_command_ends_with_143_and_in_order() -> None:
     program = """
 import os, signal, sys
-from v2a_lightning import cli
+from v2a_lightning.app import cli
 def command():
     try:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from v2a_lightning import cli
-from v2a_lightning.app.cli import COMMANDS, LIGHTNING_COMMANDS, main, one_line, run_command
+from v2a_lightning.app import cli
+from v2a_lightning.app.cli import COMMANDS, LIGHTNING_COMMANDS, main, run_command
+from v2a_lightning.app.messages import one_line
 from v2a_lightning.errors import RunFailure, UsageError
 
 
@@ -211,7 +212,7 @@ def test_a_failure_is_one_line_and_its_exit_code(
 def test_every_command_module_is_where_the_table_says() -> None:
     for target, summary in COMMANDS.values():
         module, _, function = target.partition(":")
-        path = Path(cli.__file__).parent.parent / (module.replace(".", "/") + ".py")
+        path = Path(cli.__file__).parents[2] / (module.replace(".", "/") + ".py")
         assert path.is_file(), f"{path} is missing"
         assert f"{function}" in path.read_text()
         assert summary

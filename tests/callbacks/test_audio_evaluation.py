@@ -114,7 +114,7 @@ def test_a_test_that_was_stopped_goes_on(
     media = tmp_path / "clips"
     shutil.copytree(tiny_world / "clips", media)
     tiny_config["data"]["init_args"] |= {"media": str(media), "store": str(tmp_path / "store")}
-    tiny_config["evaluation"]["init_args"]["audioldm"]["init_args"]["batch_size"] = 2
+    tiny_config["evaluation"]["init_args"]["generator"]["init_args"]["batch_size"] = 2
     tiny_config["evaluation"]["init_args"]["test_clips"] = None
     tiny_config["run"]["wandb"] = "disabled"
     config = write(tiny_config, tmp_path)

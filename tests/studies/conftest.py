@@ -23,7 +23,7 @@ def random_base(weights: Path) -> dict[str, Any]:
     data["clip"]["init_args"]["checkpoint"] = str(weights / "clip")
     data["clap"]["init_args"]["checkpoint"] = str(weights / "clap")
     data["num_workers"] = 1
-    evaluation["audioldm"]["init_args"]["checkpoint"] = str(weights / "audioldm")
+    evaluation["generator"]["init_args"]["checkpoint"] = str(weights / "audioldm")
     extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
     evaluation["suite"]["init_args"] = {kind: str(weights / name) for kind, name in extractors.items()}
     return config

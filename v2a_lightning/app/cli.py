@@ -15,11 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from v2a_lightning.app.messages import PROGRAM, one_line
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import refusal
 from v2a_lightning.signals import INTERRUPTED, Terminated, terminated_by_sigterm
 
-PROGRAM = "python -m v2a_lightning"
 # Every plain command takes its options from a file too, but for those whose own option of this name means a run's YAML.
 CONFIG_OPTION = "config"
 
@@ -258,31 +258,6 @@ def _parameter_help(function: Callable[..., Any], name: str) -> str:
 def _load(target: str) -> Any:
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
-
-
-# Lines of jsonargparse's messages that say how it tried, not what is wrong.
-_NOISE = (
-    "Does not validate against",
-    "Subtypes:",
-    "Errors:",
-    "Given value type:",
-    "Given value:",
-    "- Expected a <class 'None",
-)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message as a single line, without the steps a parser took to find it."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    kept = [line.removeprefix("- ") for line in lines if line and not line.startswith(_NOISE)]
-    message = " ".join(kept) or type(error).__name__
-    if isinstance(error, V2AError):
-        return message
-    return (
-        message.replace("Parser key", "key")
-        if type(error).__name__ == "ArgumentError"
-        else f"{type(error).__name__}: {message}"
-    )
 
 
 # Lightning calls jsonargparse by names it is about to retire; that is nothing the person at the terminal can act on.

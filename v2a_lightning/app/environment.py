@@ -29,7 +29,7 @@ def without_environment(text: str, parser: Any, arguments: Sequence[str]) -> str
         return text
     hidden = OmegaConf.create(_each_text(yaml.safe_load(written), _hide))
     named = OmegaConf.to_container(hidden, resolve=True)
-    return yaml.safe_dump(_put_back(yaml.safe_load(text), named), sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump(_put_back(yaml.safe_load(text), named), sort_keys=False, allow_unicode=True))
 
 
 def _hide(text: str) -> str:

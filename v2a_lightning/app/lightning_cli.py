@@ -13,19 +13,18 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError
-from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins import CheckpointIO
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.cli import PROGRAM, one_line
+from v2a_lightning.app.configs import config_files, with_config_paths
 from v2a_lightning.app.environment import without_environment
 from v2a_lightning.app.loggers import loggers_for
-from v2a_lightning.app.messages import quiet_lightning
+from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
 from v2a_lightning.checkpoint_files import WholeCheckpoints
@@ -64,10 +63,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     """
     quiet_lightning()
     try:
-        cli = MapperCLI(command, nulls_spelt_out(arguments))
+        cli = MapperCLI(command, nulls_spelt_out(with_config_paths(arguments)))
     except (ArgumentError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         # A parser of YAML knows the text it was given, and not the file that was from.
-        message = one_line(error).replace('"<unicode string>"', " ".join(_configs(arguments)) or "an option")
+        message = one_line(error).replace('"<unicode string>"', " ".join(config_files(arguments)) or "an option")
         raise UsageError(f"{message}; `{PROGRAM} {command} --help` lists the keys") from error
     try:
         # What this project's checkpoints hold is plain, and of a stranger's nothing is to be executed.
@@ -180,7 +179,7 @@ class MapperCLI(LightningCLI):
         return self._instantiate_trainer(trainer_config, callbacks)
 
     def _checkpoint(self, settings: RunSettings) -> str | None:
-        wanted = self.config_init["ckpt_path"]
+        wanted: Any = self.config_init["ckpt_path"]
         if wanted is None and self._was_queued_again:
             # No line of the job's script can know that, and the run of its first start is to go on.
             found = find_checkpoint(replace(settings, name=settings.name or f"*-{run_of_job()}"), "last")
@@ -189,7 +188,7 @@ class MapperCLI(LightningCLI):
         if wanted not in ("last", "best"):
             if wanted and not Path(wanted).is_file():
                 raise UsageError(f"--ckpt_path {wanted}: there is no such file")
-            return wanted
+            return str(wanted) if wanted else None
         self._continues = self.command == "fit" and wanted == "last"
         # In a fit the name is that of the run to go on with; elsewhere it is the new folder's.
         found = find_checkpoint(settings if self.command == "fit" else replace(settings, name=None), wanted)
@@ -290,14 +289,6 @@ def refuse_other_weights(path: Path, model: LightningModule) -> None:
             refuse_not_finite(checkpoint.get(part, {}), path)
         except RunFailure as error:
             raise RunFailure(f"{error}; give --ckpt_path another checkpoint, such as an earlier one") from error
-
-
-def _configs(arguments: Sequence[str]) -> list[str]:
-    """The files that the command line names with --config."""
-    pairs = zip(["", *arguments], arguments, strict=False)
-    return [
-        one.removeprefix("--config=") for before, one in pairs if before == "--config" or one.startswith("--config=")
-    ]
 
 
 def _finish_wandb() -> None:

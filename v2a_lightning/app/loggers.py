@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlparse
 
 from lightning.fabric.loggers.csv_logs import _ExperimentWriter
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from v2a_lightning.files import atomic_write
 from v2a_lightning.runs import RunSettings

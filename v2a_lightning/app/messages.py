@@ -1,7 +1,11 @@
-"""What Lightning says that nobody can act on: left out, so that a run's own messages are seen."""
+"""Messages at the terminal: an error as one line, and what Lightning and its parser say that nobody can act on."""
 
 import logging
 import warnings
+
+from v2a_lightning.errors import V2AError
+
+PROGRAM = "python -m v2a_lightning"
 
 NOTHING_TO_ACT_ON = (
     # Lightning's own use of torch.
@@ -23,3 +27,28 @@ def quiet_lightning() -> None:
 
 def _without_tips(record: logging.LogRecord) -> bool:
     return "Tip:" not in record.getMessage()
+
+
+# Lines of jsonargparse's messages that say how it tried, not what is wrong.
+_NOISE = (
+    "Does not validate against",
+    "Subtypes:",
+    "Errors:",
+    "Given value type:",
+    "Given value:",
+    "- Expected a <class 'None",
+)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message as a single line, without the steps a parser took to find it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = [line.removeprefix("- ") for line in lines if line and not line.startswith(_NOISE)]
+    message = " ".join(kept) or type(error).__name__
+    if isinstance(error, V2AError):
+        return message
+    return (
+        message.replace("Parser key", "key")
+        if type(error).__name__ == "ArgumentError"
+        else f"{type(error).__name__}: {message}"
+    )

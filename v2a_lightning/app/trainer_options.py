@@ -66,7 +66,8 @@ def _spelt_out(value: str) -> str:
     if "None" not in value or not value.startswith(("[", "{")):
         return value
     try:
-        return yaml.safe_dump(_without_none(yaml.safe_load(value)), default_flow_style=True, width=10**9).strip()
+        plain = _without_none(yaml.safe_load(value))
+        return str(yaml.safe_dump(plain, default_flow_style=True, width=10**9)).strip()
     except yaml.YAMLError:
         return value
 

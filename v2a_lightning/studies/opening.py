@@ -36,7 +36,7 @@ class Opened:
     @property
     def audioldm(self) -> AudioLDM:
         """What makes sound."""
-        return self.evaluation.audioldm
+        return self.evaluation.generator
 
     @property
     def suite(self) -> EvaluationSuite:

@@ -73,8 +73,8 @@ def _data_module(configs: list[str], settings: list[str]) -> "EncodedDataModule"
     from jsonargparse import ArgumentError
     from omegaconf.errors import OmegaConfBaseException
 
-    from v2a_lightning.app.cli import one_line
     from v2a_lightning.app.lightning_cli import MapperCLI
+    from v2a_lightning.app.messages import one_line
     from v2a_lightning.data_modules import EncodedDataModule
 
     class WithoutTrainer(MapperCLI):
