@@ -46,7 +46,7 @@ class Watching:
         self.reader: FrameReader | None = None
         if encoders is not None:
             self.reader = FrameReader(
-                encoders.clip, encoders.frames.frames_per_second, encoders.frames.duration, device
+                encoders.encoder, encoders.frames.frames_per_second, encoders.frames.duration, device
             )
         self._seen: dict[str, Tensor] = {}
 

@@ -13,7 +13,8 @@ from v2a_lightning.data_modules.clips import TEST, Clip, find_media, read_ids
 from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
-from v2a_lightning.data_modules.towers import SOLE, StoreSpec, Tower
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
 

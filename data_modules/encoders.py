@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from v2a_lightning.data_modules.towers import SOLE, StoreSpec, Tower
-from v2a_lightning.encoders.base import Encoder
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE, Encoder, by_name
 from v2a_lightning.media import fit_picture
 from v2a_lightning.specs import AudioSpec, FrameSpec
 from v2a_lightning.widths import Widths
@@ -47,7 +47,7 @@ class Encoders:
     @property
     def by_name(self) -> Mapping[str, Encoder]:
         """The encoders of frames by name; one alone is named SOLE."""
-        return self.encoder if isinstance(self.encoder, Mapping) else {SOLE: self.encoder}
+        return by_name(self.encoder)
 
     def spec(self) -> StoreSpec:
         """What a store of their embeddings is known by."""

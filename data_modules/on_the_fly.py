@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.encoders import Encoders
 from v2a_lightning.data_modules.table import Batch
-from v2a_lightning.data_modules.towers import SOLE
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip
 

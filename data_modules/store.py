@@ -29,7 +29,8 @@ from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.index import IndexWriter, lost_shards, mend_index
 from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.shards import Shard, ShardWriter, damaged, read_shards, rows_of
-from v2a_lightning.data_modules.towers import SOLE, Kind, StoreSpec, Tower
+from v2a_lightning.data_modules.towers import Kind, StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
 
@@ -64,7 +65,7 @@ class EmbeddingStore:
         Raises:
             RunFailure: when the shard that describes one is damaged or lost.
         """
-        parts = [name for name in self._parts() if name.startswith(f"{kind}-")]
+        parts = [name for name in self._parts() if name.startswith(f"{kind}-") and self.folder.names(name)]
         first = [shard for name in parts for shard in islice(read_shards(self.folder, name, []), 1)]
         return [self._tower(shard) for shard in first]
 

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.shards import Shard, column_values, damaged, list_lengths
 from v2a_lightning.data_modules.store import EmbeddingStore
-from v2a_lightning.data_modules.towers import SOLE, StoreSpec, Tower
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
 from v2a_lightning.widths import Widths

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from v2a_lightning.encoders.base import SOLE
+
 Kind = Literal["frames", "audio"]
-SOLE = ""
-"""Stands for the one encoder of frames that a run has, where several have names."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Opened:
     @property
     def clip(self) -> ClipEncoder:
         """What sees."""
-        return self.data.encoders.clip
+        return self.data.encoders.encoder
 
     @property
     def seconds(self) -> float:
