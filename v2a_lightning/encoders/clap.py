@@ -1,5 +1,6 @@
 """CLAP: waves and texts to the embeddings that AudioLDM was trained on."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,9 @@ class ClapEncoder(FrozenModel):
 
     @property
     def embedding_dim(self) -> int:
-        """Width of the embeddings, 512."""
+        """Width of the embeddings, 512; from the config where there is one."""
+        if not self._parts and (self.path / "config.json").is_file():
+            return int(json.loads((self.path / "config.json").read_text())["projection_dim"])
         return int(self._part("model").projection_dim)
 
     @property
