@@ -93,7 +93,7 @@ class Encoders:
                     result[index][name] = part
         return result
 
-    def embed_waves(self, waveforms: Sequence[NDArray[np.float32] | Tensor], labels: Sequence[str]) -> Tensor:
+    def embed_waveforms(self, waveforms: Sequence[NDArray[np.float32] | Tensor], labels: Sequence[str]) -> Tensor:
         """Targets (B, N, D) float32 of several clips' waveforms (samples,), with their labels."""
         assert self.clap is not None
         assert self.audio is not None

@@ -78,7 +78,7 @@ def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
         "frame_mask": torch.arange(int(lengths.max()), device=device) < lengths[:, None],
     }
     if "waves" in batch:
-        embedded["target"] = encoders.embed_waves(list(batch["waves"]), batch["label"]).to(device)
+        embedded["target"] = encoders.embed_waveforms(list(batch["waves"]), batch["label"]).to(device)
     _refuse_not_finite(embedded)
     return embedded
 

@@ -225,17 +225,16 @@ def test_one_line_leaves_out_how_a_parser_tried() -> None:
     assert one_line(UsageError("plain")) == "plain"
 
 
-def test_fit_names_a_key_it_does_not_know(tmp_path: Path) -> None:
+def test_fit_names_a_key_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "wrong.yaml"
     config.write_text("trainer:\n  max_epoch: 3\n")
-    told = python("-m", "v2a_lightning", "fit", "--config", str(config))
-    assert told.returncode == 2
-    assert "max_epoch" in told.stderr
-    assert "Traceback" not in told.stderr
-    assert len(told.stderr.strip().splitlines()) == 1
+    assert main(["fit", "--config", str(config)]) == 2
+    told = capsys.readouterr().err
+    assert "max_epoch" in told
+    assert "Traceback" not in told
+    assert len(told.strip().splitlines()) == 1
 
 
-def test_fit_names_a_config_that_is_missing(tmp_path: Path) -> None:
-    told = python("-m", "v2a_lightning", "fit", "--config", str(tmp_path / "absent.yaml"))
-    assert told.returncode == 2
-    assert "absent.yaml" in told.stderr
+def test_fit_names_a_config_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", str(tmp_path / "absent.yaml")]) == 2
+    assert "absent.yaml" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_a_runs_config_names_the_variable(tiny_config: dict[str, Any], tmp_path:
     options = ["--trainer.fast_dev_run=true", "--model.init_args.guidance=3"]
     cli = MapperCLI("fit", [f"--config={tmp_path / 'config.yaml'}", *options])
     assert cli.config.run.project == "hidden-project"
-    text = cli._config_text()
+    text = cli._config_text
     assert "hidden-project" not in text
     said = yaml.safe_load(text)
     assert said["run"]["project"] == "${oc.env:V2A_TEST_SECRET}"

@@ -1,15 +1,33 @@
 """Configs that take values from the environment, such as tokens: what is written down names the variable instead."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
 
 # The innermost `${oc.env:...}`, and what stands for it while the other interpolations are resolved.
 INTERPOLATION = re.compile(r"\$\{\s*(oc\.env\s*:[^{}]*)\}")
 STAND_IN = re.compile(r"V2AENV((?:[0-9a-f]{2})*)END")
+
+
+@contextmanager
+def variables_read() -> Iterator[list[str]]:
+    """The names of the environment's variables that configs take values from meanwhile."""
+    names: list[str] = []
+
+    def read(name: str, *default: Any) -> str | None:
+        names.append(name)
+        return oc.env(name, *default)
+
+    OmegaConf.register_new_resolver("oc.env", read, replace=True)
+    try:
+        yield names
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
 
 def without_environment(text: str, parser: Any, arguments: Sequence[str]) -> str:

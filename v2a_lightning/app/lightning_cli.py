@@ -5,7 +5,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,26 +13,26 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.configs import config_files, with_config_paths
-from v2a_lightning.app.environment import without_environment
+from v2a_lightning.app.environment import variables_read, without_environment
 from v2a_lightning.app.loggers import loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.checkpoints.weights import refuse_not_finite
-from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.loaders import share_of_batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.project_configs import config_files, with_config_paths
 from v2a_lightning.runs import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -135,7 +135,8 @@ class MapperCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; the base would warn about the words after the command."""
         self.arguments = list(args)
-        self.config = parser.parse_args(args)
+        with variables_read() as self._variables:
+            self.config = parser.parse_args(args)
 
     def instantiate_classes(self) -> None:
         """Build everything the config names.
@@ -186,7 +187,7 @@ class MapperCLI(LightningCLI):
         refuse_unsupported(trainer_config, callbacks)
         if not trainer_config["fast_dev_run"]:
             folder = self._folder(settings)
-            callbacks += [SaveConfig(self._config_text(), folder), *self._writers(trainer_config["callbacks"] or [])]
+            callbacks += [SaveConfig(self._config_text, folder), *self._writers(trainer_config["callbacks"] or [])]
             callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST)]
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
         else:
@@ -226,7 +227,7 @@ class MapperCLI(LightningCLI):
         folder = settings.folder / (settings.name or new_run_name() + suffix)
         # Only one process makes the folder; the others learn its name from it when they have met.
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            refuse_taken_folder(folder, self._config_text() if self.command in ("test", "validate") else None)
+            refuse_taken_folder(folder, self._config_text if self.command in ("test", "validate") else None)
             self._claim = partial(claim_folder, folder)
         return folder
 
@@ -244,13 +245,14 @@ class MapperCLI(LightningCLI):
         writes = self.command == "predict" and not any(isinstance(one, EmbeddingWriter) for one in callbacks)
         return [UsedClips(), EmbeddingWriter()] if writes else [UsedClips()]
 
+    @cached_property
     def _config_text(self) -> str:
         config = self.config.clone()
         if self.command != "fit":
             # "last" means another file tomorrow.
             config["ckpt_path"] = self.checkpoint
         text = str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
-        return without_environment(text, self.parser, self.arguments)
+        return without_environment(text, self.parser, self.arguments) if self._variables else text
 
 
 class SaveConfig(Callback):
