@@ -81,7 +81,7 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     return config
 
 
-EXTRACTORS = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
+EXTRACTORS = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip", "clip": "clip"}
 
 
 def _model(name: str, checkpoint: Path, **arguments: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from v2a_lightning.checkpoints.weights import read_weights
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.generators.audioldm_conversion import unet_of
 from v2a_lightning.media import write_clip
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(7200)]
 

@@ -21,7 +21,6 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.configs import config_files, with_config_paths
 from v2a_lightning.app.environment import variables_read, without_environment
 from v2a_lightning.app.loggers import loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
@@ -33,6 +32,7 @@ from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.loaders import share_of_batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.project_configs import config_files, with_config_paths
 from v2a_lightning.runs import (
     CHECKPOINTS,
     CONFIG_FILE,
