@@ -14,17 +14,15 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
-from v2a_lightning.checkpoints.registry import resolve
+from v2a_lightning.checkpoints.registry import CONFIG_SUFFIXES, WEIGHT_SUFFIXES, resolve
 from v2a_lightning.checkpoints.web import masked
 from v2a_lightning.components import SelfDescribing
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
 
 Precision = Literal["float32", "bfloat16", "float16"]
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 # What libraries raise for a config that is none of theirs.
 READING_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError)
-CONFIG_SUFFIXES = (".json", ".txt")
 
 
 class FrozenModel(SelfDescribing, ABC):
