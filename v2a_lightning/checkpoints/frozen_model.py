@@ -26,7 +26,7 @@ READING_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, Att
 
 
 class FrozenModel(SelfDescribing, ABC):
-    """A pretrained model that is only ever looked through.
+    """A pretrained model that is never trained.
 
     It is deliberately no `nn.Module`: a LightningModule that holds one neither trains it nor saves it in a checkpoint.
     Pickling and copying leave the loaded weights behind; the copy reads them again when it is first used.
@@ -144,7 +144,7 @@ class FrozenModel(SelfDescribing, ABC):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the further lines that some libraries add."""
+    """An error's message without the further lines that some libraries add."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
