@@ -9,13 +9,14 @@ import torch
 from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
-from v2a_lightning.callbacks.sharing import MappedClip, gather_lists, processes
+from v2a_lightning.callbacks.clip_selection import MappedClip
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id, remove_temporaries
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.generators import Generator
 from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
+from v2a_lightning.ranks import gather_lists, rank_and_count
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Sounds:
     def take_up(self) -> None:
         """Take over what an earlier call left. Every process has to call it; they all get what the first one sees."""
         found: list[str] = []
-        if self.record is not None and processes()[0] == 0:
+        if self.record is not None and rank_and_count()[0] == 0:
             self.record.begin()
             remove_temporaries(self.folder, self.kept)
             found = [clip_id for clip_id in self.record.sounds if self.path(clip_id).is_file()]

@@ -22,7 +22,7 @@ from v2a_lightning.checkpoints.weights import read_weights
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.generators.audioldm_conversion import unet_of
 from v2a_lightning.media import write_clip
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(7200)]
 
@@ -79,10 +79,10 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
                 "csv": str(place / "vggsound.csv"),
                 "media": str(place / "clips"),
                 "store": str(place / "store"),
-                "clip": model("ClipEncoder", checkpoint=str(files["clip"])),
+                "encoder": model("ClipEncoder", checkpoint=str(files["clip"])),
                 "batch_size": 1,
-                "validation_clips": 2,
-                "num_workers": 1,
+                "splits": {"validation_clips": 2},
+                "decoding": {"num_workers": 1},
             },
         },
         "evaluation": {

@@ -42,8 +42,15 @@ _NOISE = (
 
 
 # Keys and options of earlier versions, and a key that is not accepted in jsonargparse's words.
-NEW_NAMES = {"audioldm": "generator", "clip": "encoder"}
-_REFUSED_KEY = re.compile(rf"(?:unrecognized arguments: --|Option ')({'|'.join(NEW_NAMES)})\b")
+_SPLITS = ("validation_fraction", "validation_clips", "test_split", "max_clips", "passes")
+_DECODING = ("num_workers", "timeout", "encoder_batch_size", "keep_still", "backend")
+NEW_NAMES = {
+    **{name: f"splits.{name}" for name in _SPLITS},
+    **{name: f"decoding.{name}" for name in _DECODING},
+    "audioldm": "generator",
+    "clip": "encoder",
+}
+_REFUSED_KEY = re.compile(rf"(?:unrecognized arguments: --|Option ')(?:init_args\.)?({'|'.join(NEW_NAMES)})\b")
 
 
 def one_line(error: BaseException) -> str:
