@@ -36,9 +36,7 @@ class EmbeddingMetrics(SetMetric):
             "embedding_kad": Number(
                 "Embedding KAD", "lower", meaning="kernel distance of mapped and true CLAP embeddings"
             ),
-            "cosine": Number(
-                "Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"
-            ),
+            "cosine": Number("Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"),
             "cosine_unrelated": Number("Cosine, unrelated", None, meaning="to an unrelated clip's embedding"),
             **{
                 f"recall@{rank}": Number(

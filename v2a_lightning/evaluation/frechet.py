@@ -12,6 +12,7 @@ from v2a_lightning.evaluation.metric import SetMetric, rows
 # FAD at infinity: eight sizes, four draws of each, from a fixed seed.
 MINIMUM_CLIPS, SIZES, DRAWS, SEED = 16, 8, 4, 2020
 
+
 def frechet_at_infinity(generated: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
     """Intercept of the least-squares line through (1 / n, Frechet distance of n clips on either side).
 

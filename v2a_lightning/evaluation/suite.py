@@ -225,7 +225,9 @@ class EvaluationSuite:
         if self._scores is None or resamples:
             scores = score_records(self.metrics, self.records(), resamples, seed)
             missing = {name: self._unnamed(name) or reason for name, reason in scores.missing.items()}
-            self._scores = Scores(*({name: of[name] for name in self.names if name in of} for of in (scores.found, missing)))
+            self._scores = Scores(
+                *({name: of[name] for name in self.names if name in of} for of in (scores.found, missing))
+            )
         return self._scores
 
     def faults(self) -> list[str]:
@@ -344,7 +346,9 @@ class EvaluationSuite:
         """Of a clip's features what metrics of sets take; the others have given their value."""
         sets = [metric for metric in self.metrics if not isinstance(metric, ClipMetric)]
         kept = {item for metric in sets for item in metric.needs.items()}
-        return {given: {name: one for name, one in of.items() if (given, name) in kept} for given, of in features.items()}
+        return {
+            given: {name: one for name, one in of.items() if (given, name) in kept} for given, of in features.items()
+        }
 
 
 def _inputs(metric: AudioMetric, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor] | None:
