@@ -57,8 +57,8 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     data["init_args"] |= {
         "csv": str(world / "vggsound.csv"), "media": str(world / "clips"), "store": str(world / "store"),
         "frames": {"frames_per_second": 2, "duration": 2.56}, "audio": {"sample_rate": 16000, "duration": 2.56},
-        "clip": _model("ClipEncoder", weights / "clip"), "clap": _model("ClapEncoder", weights / "clap"),
-        "batch_size": 4, "validation_clips": 7, "validation_fraction": 0.0, "num_workers": 1, "passes": 1,
+        "encoder": _model("ClipEncoder", weights / "clip"), "clap": _model("ClapEncoder", weights / "clap"),
+        "batch_size": 4, "splits": {"validation_clips": 7, "validation_fraction": 0.0}, "decoding": {"num_workers": 1},
     }  # fmt: skip
     data["init_args"].pop("clips", None)
     model = config["model"]["init_args"]

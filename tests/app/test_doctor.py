@@ -52,7 +52,7 @@ def test_another_clap_a_broken_tokenizer_and_a_false_file_are_errors(
     clip = shutil.copytree(random_weights / "clip", tmp_path / "clip")
     for name in ("vocab.json", "merges.txt", "tokenizer.json"):
         (clip / name).unlink()
-    data["clip"]["init_args"]["checkpoint"] = str(clip)
+    data["encoder"]["init_args"]["checkpoint"] = str(clip)
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "vggish-10086976.pth").write_bytes(b"something else")
     monkeypatch.setenv("V2A_MIRROR", str(tmp_path / "mirror"))
@@ -69,7 +69,7 @@ def test_missing_weights_and_missing_clips_say_how_to_get_them(
     tiny_config: dict[str, Any], tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("V2A_CACHE", str(tmp_path / "cache"))
-    tiny_config["data"]["init_args"]["clip"]["init_args"]["checkpoint"] = "openai/ViT-B-32"
+    tiny_config["data"]["init_args"]["encoder"]["init_args"]["checkpoint"] = "openai/ViT-B-32"
     tiny_config["evaluation"]["init_args"]["suite"]["init_args"]["tagger"] = "cnn14-16k"
     (tmp_path / "empty").mkdir()
     code, text = examine(tiny_config, tmp_path, capsys, f"data.media={tmp_path / 'empty'}")

@@ -79,10 +79,10 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
                 "csv": str(place / "vggsound.csv"),
                 "media": str(place / "clips"),
                 "store": str(place / "store"),
-                "clip": model("ClipEncoder", checkpoint=str(files["clip"])),
+                "encoder": model("ClipEncoder", checkpoint=str(files["clip"])),
                 "batch_size": 1,
-                "validation_clips": 2,
-                "num_workers": 1,
+                "splits": {"validation_clips": 2},
+                "decoding": {"num_workers": 1},
             },
         },
         "evaluation": {

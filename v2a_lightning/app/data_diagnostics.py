@@ -6,10 +6,10 @@ from typing import Any
 
 from v2a_lightning.app.messages import PROGRAM
 from v2a_lightning.app.model_diagnostics import Finding, free_bytes
-from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.encoded import EncodedDataModule
 from v2a_lightning.data_modules.manifest import read_manifest
+from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.data_modules.miniature import MiniatureDataModule
 from v2a_lightning.errors import V2AError
 from v2a_lightning.media import MediaError, read_audio, read_frames
@@ -38,7 +38,7 @@ def check_data(data: ClipDataModule, numbers: int | None) -> Iterator[Finding]:
         return
     yield _check_presence(named, present)
     if data.unused_splits:
-        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.test_split")
+        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.splits.test_split")
     if present and isinstance(data, EncodedDataModule):
         yield _check_decoding(data, present)
         if numbers and data.mode == "cached":

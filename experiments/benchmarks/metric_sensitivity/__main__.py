@@ -24,7 +24,7 @@ from v2a_lightning.evaluation.catalogue import CATALOGUE
 from v2a_lightning.evaluation.features import Waveform
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generators import AudioLDM
-from v2a_lightning.miniature.figures import HeldOut
+from v2a_lightning.miniature.check import HeldOut
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE
 from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.reports.tables import write_section

@@ -1,12 +1,11 @@
 """What all data modules share: splits, rejected clips, batches, and where a clip came from."""
 
-import os
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -14,15 +13,14 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from v2a_lightning.data_modules.clips import TEST, TRAIN, VALIDATION, Clip, hold_out, ids_hash, subset, unused_splits
+from v2a_lightning.data_modules.clips import Clip, hold_out, ids_hash, subset, unused_splits
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
 from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION, Splits
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio
 from v2a_lightning.specs import AudioSpec
-
-Mode = Literal["cached", "on_the_fly"]
 
 
 class ClipDataModule(LightningDataModule):
@@ -38,43 +36,17 @@ class ClipDataModule(LightningDataModule):
         audio: which sound of a clip is the true one; None for clips without sound.
         batch_size: clips in a batch, over all devices and nodes.
         seed: of the order of training.
-        validation_fraction: share of the training clips held out, by a hash of their ids; 0 for no validation.
-        validation_clips: hold out that many instead.
-        test_split: the split that is tested and predicted.
-        max_clips: at most so many clips of each split.
-        passes: how often an epoch goes through the training clips.
+        splits: which clips train, which are held out and which are tested.
     """
 
-    def __init__(
-        self,
-        audio: AudioSpec | None,
-        batch_size: int,
-        seed: int,
-        validation_fraction: float,
-        validation_clips: int | None,
-        test_split: str,
-        max_clips: int | None,
-        passes: int = 1,
-    ) -> None:
+    def __init__(self, audio: AudioSpec | None, batch_size: int, seed: int, splits: Splits) -> None:
         super().__init__()
-        for name, value in {"batch_size": batch_size, "passes": passes}.items():
-            if value < 1:
-                raise UsageError(f"data.{name} is at least 1, not {value}")
-        if validation_clips is not None and validation_clips < 2:
-            raise UsageError(
-                f"data.validation_clips is at least 2, not {validation_clips}: one clip has no other to be told from; "
-                "for no validation, leave it out and set data.validation_fraction to 0"
-            )
-        if not 0 <= validation_fraction < 1:
-            raise UsageError(f"data.validation_fraction is at least 0 and below 1, not {validation_fraction}")
+        if batch_size < 1:
+            raise UsageError(f"data.batch_size is at least 1, not {batch_size}")
         self.audio = audio
         self.batch_size = batch_size
         self.seed = seed
-        self.validation_fraction = validation_fraction
-        self.validation_clips = validation_clips
-        self.test_split = test_split
-        self.max_clips = max_clips
-        self.passes = passes
+        self.splits = splits
         # With several machines the first one prepares; the store is on a disk they share, or behind a URL.
         self.prepare_data_per_node = False
         self._datasets: dict[str, Dataset[Batch]] = {}
@@ -110,7 +82,7 @@ class ClipDataModule(LightningDataModule):
     def candidates(self) -> list[Clip]:
         """The clips that have a file, each once, at most `max_clips` of a split."""
         present = [clip for clip in self.named_clips if clip.path is not None and not clip.duplicate]
-        return subset(present, self.max_clips)
+        return subset(present, self.splits.max_clips)
 
     @property
     def rejects(self) -> list[Reject]:
@@ -131,12 +103,12 @@ class ClipDataModule(LightningDataModule):
     def usable_clips(self) -> list[Clip]:
         """The clips that are used, the held out ones in the validation split."""
         usable = [clip for clip in self.candidates if clip.clip_id not in self._unusable]
-        if not (self.validation_fraction or self.validation_clips):
+        if not self.splits.holds_out:
             return usable
-        return hold_out(usable, self.validation_fraction, self.validation_clips)
+        return hold_out(usable, self.splits.validation_fraction, self.splits.validation_clips)
 
-    def forget_what_was_found(self) -> None:
-        """Look again at which clips can be used, the next time that is asked."""
+    def invalidate_usable_clips(self) -> None:
+        """Find out anew which clips can be used, the next time that is needed."""
         for name in ("_unusable", "usable_clips"):
             self.__dict__.pop(name, None)
 
@@ -171,7 +143,7 @@ class ClipDataModule(LightningDataModule):
         return {clip.clip_id: clip.path for clip in self.named_clips if clip.path is not None}
 
     def reference_wave(self, clip_id: str) -> NDArray[np.float32]:
-        """A clip's true sound, mono, at `audio.sample_rate`.
+        """A clip's true sound (audio.samples,), mono, at `audio.sample_rate`.
 
         Raises:
             MediaError: when it cannot be read.
@@ -197,9 +169,13 @@ class ClipDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches."""
-        place = self._place()
         return training_loader(
-            self._datasets[TRAIN], self.batch_size, self.seed, *place, self.loading_processes, self.passes
+            self._datasets[TRAIN],
+            self.batch_size,
+            self.seed,
+            *self._rank_and_ranks(),
+            self.loading_processes,
+            self.splits.passes,
         )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
@@ -208,48 +184,44 @@ class ClipDataModule(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test split."""
-        return self._evaluation(self.test_split)
+        return self._evaluation(self.splits.test_split)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test split."""
-        return self._evaluation(self.test_split)
+        return self.test_dataloader()
 
     def _evaluation(self, split: str) -> DataLoader[Batch]:
-        return evaluation_loader(self._datasets[split], self.batch_size, *self._place(), self.loading_processes)
+        dataset = self._datasets[split]
+        return evaluation_loader(dataset, self.batch_size, *self._rank_and_ranks(), self.loading_processes)
 
-    def _place(self) -> tuple[int, int]:
-        """This process's rank, and how many processes there are."""
+    def _rank_and_ranks(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     @property
     def _validates(self) -> bool:
-        return bool(self.validation_fraction or self.validation_clips) or VALIDATION in self._datasets
+        return self.splits.holds_out or VALIDATION in self._datasets
 
     def _splits(self, stage: str) -> list[str]:
         if stage == "fit":
             return [TRAIN, VALIDATION] if self._validates else [TRAIN]
-        return [VALIDATION] if stage == "validate" else [self.test_split]
+        return [VALIDATION] if stage == "validate" else [self.splits.test_split]
 
     def _nothing_left(self, split: str) -> str:
-        reasons = Counter(reject.reason for reject in self.rejects)
-        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none rejected"
-        named = Counter(clip.split for clip in self.named_clips)
-        splits = ", ".join(f"{count} {name}" for name, count in named.items())
-        return f"no clip left for {split}: the data names {len(self.named_clips)} clips ({splits}), of which {listed}"
+        splits = _counted(clip.split for clip in self.named_clips)
+        reasons = _counted(reject.reason for reject in self.rejects) or "none rejected"
+        return f"no clip left for {split}: the data names {len(self.named_clips)} clips ({splits}), of which {reasons}"
 
     @property
     def unused_splits(self) -> str:
         """One line on the splits that the data names and nothing uses, such as `Test`; empty when there are none."""
-        return unused_splits(self.named_clips, {TRAIN, VALIDATION, TEST, self.test_split})
+        return unused_splits(self.named_clips, {TRAIN, VALIDATION, TEST, self.splits.test_split})
 
     def _report(self, stage: str) -> str:
         used = ", ".join(f"{one['clips']} {split}" for split, one in self.used_clips(stage).items())
-        reasons = Counter(reject.reason for reject in self.rejects)
-        rejected = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        rejected = _counted(reject.reason for reject in self.rejects)
         lines = [f"clips: {used}" + (f"; not used: {rejected}" if rejected else ""), self.unused_splits]
         return "\n".join(line for line in lines if line)
 
 
-def default_workers() -> int:
-    """One decoding process for each processor this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _counted(names: Iterable[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in Counter(names).most_common())

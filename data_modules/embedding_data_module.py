@@ -8,9 +8,10 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from v2a_lightning.data_modules.base import ClipDataModule
-from v2a_lightning.data_modules.clips import TEST, Clip, find_media, read_ids
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
+from v2a_lightning.data_modules.clips import Clip, find_media, read_ids
 from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
@@ -23,31 +24,22 @@ class EmbeddingDataModule(ClipDataModule):
     Args:
         store: folder or fsspec URL of the store.
         media: folder of the clips; when not given, their files are where they were when they were embedded.
-        batch_size: clips in a batch, over all devices and nodes.
-        validation_fraction: share of the train clips held out, by a hash of their ids; 0 for no validation.
-        validation_clips: hold out that many instead.
         test_ids: text file with the ids of the test clips to use; all when not given.
-        test_split: the split that is tested and predicted.
-        max_clips: at most so many clips of each split.
+        batch_size: clips in a batch, over all devices and nodes.
         seed: of the order of training.
-        passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
-            epochs as long as a large one's, each with its validation.
+        splits: which clips train, which are held out and which are tested.
     """
 
     def __init__(
         self,
         store: str,
         media: str | None = None,
-        batch_size: int = 64,
-        validation_fraction: float = 0.02,
-        validation_clips: int | None = None,
         test_ids: str | None = None,
-        test_split: str = TEST,
-        max_clips: int | None = None,
+        batch_size: int = 64,
         seed: int = 0,
-        passes: int = 1,
+        splits: Splits = Splits(),  # noqa: B008
     ) -> None:
-        super().__init__(None, batch_size, seed, validation_fraction, validation_clips, test_split, max_clips, passes)
+        super().__init__(None, batch_size, seed, splits)
         self.store_url = str(store)
         self.media = media
         self.test_ids = test_ids
@@ -81,7 +73,7 @@ class EmbeddingDataModule(ClipDataModule):
         if self.test_ids is None:
             return clips
         listed = read_ids(self.test_ids)
-        return [clip for clip in clips if clip.split != self.test_split or clip.clip_id in listed]
+        return [clip for clip in clips if clip.split != self.splits.test_split or clip.clip_id in listed]
 
     def unusable(self) -> dict[str, Reject]:
         """What was rejected when the store was made; none of it is among its clips."""
