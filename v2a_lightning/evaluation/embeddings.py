@@ -1,6 +1,6 @@
 """How mapped embeddings compare with true ones, before any sound is made: cheap enough for a whole validation set."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class EmbeddingMetrics(SetMetric):
         1.0
     """
 
-    needs = {"generated": "mapper/embedding", "reference": "target/embedding"}
+    needs: ClassVar = {"generated": "mapper/embedding", "reference": "target/embedding"}
     minimum = 2
 
     @classmethod

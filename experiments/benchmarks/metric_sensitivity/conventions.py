@@ -1,6 +1,7 @@
 """What the choices cost in which public tools differ: the same sounds, one choice changed at a time."""
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ class ReverseKL(ClipMetric):
     """KL from generated to reference."""
 
     name, title = "kl_reverse", "KL, reversed"
-    needs = {"generated": "tagger/logits", "reference": "tagger/logits"}
+    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
 
     def score(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(C,), (C,) -> ()."""
@@ -35,7 +36,7 @@ class PaddedKL(ClipMetric):
     """KL with a constant added to the generated sound's probabilities."""
 
     name, title = "kl_padded", "KL, padded"
-    needs = {"generated": "tagger/logits", "reference": "tagger/logits"}
+    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
 
     def score(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(C,), (C,) -> ()."""
