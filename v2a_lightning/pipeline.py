@@ -21,10 +21,9 @@ from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
-from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
-from v2a_lightning.saved_mapper import OnTheHub, pretrained_folder, save_pretrained
+from v2a_lightning.saved_mapper import Mapper, OnTheHub, pretrained_folder, save_pretrained
 from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]
@@ -53,7 +52,7 @@ class V2APipeline(OnTheHub):
             is taken in windows of that length.
     """
 
-    def __init__(self, encoder: ClipEncoder, mapper: V2AMapper, generator: Generator, frames: FrameSpec) -> None:
+    def __init__(self, encoder: ClipEncoder, mapper: Mapper, generator: Generator, frames: FrameSpec) -> None:
         self.encoder = encoder
         self.mapper = mapper.eval()
         self.generator = generator
@@ -86,14 +85,14 @@ class V2APipeline(OnTheHub):
         """
         path = Path(source)
         if path.is_file():
-            mapper, parts = V2AMapper.from_pretrained(path), _parts_of_checkpoint(path)
+            mapper, parts = Mapper.from_pretrained(path), _parts_of_checkpoint(path)
         else:
             path = pretrained_folder(source)
             described = path / PIPELINE_FILE
             if not described.is_file():
                 raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
             parts = parsed(json.loads, described.read_bytes(), described)
-            mapper = V2AMapper.from_pretrained(path)
+            mapper = Mapper.from_pretrained(path)
         found = {name: parts.get(name, parts.get(old)) for name, old in OLD_NAMES.items()}
         return cls(
             _made(found["encoder"], encoder, ClipEncoder, f"{source}: encoder"),
@@ -120,9 +119,11 @@ class V2APipeline(OnTheHub):
 
     def embed(self, frames: Frames, seeds: Sequence[int]) -> Tensor:
         """The generator's condition for frames uint8 (T, H, W, 3), a row and a draw for each seed."""
-        encoded = self.encoder.encode_frames(frames).to(self.mapper.device)
-        batch = encoded[None].expand(len(seeds), -1, -1)
-        return self.mapper.sample(batch, generator=generators(seeds))
+        device = next(self.mapper.parameters()).device
+        several = self.encoder if isinstance(self.encoder, Mapping) else {SOLE: self.encoder}
+        encoded = {name: one.encode_frames(frames).to(device) for name, one in several.items()}
+        batch = {name: rows[None].expand(len(seeds), -1, -1) for name, rows in encoded.items()}
+        return self.mapper.sample(batch.get(SOLE, batch), generator=generators(seeds))
 
     def __call__(
         self,

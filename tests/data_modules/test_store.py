@@ -155,7 +155,7 @@ def test_an_encoder_added_later_sees_only_what_it_must(make_data: Callable[..., 
     pending = other.extraction().pending()
     assert {(frames, audio) for _, frames, audio in pending} == {(False, True)}
     other.embed(add_encoder=True)
-    assert other.encoders.clip.calls == 0  # type: ignore[attr-defined]
+    assert other.encoders.encoder.calls == 0  # type: ignore[attr-defined]
     other.setup("fit")
     make_data().setup("fit")
 
