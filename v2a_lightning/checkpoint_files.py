@@ -20,11 +20,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            RunFailure: when the disk is full, or the folder cannot be written to; what was there is still there.
-        """
+        """Write a checkpoint; RunFailure when the disk or the folder refuses, and what was there is still there."""
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return

@@ -4,11 +4,7 @@ from v2a_lightning.errors import UsageError
 
 
 def choose_device(wanted: str) -> str:
-    """The device itself, or for "auto" a GPU when there is one.
-
-    Raises:
-        UsageError: when this machine has no such device.
-    """
+    """The device itself, or for "auto" a GPU when there is one; UsageError when this machine has no such device."""
     import torch
 
     if wanted == "auto":

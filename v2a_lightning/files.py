@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 
 from v2a_lightning.errors import RunFailure, UsageError
 
-# What a disk or its rights refuse, whatever is being written.
+# What a disk or its rights refuse.
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-# Where safetensors puts the system's number of an error, for which it has no other place.
+# Where safetensors puts the system's number of an error.
 NUMBER = re.compile(r"\(os error (\d+)\)")
-# Longest file name that file systems in use allow, in bytes.
+# In bytes.
 LONGEST_NAME = 255
 # Of a file's own name in that of its temporary, and what tells temporaries apart.
 STEM_LENGTH, TEMPORARY = 40, re.compile("[a-z0-9_]{8}")
@@ -56,16 +56,11 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def refusals(path: Path | str) -> Iterator[None]:
-    """Turn what a disk or its rights refuse while `path` is written into one line.
-
-    Raises:
-        RunFailure: when the disk is full, or `path` cannot be written to.
-    """
+    """Raise RunFailure for what a disk or its rights refuse while `path` is written."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        reason = refusal(error)
-        if reason is None:
+        if (reason := refusal(error)) is None:
             raise
         raise RunFailure(f"{path} cannot be written: {reason}") from error
 
@@ -79,11 +74,8 @@ def refusal(error: BaseException) -> str | None:
 
 
 def reserve(path: Path | str) -> None:
-    """Give a file with holes its room. Where a disk has none, writing through a map of the file ends with a signal.
-
-    Raises:
-        OSError: when there is no room.
-    """
+    """Give a file with holes its room, or raise OSError. Where a disk has none, writing through a map of the file ends
+    with a signal."""
     with open(path, "r+b") as file:
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
@@ -98,20 +90,15 @@ def remove_temporaries(folder: Path, stems: Iterable[str]) -> None:
 
 
 def path_of_id(folder: Path | str, identifier: str, suffix: str) -> Path:
-    """The file of a clip id in a folder. Ids come from csv files, stores and score files that others wrote.
-
-    Raises:
-        UsageError: when the id is no plain file name, so that its file would stand outside the folder.
-    """
+    """The file of a clip id in a folder; UsageError for an id whose file would stand outside of it."""
     refuse_unsafe_id(identifier, suffix)
     return Path(folder, f"{identifier}{suffix}")
 
 
 def refuse_unsafe_id(identifier: str, suffix: str = "") -> None:
-    """Refuse a clip id that is no plain file name.
+    """Raise UsageError for a clip id that is no plain file name: ids come from files that others wrote.
 
-    Raises:
-        UsageError: when it is empty or too long, or holds a separator, a control character, or `.` or `..` alone.
+    Refused are "", ".", "..", a name that is too long, and separators and control characters.
     """
     name = f"{identifier}{suffix}"
     unsafe = identifier in ("", ".", "..") or any(one in "/\\" or ord(one) < 32 or ord(one) == 127 for one in name)
@@ -120,16 +107,7 @@ def refuse_unsafe_id(identifier: str, suffix: str = "") -> None:
 
 
 def refuse_inputs_as_outputs(inputs: Iterable[Path | str], outputs: Iterable[Path | str], option: str) -> None:
-    """Refuse to write over a file that is read.
-
-    Args:
-        inputs: the files that are read.
-        outputs: the files that would be written.
-        option: what the user gives another value, such as `--output`.
-
-    Raises:
-        UsageError: naming the first input that would be lost.
-    """
+    """Raise UsageError, naming the first, where an output is an input; `option`, such as `--output`, is to change."""
     read = {_identity(path): path for path in inputs}
     for path in outputs:
         if (lost := read.get(_identity(path))) is not None:

@@ -12,19 +12,15 @@ from typing import Any, NoReturn
 from v2a_lightning.errors import UsageError
 
 LARGEST = 2**63
+WHOLE = "the whole"
 NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "an object", None: "null"}
 
 
 def read_json(path: Path, form: Any, what: str) -> Any:
-    """The content of a file whose form is known.
-
-    Args:
-        path: the file.
-        form: what it has to hold; see this module's head. Further keys may stand beside those that are asked for.
-        what: what the file should be, for the message, such as "file that `evaluate` wrote".
+    """The content of a file that has to have a form; further keys may stand beside those that are asked for.
 
     Raises:
-        UsageError: naming the file, and the first place that does not fit.
+        UsageError: naming the file, `what` it should be, and the first place that does not fit.
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
@@ -37,11 +33,7 @@ def read_json(path: Path, form: Any, what: str) -> Any:
 
 
 def check(value: Any, form: Any, place: str = "") -> None:
-    """Hold a value against a form.
-
-    Raises:
-        ValueError: naming the first place that does not fit.
-    """
+    """Raise ValueError, naming the first place, where a value does not fit a form."""
     if isinstance(form, tuple):
         _check_any(value, form, place)
     elif isinstance(form, list):
@@ -51,7 +43,7 @@ def check(value: Any, form: Any, place: str = "") -> None:
     elif isinstance(form, dict):
         _check_object(value, form, place)
     else:
-        _demand(_is(value, form), value, NAMES[form], place)
+        _demand(_fits(value, form), value, NAMES[form], place)
 
 
 def one_line(error: BaseException) -> str:
@@ -64,10 +56,10 @@ def _check_object(value: Any, form: dict[Any, Any], place: str) -> None:
     _demand(isinstance(value, dict), value, "an object", place)
     any_key = form.get(str)
     for key in value:
-        _demand(_is(key, str), key, "text", f"{place}, a key")
+        _demand(_fits(key, str), key, "text", f"{place}, a key")
     for key in value if str in form else form:
         if key not in value:
-            raise ValueError(f"{_named(place)} lacks {key!r}")
+            raise ValueError(f"{place or WHOLE} lacks {key!r}")
         check(value[key], any_key if str in form else form[key], f"{place}.{key}" if place else str(key))
 
 
@@ -82,13 +74,13 @@ def _check_any(value: Any, forms: tuple[Any, ...], place: str) -> None:
     raise next((one for one, form in zip(problems, forms, strict=True) if isinstance(form, list | dict)), problems[0])
 
 
-def _is(value: Any, form: Any) -> bool:
+def _fits(value: Any, form: Any) -> bool:
     if form is None:
         return value is None
     if form is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
     if form is float:
-        return _is(value, int) or (isinstance(value, float) and math.isfinite(value))
+        return _fits(value, int) or (isinstance(value, float) and math.isfinite(value))
     if form is str:
         return isinstance(value, str) and not any(ord(one) < 9 or 0xD800 <= ord(one) < 0xE000 for one in value)
     return isinstance(value, form)
@@ -97,11 +89,7 @@ def _is(value: Any, form: Any) -> bool:
 def _demand(fits: bool, value: Any, wanted: str, place: str) -> None:
     if not fits:
         shown = json.dumps(value)
-        raise ValueError(f"{_named(place)} is {shown[:40]}{'...' if len(shown) > 40 else ''}, not {wanted}")
-
-
-def _named(place: str) -> str:
-    return place or "the whole"
+        raise ValueError(f"{place or WHOLE} is {shown[:40]}{'...' if len(shown) > 40 else ''}, not {wanted}")
 
 
 def _refuse(constant: str) -> NoReturn:

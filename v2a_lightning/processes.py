@@ -14,13 +14,10 @@ LOOK_SECONDS = 0.5
 
 
 def end_with_parent(parent: int) -> None:
-    """Kill this process soon after its parent has ended. A killed parent can tell nobody, so a thread looks.
+    """Kill this process soon after its parent, given by process id, has ended: a thread looks.
 
     Linux's own signal for it (PR_SET_PDEATHSIG) comes when the *thread* ends that started this process, and pools are
     filled from threads.
-
-    Args:
-        parent: the parent's process id as the parent knows it; when it has ended already, so does this process.
     """
     if sys.platform != "win32":
         threading.Thread(target=_look, args=(parent,), daemon=True, name="end with parent").start()
@@ -28,19 +25,22 @@ def end_with_parent(parent: int) -> None:
 
 def end_with_named_parent() -> None:
     """The same with the process that the environment names, if it does. This process's own children are not meant."""
-    parent = os.environ.pop(PARENT, "")
-    if parent:
+    if parent := os.environ.pop(PARENT, ""):
         end_with_parent(int(parent))
 
 
-def spawned_processes(workers: int | None = None) -> ProcessPoolExecutor:
-    """A pool whose processes end with this one. Forking a process that holds threads can hang; spawning cannot.
+def cores() -> int:
+    """How many of the processor's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    Args:
-        workers: how many processes; one for each core when None.
+
+def spawned_processes(workers: int | None = None) -> ProcessPoolExecutor:
+    """A pool, of one process for each core by default, whose processes end with this one.
+
+    Forking a process that holds threads can hang; spawning cannot.
     """
-    context = get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent, initargs=(os.getpid(),))
+    workers = cores() if workers is None else workers
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),))
 
 
 def _look(parent: int) -> None:

@@ -22,15 +22,10 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
 
 
 def randn(
-    shape: Sequence[int],
-    generator: Generators,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    shape: Sequence[int], generator: Generators, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Standard normal numbers of `shape` (B, ...).
-
-    With one generator, the batch is drawn from it in one go. With a sequence of B generators, row i is drawn from
-    generator i alone, so that a clip's noise does not depend on its neighbours.
+    """Standard normal numbers of `shape` (B, ...), from one generator in one go, or row i from generator i alone, so
+    that a clip's noise does not depend on its neighbours.
 
     Raises:
         ValueError: when a sequence of generators does not have one entry per row.

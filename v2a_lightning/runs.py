@@ -59,47 +59,20 @@ class RunSettings:
 
 
 def new_run_name() -> str:
-    """A name no other run has; names sort by time: the start in UTC to the microsecond, four random hex digits.
-
-    UTC, since local time repeats an hour every autumn; random digits for runs that start on two machines at once.
-    Under SLURM the job's number stands in their place.
-    """
+    """A name no other run has, sorted by time: the start in UTC, which repeats no hour in autumn, to the microsecond,
+    and four random hex digits, or the number of SLURM's job."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{run_of_job() or secrets.token_hex(2)}"
 
 
 def refuse_taken_folder(folder: Path, config: str | None = None) -> None:
-    """See whether a new run may have a folder, without making it.
+    """Raise UsageError when another run has written into a folder.
 
-    Args:
-        folder: the folder.
-        config: of a test or validation, which goes on in the folder of one that was stopped and had the same config.
-
-    Raises:
-        UsageError: when another run has written there.
+    A test or validation, of which `config` is given, goes on in the folder of a stopped one with the same config.
     """
     if not (folder / CONFIG_FILE).exists():
         return
     if config is None:
         raise UsageError(f"{folder} holds a run already: continue it with --ckpt_path last, or give another --run.name")
-    _refuse_another_test(folder, config)
-
-
-def claim_folder(folder: Path) -> Path:
-    """Make a new run's folder.
-
-    Raises:
-        UsageError: when nobody can write there.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"run.root: {folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"run.root: {folder} cannot be written to")
-    return folder
-
-
-def _refuse_another_test(folder: Path, config: str) -> None:
     if any(folder.glob(f"audio/*/{EVALUATION_FILE}")) and not (folder / UNFINISHED_FILE).exists():
         raise UsageError(f"{folder} holds a finished run; give another --run.name")
     try:
@@ -110,6 +83,17 @@ def _refuse_another_test(folder: Path, config: str) -> None:
     other = [key for key in {**there, **wanted} if key not in ("run", "trainer") and there.get(key) != wanted.get(key)]
     if other:
         raise UsageError(f"{folder} holds a run with another {', '.join(other)}; give another --run.name")
+
+
+def claim_folder(folder: Path) -> Path:
+    """Make a new run's folder; UsageError when nobody can write there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"run.root: {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"run.root: {folder} cannot be written to")
+    return folder
 
 
 def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Path | None:

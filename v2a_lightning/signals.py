@@ -3,14 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
-# What a shell reports of a process that a signal ended: 128 and the signal's number.
-TERMINATED = 128 + signal.SIGTERM
-INTERRUPTED = 128 + signal.SIGINT
+# What a shell reports of a process that a signal ended.
+TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
 
 
 class Terminated(BaseException):
@@ -29,26 +27,18 @@ class Interrupted(Terminated):
 def terminated_by_sigterm() -> Iterator[None]:
     """While the block runs, the first SIGTERM raises `Terminated` in the main thread; a second ends the process.
 
-    Processes that were forked from this one end at once, as they would without it. Outside the main thread, where
-    Python takes no handlers, nothing changes.
+    Processes that were forked from this one end at once, as they would without it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     owner = os.getpid()
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if os.getpid() != owner:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        raise Terminated
+        if os.getpid() == owner:
+            raise Terminated
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    before: Any = signal.signal(signal.SIGTERM, handle)
-    try:
+    with _handled(handle, signal.SIGTERM):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
 @contextmanager
@@ -63,18 +53,24 @@ def interrupts_as_they_are() -> Iterator[None]:
 @contextmanager
 def in_one_piece() -> Iterator[None]:
     """Let SIGTERM and Ctrl-C wait until the block is done, where stopping half way would leave something wrong."""
+    arrived: list[int] = []
+    try:
+        with _handled(lambda number, _: arrived.append(number), signal.SIGTERM, signal.SIGINT):
+            yield
+    finally:
+        for number in arrived[:1]:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object], *numbers: int) -> Iterator[None]:
+    """Handle signals within. Outside the main thread, where Python takes no handlers, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    arrived: list[int] = []
-    before: dict[int, Any] = {
-        number: signal.signal(number, lambda number, _: arrived.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        for number in arrived[:1]:
-            signal.raise_signal(number)
+        for number, one in before.items():
+            signal.signal(number, signal.SIG_DFL if one is None else one)

@@ -12,7 +12,8 @@ from v2a_lightning.app.commands.miniature import miniature
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import read_audio, read_frames
 from v2a_lightning.miniature.world.events import EVENT_NAMES
-from v2a_lightning.miniature.world.render import RenderedWorld, clip_path, plan_world, render_arrays, render_world
+from v2a_lightning.miniature.world.pictures import paint
+from v2a_lightning.miniature.world.render import RenderedWorld, clip_path, plan_world, render_world
 from v2a_lightning.miniature.world.scenes import describe_clip
 from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.specs import AudioSpec, FrameSpec
@@ -58,9 +59,10 @@ def test_the_side_file_has_a_line_for_each_clip(world: RenderedWorld) -> None:
 
 
 def test_a_clip_decodes_to_what_was_drawn_and_heard(world: RenderedWorld) -> None:
-    frames, waves = render_arrays(SEED, "train", [0, 9])
-    for index, (drawn, heard) in enumerate(zip(frames, waves, strict=True)):
-        path = clip_path(world.output, describe_clip(SEED, "train", (0, 9)[index]))
+    for index in (0, 9):
+        clip = describe_clip(SEED, "train", index)
+        drawn, heard = paint(clip), synthesise(clip)
+        path = clip_path(world.output, clip)
         seen = read_frames(path, PICTURE)
         assert seen.shape == drawn.shape == (20, 96, 96, 3)
         assert np.abs(seen.astype(int) - drawn).mean() < 8
@@ -70,22 +72,14 @@ def test_a_clip_decodes_to_what_was_drawn_and_heard(world: RenderedWorld) -> Non
 
 
 def test_sounds_are_stereo_and_repeatable() -> None:
-    _, waves = render_arrays(SEED, "test", [3, 4])
-    assert waves.shape == (2, 2, 40_960)
-    assert waves.dtype == np.float32
-    assert np.abs(waves).max() <= 1
-    assert not np.array_equal(waves[0, 0], waves[0, 1])
+    waves = [synthesise(describe_clip(SEED, "test", index)) for index in (3, 4)]
+    assert all(wave.shape == (2, 40_960) and wave.dtype == np.float32 for wave in waves)
+    assert max(np.abs(wave).max() for wave in waves) <= 1
+    assert not np.array_equal(waves[0][0], waves[0][1])
     assert np.array_equal(waves[1], synthesise(describe_clip(SEED, "test", 4)))
 
 
-def test_workers_change_nothing() -> None:
-    alone, together = render_arrays(SEED, "ood", range(5)), render_arrays(SEED, "ood", range(5), workers=2)
-    assert all(np.array_equal(first, second) for first, second in zip(alone, together, strict=True))
-
-
 def test_no_clips_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no clip"):
-        render_arrays(SEED, "train", [])
     with pytest.raises(UsageError, match="--clips is 0"):
         render_world(tmp_path, 0)
 
@@ -106,6 +100,7 @@ def test_rendering_again_renders_only_what_is_missing(world: RenderedWorld) -> N
     clip.unlink()
     again = render_world(world.output, CLIPS, SEED, progress=False)
     assert (again.clips, again.rendered) == (33, 1)
+    # Rendered in this process, and before by one of several.
     assert np.abs(read_frames(clip, PICTURE).astype(int) - before[0]).mean() < 1
     assert np.array_equal(read_audio(clip, SOUND), before[1])
     assert clip_path(world.output, describe_clip(SEED, "train", 3)).stat().st_mtime_ns == untouched

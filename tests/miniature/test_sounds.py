@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from v2a_lightning.miniature.figures import heard_pitch, redrawn
+from v2a_lightning.miniature.check import mean_pitch, redrawn
 from v2a_lightning.miniature.world.events import EVENT_BY_NAME, EVENT_NAMES
 from v2a_lightning.miniature.world.pictures import paint
 from v2a_lightning.miniature.world.scenes import ClipDescription, Scene, describe_clip, draw_scene
@@ -43,7 +43,7 @@ def test_small_things_sound_higher(event: str) -> None:
     higher = []
     for seed in range(4):
         scene = draw_scene(event, np.random.default_rng(seed))
-        small, large = (heard_pitch(mono(replace(scene, size=size)))[0] for size in (0.0, 1.0))
+        small, large = (mean_pitch(mono(replace(scene, size=size)))[0] for size in (0.0, 1.0))
         higher.append(small > large)
     assert all(higher)
 

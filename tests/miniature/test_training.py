@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from v2a_lightning.miniature.models.architectures import build_vae
 from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards, write_cards
+from v2a_lightning.miniature.training.classifiers import TaggerTraining, event_shares
+from v2a_lightning.miniature.training.data import Sounds
 from v2a_lightning.miniature.training.diffusion import spread_out
-from v2a_lightning.miniature.training.evaluators import TaggerTraining, event_shares
 from v2a_lightning.miniature.training.part import Part, threads, train_part
-from v2a_lightning.miniature.training.parts import halve
-from v2a_lightning.miniature.training.sounds import Sounds
-from v2a_lightning.miniature.training.vocoder import VocoderTraining
+from v2a_lightning.miniature.training.sound_codec import VocoderTraining
+from v2a_lightning.miniature.training.workshop import halve
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_what_is_subtle_in_a_condition_is_told_from_the_start() -> None:
 def test_waves_are_made_once_and_are_those_of_the_world(sounds: Sounds) -> None:
     from v2a_lightning.miniature.world.sounds import synthesise
 
-    assert sounds.waves.shape == (28, 40_960)
+    assert sounds.waveforms.shape == (28, 40_960)
     expected = torch.from_numpy(synthesise(sounds.clips[5]).mean(0))
     assert torch.allclose(sounds.batch(np.array([5]))[0], expected, atol=1e-4)
     assert len(list(sounds.folder.glob("waves-*.npy"))) == 1

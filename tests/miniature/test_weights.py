@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from v2a_lightning.files import sha256_file
-from v2a_lightning.miniature.check import WEIGHTS
+from v2a_lightning.miniature.referee import WEIGHTS
 from v2a_lightning.miniature.training.cards import FOLDERS
 
 

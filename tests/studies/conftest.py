@@ -20,13 +20,13 @@ def random_base(weights: Path) -> dict[str, Any]:
     """experiments/ablations/base.yaml with random weights."""
     config: dict[str, Any] = yaml.safe_load((PROJECT / "experiments/ablations/base.yaml").read_text())
     data, evaluation = config["data"]["init_args"], config["evaluation"]["init_args"]
-    data["clip"]["init_args"]["checkpoint"] = str(weights / "clip")
+    data["encoder"]["init_args"]["checkpoint"] = str(weights / "clip")
     data["clap"]["init_args"]["checkpoint"] = str(weights / "clap")
-    data["num_workers"] = 1
+    data["decoding"] = {"num_workers": 1}
     config["model"]["init_args"]["network"]["init_args"]["hidden"] = 64
     config["trainer"]["limit_train_batches"] = 1
-    evaluation["audioldm"]["init_args"]["checkpoint"] = str(weights / "audioldm")
-    extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
+    evaluation["generator"]["init_args"]["checkpoint"] = str(weights / "audioldm")
+    extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip", "clip": "clip"}
     evaluation["suite"]["init_args"] = {kind: str(weights / name) for kind, name in extractors.items()}
     return config
 

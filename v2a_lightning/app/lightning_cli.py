@@ -28,7 +28,7 @@ from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.checkpoints.weights import refuse_not_finite
-from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.loaders import share_of_batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write

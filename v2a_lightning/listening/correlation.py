@@ -2,15 +2,15 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.evaluation.comparing import check_comparable
+from v2a_lightning.evaluation.catalogue import in_order
+from v2a_lightning.evaluation.compare import check_comparable, number_of
 from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.listening.answers import Responses
 from v2a_lightning.listening.opinion import (
@@ -42,6 +42,7 @@ class Correlation:
         spearman: Spearman's rho.
         kendall: Kendall's tau-b.
         p_value: of no correlation, by all orders of the systems (of Spearman's rho, two-sided); NaN over sounds.
+        title: of the metric, as tables head it.
     """
 
     metric: str
@@ -51,6 +52,7 @@ class Correlation:
     spearman: Estimate
     kendall: Estimate
     p_value: float
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,17 +95,18 @@ def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, se
     systems = [name for name in responses.names if name in scored]
     people = _people(responses, systems, draws)
     found = []
-    for metric in CATALOGUE:
+    for metric in in_order(name for file in scored.values() for name in file.scores.found):
         if not all(metric in scored[name].scores.found for name in systems):
             continue
-        sign = -1.0 if CATALOGUE[metric].better == "lower" else 1.0
+        sign = -1.0 if number_of(metric, files).better == "lower" else 1.0
         if len(systems) >= LEAST_SYSTEMS:
             values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
             found += [_over_systems(metric, one, sign * values, sign * replicates) for one in people]
         for question in responses.ratings:
             over_sounds = _over_sounds(metric, sign, question, responses, scored, draws)
             found += [over_sounds] if over_sounds is not None else []
-    return found
+    titles = {one.metric: number_of(one.metric, files).title for one in found}
+    return [replace(one, title=titles[one.metric]) for one in found]
 
 
 def _by_system(files: Sequence[ScoreFile], responses: Responses) -> dict[str, ScoreFile]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from v2a_lightning.evaluation.catalogue import CATALOGUE
 from v2a_lightning.files import atomic_write
 from v2a_lightning.listening.analysis import Analysis
 from v2a_lightning.listening.opinion import Estimate
@@ -112,7 +111,7 @@ def _rater_table(analysis: Analysis) -> Table:
 def _correlation_table(analysis: Analysis) -> Table:
     rows = [
         [
-            CATALOGUE[one.metric].title,
+            one.title,
             one.question,
             f"{one.count} {one.level}",
             *_figures(one.spearman, 2),
@@ -162,7 +161,7 @@ def _metric_charts(analysis: Analysis) -> list[tuple[str, Markup]]:
     for level in ("systems", "sounds"):
         for question in dict.fromkeys(one.question for one in analysis.correlations):
             found = [one for one in analysis.correlations if (one.level, one.question) == (level, question)]
-            shown = {CATALOGUE[one.metric].title: one.spearman for one in found}
+            shown = {one.title: one.spearman for one in found}
             if shown:
                 scale = Scale((-1, -0.5, 0, 0.5, 1), middle=0)
                 title = f"{question.capitalize()}, over {found[0].count} {level}"

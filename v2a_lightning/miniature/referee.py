@@ -1,4 +1,4 @@
-"""The referee: a classifier that hears true sounds only and enters no metric, and so can judge what was generated."""
+"""The referee: a classifier that learned true sounds only and enters no metric, and so can judge what was generated."""
 
 from pathlib import Path
 
@@ -9,11 +9,14 @@ from v2a_lightning.checkpoints.weights import load_strictly, read_weights
 from v2a_lightning.encoders.log_mel import audioldm_log_mel
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 
+WEIGHTS = Path(__file__).parent / "weights"
+
 
 class Referee(nn.Module):
-    """Convolutions over frequency, then a recurrent network over time; `forward(waves (B, samples)) -> (B, classes)`.
+    """Convolutions over frequency, then a recurrent network over time.
 
-    Unlike the evaluators (stacks of two-dimensional convolutions with pooling), it reads a spectrogram in order.
+    Unlike the metrics' extractors (stacks of two-dimensional convolutions with pooling), it reads a spectrogram in
+    order.
     """
 
     def __init__(self, classes: int = len(EVENT_NAMES), width: int = 32) -> None:
@@ -30,24 +33,26 @@ class Referee(nn.Module):
         self.attention = nn.Linear(192, 1)
         self.head = nn.Sequential(nn.LayerNorm(192), nn.Linear(192, classes))
 
-    def forward(self, waves: Tensor) -> Tensor:
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(B, classes) logits of waveforms (B, samples) at 16 kHz."""
         # Level is no mark of a class, so the loudest bin is brought to zero.
-        mel = audioldm_log_mel(waves)
+        mel = audioldm_log_mel(waveforms)
         mel = (mel - mel.amax(dim=(1, 2), keepdim=True)).clamp(min=-9.0) / 3 + 1
         picture = self.stem(mel.unsqueeze(1))
         hidden, _ = self.memory(picture.permute(0, 2, 1, 3).flatten(2))
         weight = self.attention(hidden).softmax(dim=1)
-        return self.head((weight * hidden).sum(1))
+        logits: Tensor = self.head((weight * hidden).sum(1))
+        return logits
 
 
 @torch.inference_mode()
-def accuracy(referee: Referee, waves: Tensor, events: Tensor, batch: int = 64) -> float:
-    """Share of waves (B, samples) whose event the referee names."""
-    named = torch.cat([referee(piece).argmax(-1) for piece in waves.split(batch)])
+def accuracy(referee: Referee, waveforms: Tensor, events: Tensor, batch: int = 64) -> float:
+    """Share of waveforms (B, samples) whose event (B,) the referee names."""
+    named = torch.cat([referee(piece).argmax(-1) for piece in waveforms.split(batch)])
     return float((named == events).float().mean())
 
 
-def load_referee(folder: Path) -> Referee:
+def load_referee(folder: Path = WEIGHTS / "referee") -> Referee:
     """The trained referee from its folder."""
     weights = folder / "model.safetensors"
     return load_strictly(Referee(), read_weights(weights), weights).requires_grad_(False)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from v2a_lightning.evaluation.frechet import frechet_distance
+from v2a_lightning.distances import frechet_distance
 
 Embeddings = NDArray[np.float32]
 

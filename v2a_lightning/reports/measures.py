@@ -1,46 +1,37 @@
-"""How tables, charts and pages call a score, and which way is better."""
+"""How tables, charts and pages call a score, and which way is better: the catalogue's numbers, and a run's own."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.reports.charts import Better
+from v2a_lightning.evaluation.catalogue import CATALOGUE, EMBEDDING_NUMBERS
+from v2a_lightning.evaluation.metric import Number
 
-ARROWS = {"lower": "↓", "higher": "↑"}
-
-
-class Measure(NamedTuple):
-    """A score: its title, which way is better (None when neither is), and what it is in a few words."""
-
-    title: str
-    better: Better | None
-    meaning: str = ""
-
-    @property
-    def heading(self) -> str:
-        """The title with an arrow that says which way is better."""
-        return f"{self.title} {ARROWS[self.better]}" if self.better else self.title
-
-
-MEASURES = {name: Measure(entry.title, entry.better, entry.formula) for name, entry in CATALOGUE.items()} | {
-    "embedding_fd": Measure("Embedding FD", "lower", "Fréchet distance of mapped and true CLAP embeddings"),
-    "embedding_kad": Measure("Embedding KAD", "lower", "kernel distance of mapped and true CLAP embeddings"),
-    "cosine": Measure("Cosine", "higher", "to the true embedding, and to an unrelated clip's"),
-    "cosine_unrelated": Measure("Cosine, unrelated", None, "to an unrelated clip's embedding"),
-    **{
-        f"recall@{rank}": Measure(
-            f"Recall@{rank}", "higher", f"share of clips with the own sound in the nearest {rank}"
-        )
-        for rank in (1, 5, 10)
-    },
-    "loss": Measure("Loss", "lower", "of the objective"),
-    "gap_centroid": Measure("Centroid distance", "lower"),
-    "gap_separability": Measure("Separability", "lower"),
-    "gap_frechet": Measure("Fréchet distance", "lower"),
-    "milliseconds": Measure("Sampling, ms a clip", "lower"),
-    "seconds": Measure("Seconds", "lower"),
+MEASURES: dict[str, Number] = {
+    **CATALOGUE,
+    **EMBEDDING_NUMBERS,
+    "loss": Number("Loss", "lower", meaning="of the objective"),
+    "gap_centroid": Number("Centroid distance", "lower"),
+    "gap_separability": Number("Separability", "lower"),
+    "gap_frechet": Number("Fréchet distance", "lower"),
+    "milliseconds": Number("Sampling, ms a clip", "lower"),
+    "seconds": Number("Seconds", "lower"),
 }
 
 
-def measure(name: str) -> Measure:
-    """The score of a name; an unknown one is called by it."""
-    return MEASURES.get(name, Measure(name, None))
+def measure(name: str, cards: Mapping[str, Mapping[str, Any]] | None = None) -> Number:
+    """The score of a name; of a metric that a user wrote what its card says; else it is called by its name.
+
+    Args:
+        name: of the score.
+        cards: of an evaluation, by metric.
+    """
+    card = (cards or {}).get(name, {})
+    if name in MEASURES or not card.get("title"):
+        return MEASURES.get(name, Number(name, None))
+    return Number(card["title"], card["better"] or None, card["formula"], headline=bool(card["headline"]))
+
+
+def sound_measures(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The scores of sound that a page shows: the catalogue's first ones, then those of metrics that a user wrote."""
+    own = [name for name in cards if name not in MEASURES and measure(name, cards).headline]
+    return [*(name for name, number in CATALOGUE.items() if number.headline), *own]

@@ -12,7 +12,8 @@ import numpy as np
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import MediaError, read_frames, read_wave, resample
 from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
-from v2a_lightning.reports.measures import measure
+from v2a_lightning.evaluation.cards import SHOWN
+from v2a_lightning.reports.measures import measure, sound_measures
 from v2a_lightning.reports.pages import players, render, strip_uris, write_page
 from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics
 from v2a_lightning.reports.tables import number
@@ -22,8 +23,8 @@ from v2a_lightning.specs import FrameSpec
 REPORT_FILE = "report.html"
 # The score by which a checkpoint becomes best.ckpt; it stands first in the page's head.
 CHOOSES = "embedding_fd"
-SOUND_MEASURES = ("fd", "fad", "kl", "is", "cs")
 EMBEDDING_MEASURES = (CHOOSES, "cosine", "recall@1", "loss")
+Cards = Mapping[str, Mapping[str, Any]]
 # What a chart shows beside a score.
 BESIDE = {"cosine": "cosine_unrelated"}
 
@@ -45,21 +46,22 @@ def write_report(run: Path, clips: int = 12) -> Path:
         raise UsageError(f"{run} is not a run's folder: it has no {METRICS_FILE}")
     series = read_metrics(run / METRICS_FILE)
     evaluation = latest_evaluation(run)
+    cards = evaluation.get("cards", {})
     page = render(
         "run.html",
         experiment=run.parent.name,
         run=run.name,
         miniature=is_miniature(evaluation),
         evaluation=evaluation,
-        row=_row(run, series),
+        row=_row(run, series, cards),
         groups=[
-            ("Sound", _charts(series, SOUND_MEASURES)),
-            ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES)),
+            ("Sound", _charts(series, sound_measures(cards), cards)),
+            ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES, cards)),
         ],
         clips=[_clip(run, clip, evaluation) for clip in shown_clips(evaluation.get("clips", []), clips)],
         gaps=_gaps(run),
         used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
-        cards=card_table(evaluation.get("cards", {})),
+        cards=card_table(cards),
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
     )
     return write_page(run / REPORT_FILE, page)
@@ -76,7 +78,7 @@ class CardTable:
 
 def card_table(cards: Mapping[str, Mapping[str, Any]]) -> CardTable:
     """Lay out the cards of one evaluation, keyed by metric."""
-    keys = [key for key in next(iter(cards.values()), {}) if key != "metric"]
+    keys = [key for key in next(iter(cards.values()), {}) if key not in SHOWN | {"metric"}]
     values = {key: [_text(card[key]) for card in cards.values()] for key in keys}
     differing = [key for key in keys if len(set(values[key])) > 1]
     shared = [(_words(key), values[key][0]) for key in keys if key not in differing and values[key][0]]
@@ -126,16 +128,17 @@ def _text(value: Any) -> str:
     return f"{text[:10]}…" if len(text) == 64 and " " not in text else text
 
 
-def _row(run: Path, series: Mapping[str, Series]) -> dict[str, Any]:
+def _row(run: Path, series: Mapping[str, Series], cards: Cards) -> dict[str, Any]:
     """One checkpoint's scores: those of `best.ckpt`, or of the last one where there is none; a test's own otherwise."""
+    sound = sound_measures(cards)
     for stage in ("val", "test"):
-        shown = [name for name in (CHOOSES, *SOUND_MEASURES) if f"{stage}/{name}" in series]
-        if any(name in SOUND_MEASURES for name in shown):
+        shown = [name for name in (CHOOSES, *sound) if f"{stage}/{name}" in series]
+        if any(name in sound for name in shown):
             break
     else:
         return {"of": "", "tiles": []}
     points = {name: dict(series[f"{stage}/{name}"].points) for name in shown}
-    epochs = sorted({epoch for name in shown if name in SOUND_MEASURES for epoch in points[name]})
+    epochs = sorted({epoch for name in shown if name in sound for epoch in points[name]})
     files = ((name, run / CHECKPOINTS / f"{name}.ckpt") for name in ("best", "last"))
     named = next(((name, epoch_of(file)) for name, file in files if file.is_file()), ("", None))
     # A checkpoint of an epoch without an evaluation was scored by the evaluation before it.
@@ -143,34 +146,34 @@ def _row(run: Path, series: Mapping[str, Series]) -> dict[str, Any]:
     whose, epoch = (f"{named[0]}.ckpt", before[-1]) if before else ("the last evaluation", epochs[-1])
     return {
         "of": f"{whose}, epoch {epoch:g}" if stage == "val" else "the test clips",
-        "tiles": [_tile(name, stage, epoch, series) for name in shown if epoch in points[name]],
+        "tiles": [_tile(name, stage, epoch, series, cards) for name in shown if epoch in points[name]],
     }
 
 
-def _tile(name: str, stage: str, epoch: float, series: Mapping[str, Series]) -> dict[str, str]:
+def _tile(name: str, stage: str, epoch: float, series: Mapping[str, Series], cards: Cards) -> dict[str, str]:
     points = series[f"{stage}/{name}"].points
     floor = dict(series.get(f"{stage}/{name}_floor", Series("", ())).points)
-    one = measure(name)
+    one = measure(name, cards)
     return {
         "title": one.title,
         "better": str(one.better),
-        "meaning": one.meaning + (", which chooses best.ckpt" if name == CHOOSES else ""),
+        "meaning": (one.meaning or one.formula) + (", which chooses best.ckpt" if name == CHOOSES else ""),
         "value": number(dict(points)[epoch]),
         "first": number(points[0][1]) if points[0][0] < epoch else "",
         "floor": number(floor[epoch]) if epoch in floor else "",
     }
 
 
-def _charts(series: Mapping[str, Series], measures: Sequence[str]) -> list[dict[str, Any]]:
+def _charts(series: Mapping[str, Series], measures: Sequence[str], cards: Cards) -> list[dict[str, Any]]:
     charts = []
     for name in measures:
         shown = [series[key] for key in (f"val/{name}", f"val/{BESIDE.get(name)}") if key in series]
         if shown:
-            one = measure(name)
+            one = measure(name, cards)
             charts.append(
                 {
                     "title": one.title,
-                    "meaning": one.meaning,
+                    "meaning": one.meaning or one.formula,
                     "better": one.better,
                     "names": [line.name for line in shown] if len(shown) > 1 else [],
                     "svg": line_chart(shown, one.better),

@@ -42,7 +42,7 @@ class TrainedRun:
     @property
     def audioldm(self) -> AudioLDM:
         """The generator of its evaluation."""
-        return self.evaluation.audioldm  # type: ignore[no-any-return]
+        return self.evaluation.generator  # type: ignore[no-any-return]
 
     @property
     def suite(self) -> EvaluationSuite:

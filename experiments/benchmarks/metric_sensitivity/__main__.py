@@ -24,7 +24,7 @@ from v2a_lightning.evaluation.frechet import frechet_distance
 from v2a_lightning.evaluation.sounds import Wave
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generators import AudioLDM
-from v2a_lightning.miniature.figures import HeldOut
+from v2a_lightning.miniature.check import HeldOut
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE
 from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.reports.tables import write_section
@@ -159,7 +159,7 @@ def _order(clips: Clips, mapper: str) -> str:
     mask = torch.ones(frames.shape[:2], dtype=torch.bool)
     with torch.inference_mode():
         embeddings = {
-            "true CLAP embedding": ClapEncoder().encode_audio(clips.held_out.waves, SAMPLE_RATE),
+            "true CLAP embedding": ClapEncoder().encode_audio(clips.held_out.waveforms, SAMPLE_RATE),
             "mapper": model.sample(frames, mask, generator=generators(seeds)),
             "CLIP embedding, no mapper": torch.nn.functional.normalize(frames.mean(1), dim=-1),
         }

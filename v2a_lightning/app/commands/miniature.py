@@ -1,6 +1,11 @@
 """`miniature`: the small world and its small foundation models."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+from v2a_lightning.files import atomic_write
 
 
 def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature"), workers: int | None = None) -> None:
@@ -40,8 +45,11 @@ def check(
         seed: of generation.
         update_cards: write the figures into the cards of the shipped weights and into README.md.
     """
-    from v2a_lightning.miniature.check import check as measure
+    from v2a_lightning.miniature.check import markdown, measure
+    from v2a_lightning.miniature.referee import WEIGHTS
+    from v2a_lightning.module import V2AMapper
     from v2a_lightning.runs import RunSettings, find_checkpoint
+    from v2a_lightning.studies.readme import write_section
 
     settings = RunSettings(experiment="quickstart")
     mapper = mapper or find_checkpoint(settings, "last")
@@ -51,7 +59,23 @@ def check(
         run("fit", ["--config", "experiments/quickstart.yaml"])
         mapper = find_checkpoint(settings, "last")
         assert mapper is not None
-    return measure(output, mapper, per_event, seed, update_cards)
+    figures = measure(V2AMapper.from_pretrained(mapper), per_event, seed)
+    rows = [{**asdict(figure), "reached": figure.reached} for figure in figures]
+    _write(output / "check.json", {"clips": 28 * per_event, "seed": seed, "figures": rows})
+    table = markdown(figures, 28 * per_event)
+    if update_cards:
+        # Every card bears all figures: each of them hangs on more than one model.
+        for card in sorted(WEIGHTS.glob("*/card.json")):
+            content = json.loads(card.read_text())
+            _write(card, content | {"figures": {figure.name: round(figure.value, 4) for figure in figures}})
+        write_section("miniature", table, Path("README.md"))
+    print(table)
+    return 0 if all(figure.reached for figure in figures) else 1
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def train(work: Path = Path("runs/miniature-training"), output: Path | None = None) -> None:
@@ -62,7 +86,7 @@ def train(work: Path = Path("runs/miniature-training"), output: Path | None = No
         output: folder for the finished weights; by default those the package ships are replaced.
     """
     from v2a_lightning.app.messages import quiet_lightning
-    from v2a_lightning.miniature.training import train as train_all
+    from v2a_lightning.miniature.training.workshop import train as train_all
 
     quiet_lightning()
     train_all(work, output)

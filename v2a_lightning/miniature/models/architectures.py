@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from v2a_lightning.generators.audioldm_folder import build_scheduler, save_audioldm, save_tensors, write_json
+from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm, save_tensors, write_json
 from v2a_lightning.miniature.models.vocoder_start import begin_as_sinusoids
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """A card for each of the miniature's models: what it is, what it learned from, and how."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "clip": ("clip",),
     "clap": ("clap",),
     "audioldm": ("autoencoder", "diffusion", "vocoder"),
-    "cnn14": ("cnn14",),
-    "vggish": ("vggish",),
-    "wav2clip": ("wav2clip",),
-    "referee": ("referee",),
+    **{part: (part,) for part in ("cnn14", "vggish", "wav2clip", "referee")},
 }
 """Each folder of weights, and the parts it is made of."""
 
@@ -31,10 +29,7 @@ def write_cards(output: Path, trained: dict[str, Path]) -> None:
     """Write `card.json` beside each folder's weights.
 
     Figures that `check` measured stay when every file has come back to the last bit; of other weights they say nothing.
-
-    Args:
-        output: the folder of weights.
-        trained: each part's tensors, whose metadata tell their recipe.
+    `trained` are each part's tensors, whose metadata hold their recipe.
     """
     before = read_cards(output)
     cards: dict[str, dict[str, Any]] = {}
@@ -70,11 +65,5 @@ def _recipe(file: Path) -> dict[str, float]:
 
 
 def _parameters(file: Path) -> int:
-    total = 0
     with safe_open(file, "pt") as tensors:
-        for key in tensors.keys():  # noqa: SIM118 (a safetensors file is no dictionary)
-            size = 1
-            for length in tensors.get_slice(key).get_shape():
-                size *= length
-            total += size
-    return total
+        return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118 (no dict)

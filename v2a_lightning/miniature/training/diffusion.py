@@ -1,12 +1,10 @@
 """AudioLDM's UNet on the miniature's latents, conditioned on CLAP's embedding of the sound itself."""
 
-from typing import Any, cast
+from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 
 from v2a_lightning.miniature.models.architectures import build_scheduler, build_unet
@@ -38,28 +36,21 @@ class DiffusionTraining(Part):
     """
 
     def __init__(
-        self,
-        moments: np.ndarray,
-        scaling_factor: float,
-        embeddings: Tensor,
-        unconditional: Tensor,
-        steps: int = 6000,
-        batch: int = 32,
-        seed: int = 3,
-    ) -> None:
-        super().__init__(steps, learning_rate=1e-3, seed=seed, threads=2)
+        self, moments: np.ndarray, scaling_factor: float, embeddings: Tensor, unconditional: Tensor,
+        steps: int = 6000, batch: int = 32, seed: int = 3,
+    ) -> None:  # fmt: skip
+        super().__init__(steps, batch, 1e-3, seed, threads=2)
         self.moments = moments
         self.scaling_factor = scaling_factor
         self.embeddings = embeddings
         self.unconditional = unconditional
-        self.batch = batch
-        torch.manual_seed(seed)
         # Any, since diffusers' classes are resolved lazily and a type checker sees nothing in them.
-        self.unet = cast(Any, build_unet())
+        self.unet: Any = build_unet()
         spread_out(self.unet.class_embedding, embeddings)
         self.scheduler = miniature_scheduler()
 
     def loss(self, random: np.random.Generator) -> Tensor:
+        """Scalar."""
         chosen = random.integers(0, len(self.moments), self.batch)
         mean, deviation = torch.from_numpy(self.moments[chosen].astype(np.float32)).chunk(2, dim=1)
         latents = (mean + deviation * torch.randn_like(mean)) * self.scaling_factor
@@ -84,15 +75,12 @@ class DiffusionTraining(Part):
 
 @torch.no_grad()
 def spread_out(layer: Any, embeddings: Tensor) -> None:
-    """Begin a linear layer so that it tells embeddings apart by what is subtle in them too.
+    """Begin a linear layer, from D to at most D features, so that it tells embeddings (count, D) apart by what is
+    subtle in them too.
 
     What kind of sound it is makes the most of the variance of CLAP's embeddings; a layer drawn at random passes this
     on. Here the layer begins as half a whitening: the principal components, each divided by the fourth root of its
     variance, then turned at random.
-
-    Args:
-        layer: from D to at most D features, changed in place.
-        embeddings: (count, D) what it will be given.
     """
     rows = embeddings.double()
     mean = rows.mean(0)
@@ -106,8 +94,3 @@ def spread_out(layer: Any, embeddings: Tensor) -> None:
     weight *= CONDITION_DEVIATION / ((rows - mean) @ weight.T).std()
     layer.weight.copy_(weight)
     layer.bias.copy_(-weight @ mean)
-
-
-def averaging() -> L.Callback:
-    """Lightning's own exponential moving average of the weights."""
-    return EMAWeightAveraging(decay=0.998)

@@ -1,5 +1,5 @@
-"""How every part of the miniature is trained: a fixed number of steps, each a function of the seed and its number, so
-that a training that was killed goes on from its last checkpoint and ends at the same weights."""
+"""How every part of the miniature is trained: each step is a function of the seed and its number, so that a killed
+training goes on from its last checkpoint and ends at the same weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,15 +15,13 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-CHECKPOINT_EVERY = 250
-
 
 class Part(L.LightningModule, ABC):
-    """One network in training. Subclasses draw their own batches: `loss(random)` is called with a generator that
-    depends on the seed and the step alone.
+    """One network in training. A subclass builds its network after `super().__init__`, which seeds it.
 
     Args:
         steps: optimiser steps in all.
+        batch: examples of a step.
         learning_rate: peak of the one-cycle schedule.
         seed: of batches, noise and initial weights.
         weight_decay: AdamW's.
@@ -32,52 +30,44 @@ class Part(L.LightningModule, ABC):
     """
 
     def __init__(
-        self, steps: int, learning_rate: float, seed: int = 0, weight_decay: float = 1e-2, threads: int = 1
+        self, steps: int, batch: int, learning_rate: float, seed: int, weight_decay: float = 1e-2, threads: int = 1
     ) -> None:
         super().__init__()
         self.steps = steps
+        self.batch = batch
         self.learning_rate = learning_rate
         self.seed = seed
         self.weight_decay = weight_decay
         self.threads = threads
+        torch.manual_seed(seed)
 
     @abstractmethod
     def loss(self, random: np.random.Generator) -> Tensor:
-        """The loss of one batch."""
+        """The scalar loss of one batch, drawn with a generator that depends on the seed and the step alone."""
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """The scalar loss; `batch` (1,) only counts steps."""
         torch.manual_seed(self.seed * 1_000_003 + self.global_step)
         loss = self.loss(np.random.default_rng([self.seed, self.global_step]))
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 
     def configure_optimizers(self) -> Any:
+        """AdamW with a one-cycle schedule."""
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trainable, self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps + 1, pct_start=0.08)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        # The module draws its own batches; the loader only counts steps.
+        """Counts steps; the module draws its own batches."""
         return DataLoader(torch.arange(self.steps), batch_size=1)  # type: ignore[arg-type]
 
 
 def train_part(
-    part: Part,
-    folder: Path,
-    callbacks: list[L.Callback] | None = None,
-    clip: float = 1.0,
-    checkpoint_every: int = CHECKPOINT_EVERY,
+    part: Part, folder: Path, callbacks: list[L.Callback] | None = None, checkpoint_every: int = 250
 ) -> None:
-    """Train a part to its last step, going on from the checkpoint in `folder` if there is one.
-
-    Args:
-        part: what is trained; frozen afterwards.
-        folder: of `last.ckpt` and the log.
-        callbacks: Lightning's, beside the one that writes checkpoints.
-        clip: largest norm of the gradient.
-        checkpoint_every: steps between checkpoints.
-    """
+    """Train a part to its last step, going on from `last.ckpt` in `folder` if it is there, and freeze it."""
     last = folder / "last.ckpt"
     keep = ModelCheckpoint(dirpath=folder, every_n_train_steps=checkpoint_every, save_last=True, save_top_k=0)
     trainer = L.Trainer(
@@ -87,7 +77,7 @@ def train_part(
         devices=1,
         logger=CSVLogger(folder, name="log", flush_logs_every_n_steps=50),
         callbacks=[keep, *(callbacks or [])],
-        gradient_clip_val=clip,
+        gradient_clip_val=1.0,
         log_every_n_steps=25,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -1,20 +1,18 @@
-"""Rendering the miniature world: to a folder in VGGSound's form, or straight to arrays."""
+"""Rendering the miniature world to a folder in VGGSound's form."""
 
 import csv
 import hashlib
 import io
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
+from rich.progress import track
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, path_of_id
@@ -31,9 +29,6 @@ from v2a_lightning.miniature.world.scenes import (
 from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.processes import spawned_processes
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 TEST_SHARE = 0.15
 OOD_SHARE = 0.1
 """Clips drawn in another style, in parts of all others, which they come on top of."""
@@ -46,14 +41,8 @@ FEW_CLIPS = 24
 
 @dataclass(frozen=True)
 class RenderedWorld:
-    """A world on disk.
-
-    Args:
-        output: its folder.
-        clips: number of clips in it, those out of domain included.
-        rendered: how many of them were rendered now; the others had been there.
-        seconds: how long that took.
-    """
+    """A world on disk: its folder, how many clips it has (those out of domain included), how many of them were
+    rendered now, and how long that took."""
 
     output: Path
     clips: int
@@ -102,7 +91,9 @@ def render_world(
     try:
         _claim(output, clips, seed, attributes)
         pending = [clip for clip in world if not clip_path(output, clip).exists()]
-        rendered = sum(_progress(_render_all(output, pending, workers), len(pending), progress))
+        results = _render_all(output, pending, workers)
+        bar = track(results, "rendering", total=len(pending), disable=not progress or not pending)
+        rendered = sum(bar)
         _write_side_files(output, world, attributes, seed)
     except BrokenProcessPool as error:
         raise RunFailure("a rendering process was killed; the same command goes on where it stopped") from error
@@ -116,66 +107,18 @@ def clip_path(output: Path, clip: ClipDescription) -> Path:
     return path_of_id(output / "clips", clip.clip_id, ".mp4")
 
 
-def render_arrays(
-    seed: int, split: str, indices: Sequence[int], workers: int = 1
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Clips as they are before any encoding.
-
-    Args:
-        seed: of the world.
-        split: which numbering; "train" of a seed are the clips `render_world` writes for that split.
-        indices: numbers of the clips, at least one.
-        workers: processes; with 1 everything is done in this one.
-
-    Returns:
-        Frames uint8 RGB (N, 20, 96, 96, 3) and stereo waves float32 (N, 2, samples) at `world.SAMPLE_RATE`.
-
-    Raises:
-        ValueError: when there is no index.
-    """
-    if not len(indices):
-        raise ValueError("no clip to render: indices are empty")
-    frames, waves = zip(*_map(partial(_arrays, seed, split), indices, workers), strict=True)
-    return np.stack(frames), np.stack(waves)
-
-
-def _arrays(seed: int, split: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    clip = describe_clip(seed, split, index)
-    return paint(clip), synthesise(clip)
-
-
 def _render_all(output: Path, pending: Sequence[ClipDescription], workers: int | None) -> Iterator[int]:
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return _map(partial(_render_clip, output), pending, 1 if len(pending) < FEW_CLIPS else workers)
+    render = partial(_render_clip, output)
+    if workers == 1 or len(pending) < FEW_CLIPS:
+        yield from map(render, pending)
+        return
+    with spawned_processes(workers) as pool:
+        yield from pool.map(render, pending, chunksize=4)
 
 
 def _render_clip(output: Path, clip: ClipDescription) -> int:
     write_clip(clip_path(output, clip), paint(clip), FRAMES_PER_SECOND, synthesise(clip).T, SAMPLE_RATE)
     return 1
-
-
-def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    if workers <= 1:
-        yield from map(function, items)
-        return
-    with spawned_processes(workers) as pool:
-        yield from pool.map(function, items, chunksize=4)
-
-
-def _progress(results: Iterator[int], total: int, visible: bool) -> Iterator[int]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not visible or total == 0) as bar:
-        yield from bar.track(results, total=total)
 
 
 def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
@@ -230,8 +173,6 @@ def _write_csv(path: Path, clips: Sequence[ClipDescription]) -> None:
 
 
 def _write_still(folder: Path, seed: int, number: int) -> None:
-    from PIL import Image
-
     event = EVENT_NAMES[number % len(EVENT_NAMES)]
     path = folder / f"{event}{number // len(EVENT_NAMES) + 1}.jpg"
     if path.exists():

@@ -164,18 +164,25 @@ def draw_scene(event: str, random: np.random.Generator) -> Scene:
         visible_from=visible_from,
         visible_to=visible_to,
         entrance="slide" if random.random() < 0.6 else "occluder",
-        timbre=float(random.random()),
-        room=float(random.random()),
-        onset=float(random.random()),
-        level=float(random.uniform(-20, -8)),
-        seed=int(random.integers(0, 2**31)),
+        **draw_hidden(random),
     )
+
+
+def draw_hidden(random: np.random.Generator) -> dict[str, Any]:
+    """What is only heard of a scene, and the seed of its small things, drawn at random."""
+    return {
+        "timbre": float(random.random()),
+        "room": float(random.random()),
+        "onset": float(random.random()),
+        "level": float(random.uniform(-20, -8)),
+        "seed": int(random.integers(0, 2**31)),
+    }
 
 
 def captions(clip: ClipDescription) -> list[str]:
     """What a person would write about a clip: what is seen and heard, in a few wordings."""
     first = clip.scenes[0 if clip.boundary >= 0.5 else -1]
-    wordings = [_phrase(first), _phrase(first, plain=True), f"{_phrase(first)} in the {_place(first)}"]
+    wordings = [_phrase(first), _phrase(first, plain=True), f"{_phrase(first)} in the {first.background}"]
     if len(clip.scenes) == 2:
         wordings.append(f"{_phrase(clip.scenes[0], plain=True)}, then {_phrase(clip.scenes[1], plain=True)}")
     return wordings
@@ -199,19 +206,14 @@ def _phrase(scene: Scene, plain: bool = False) -> str:
     return f"{count} {size_word(scene.size)} {noun} {scene.kind.verb} {speed_word(scene.speed)}"
 
 
-def _place(scene: Scene) -> str:
-    return scene.background
-
-
 def _visible_interval(random: np.random.Generator) -> tuple[float, float]:
     """A third of the scenes show their object in less than half of the time, and never for less than a quarter."""
     if random.random() < MOSTLY_HIDDEN_SHARE:
         share = random.uniform(0.25, 0.45)
-        begin = random.uniform(0, 1 - share)
-        return float(begin), float(begin + share)
-    if random.random() < 0.5:
+    elif random.random() < 0.5:
         return 0.0, 1.0
-    share = random.uniform(0.55, 0.9)
+    else:
+        share = random.uniform(0.55, 0.9)
     begin = random.uniform(0, 1 - share)
     return float(begin), float(begin + share)
 

@@ -49,7 +49,7 @@ class LentAudioLDM(AudioLDM):
 class DirectBaseline(LightningModule):
     """Trains a UNet of AudioLDM's own shape to denoise the latents of a clip's sound, given its CLIP embedding.
 
-    The evaluation's audioldm has to be a LentAudioLDM of the same checkpoint: it makes sound with the UNet in training.
+    The evaluation's generator has to be a LentAudioLDM of the same checkpoint: it makes sound with the UNet in training.
     A step's loss is the mean square of the predicted noise (or velocity, as the checkpoint's scheduler says).
 
     Args:
@@ -95,7 +95,7 @@ class DirectBaseline(LightningModule):
     def setup(self, stage: str) -> None:
         """Lend the UNet to whatever makes sound."""
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            audioldm = getattr(callback, "audioldm", None)
+            audioldm = getattr(callback, "generator", None)
             if isinstance(audioldm, LentAudioLDM):
                 audioldm.lend(self.unet, self.unconditional)
 

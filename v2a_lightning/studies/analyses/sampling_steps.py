@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
-from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
+from v2a_lightning.distances import compare_embeddings
 from v2a_lightning.reports.charts import draw_curve, log_axis, new_panels, save_figure
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import Table
@@ -76,9 +76,7 @@ def _scores(trained: TrainedRun, batch: dict[str, Any], sampler: str, steps: int
     began = time.perf_counter()
     embeddings = trained.sample(batch, steps=steps)
     seconds = time.perf_counter() - began
-    metrics = EmbeddingMetrics(embeddings.shape[1])
-    metrics.update(embeddings, batch["audio"])
-    return {**metrics.compute(), "milliseconds": 1000 * seconds / len(embeddings)}
+    return {**compare_embeddings(embeddings, batch["audio"]), "milliseconds": 1000 * seconds / len(embeddings)}
 
 
 def _draw(study_runs: StudyRuns, summaries: Mapping[Place, Mapping[str, Summary]]) -> Figure:

@@ -11,9 +11,9 @@ from typing import Literal
 
 import torch
 
-from v2a_lightning.callbacks.sharing import place
+from v2a_lightning.callbacks.clip_selection import place
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
+from v2a_lightning.distances import compare_embeddings
 from v2a_lightning.media import read_wave
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import NOTHING, Table
@@ -77,9 +77,8 @@ def measure_floor(options: Options) -> tuple[Floor, int, int]:
     values: dict[str, list[float]] = {name: [] for name in (*SOUND_SCORES, *EMBEDDING_SCORES)}
     for draw in range(draws):
         others = list(training)[draw * size : (draw + 1) * size]
-        metrics = EmbeddingMetrics(next(iter(validation.values())).shape[0], sync_on_compute=False)
-        metrics.update(torch.stack([training[one] for one in others]), torch.stack(list(validation.values())))
-        found = _sound_scores(trained, chosen, others) | metrics.compute()
+        sets = torch.stack([training[one] for one in others]), torch.stack(list(validation.values()))
+        found = _sound_scores(trained, chosen, others) | compare_embeddings(*sets)
         for name, collected in values.items():
             collected.append(found[name])
     return {name: summarise(collected) for name, collected in values.items()}, len(chosen), size

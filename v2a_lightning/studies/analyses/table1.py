@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from v2a_lightning.callbacks.sharing import Selection, mapped_clips
+from v2a_lightning.callbacks.clip_selection import Selection, mapped_clips
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import read_wave
 from v2a_lightning.reports.charts import draw_intervals, new_panels, save_figure

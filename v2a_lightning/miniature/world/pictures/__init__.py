@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from v2a_lightning.miniature.world.pictures import alarms, animals, instruments, tools, vehicles, weather
+from v2a_lightning.miniature.world.events import EVENTS
+from v2a_lightning.miniature.world.pictures import animals, instruments, tools, vehicles, weather
 from v2a_lightning.miniature.world.pictures.backgrounds import BACKGROUNDS, MARGIN, distractor, occluder
-from v2a_lightning.miniature.world.pictures.canvas import CANVAS_SIZE, PAPER, Pen, between, developed
-from v2a_lightning.miniature.world.pictures.pose import Pose
+from v2a_lightning.miniature.world.pictures.canvas import CANVAS_SIZE, PAPER, Pen, Pose, between, developed
 from v2a_lightning.miniature.world.pictures.staging import (
     FRAMES,
     Moment,
@@ -26,35 +26,11 @@ from v2a_lightning.miniature.world.scenes import ClipDescription, Scene, Style
 
 Painter = Callable[[Pen, Pose], None]
 
+_FAMILIES = {
+    "animal": animals, "vehicle": vehicles, "instrument": instruments, "weather": weather, "tool": tools, "alarm": tools
+}  # fmt: skip
 PAINTERS: dict[str, Painter] = {
-    "dog": animals.dog,
-    "bird": animals.bird,
-    "frog": animals.frog,
-    "cow": animals.cow,
-    "cricket": animals.cricket,
-    "owl": animals.owl,
-    "car": vehicles.car,
-    "train": vehicles.train,
-    "motorcycle": vehicles.motorcycle,
-    "helicopter": vehicles.helicopter,
-    "ship": vehicles.ship,
-    "drum": instruments.drum,
-    "flute": instruments.flute,
-    "guitar": instruments.guitar,
-    "bell": instruments.bell,
-    "piano": instruments.piano,
-    "trumpet": instruments.trumpet,
-    "rain": weather.rain,
-    "thunder": weather.thunder,
-    "wind": weather.wind,
-    "waves": weather.waves,
-    "tap": weather.tap,
-    "hammer": tools.hammer,
-    "saw": tools.saw,
-    "drill": tools.drill,
-    "clock": tools.clock,
-    "siren": alarms.siren,
-    "alarm clock": alarms.alarm_clock,
+    event.name: getattr(_FAMILIES[event.family], event.name.replace(" ", "_")) for event in EVENTS
 }
 
 

@@ -1,7 +1,18 @@
 """Pictures of the miniature's animals, facing right where they have a side, in a square from -0.5 to 0.5."""
 
-from v2a_lightning.miniature.world.pictures.canvas import BLACK, GOLD, WHITE, WOOD, Pen, arc, dark, light, mix, smooth
-from v2a_lightning.miniature.world.pictures.pose import Pose
+from v2a_lightning.miniature.world.pictures.canvas import (
+    BLACK,
+    GOLD,
+    WHITE,
+    WOOD,
+    Pen,
+    Pose,
+    arc,
+    dark,
+    light,
+    mix,
+    smooth,
+)
 
 PINK = (240, 160, 165)
 LEAF = (58, 140, 70)
@@ -130,21 +141,11 @@ def owl(pen: Pen, pose: Pose) -> None:
     pen.polygon([(-0.27, -0.24), (-0.31, -0.5), (-0.06, -0.36)], shaded)
     pen.polygon([(0.27, -0.24), (0.31, -0.5), (0.06, -0.36)], shaded)
     swell = 0.03 * pose.pulse
-    pen.polygon(
-        smooth(
-            [
-                (0, -0.42),
-                (0.28, -0.3),
-                (0.31 + swell, 0.08),
-                (0.18, 0.38),
-                (-0.18, 0.38),
-                (-0.31 - swell, 0.08),
-                (-0.28, -0.3),
-            ],
-            3,
-        ),
-        feathers,
-    )
+    body = [
+        (0, -0.42), (0.28, -0.3), (0.31 + swell, 0.08), (0.18, 0.38),
+        (-0.18, 0.38), (-0.31 - swell, 0.08), (-0.28, -0.3),
+    ]  # fmt: skip
+    pen.polygon(smooth(body, 3), feathers)
     pen.ellipse(0, 0.16, 0.17 + swell, 0.2, light(feathers, 0.65))
     for row, y in enumerate((0.06, 0.16, 0.26)):
         for x in (-0.08, 0.0, 0.08) if row % 2 == 0 else (-0.04, 0.04):

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from v2a_lightning.miniature.world.pictures.canvas import WHITE, WOOD, Colour, Pen, dark, light, mix, smooth
-from v2a_lightning.miniature.world.pictures.pose import Pose
+from v2a_lightning.miniature.world.pictures.canvas import WHITE, WOOD, Colour, Pen, Pose, dark, light, mix, smooth
 from v2a_lightning.miniature.world.pictures.weather import cloud
 
 Rectangle = tuple[float, float, float, float]
@@ -93,12 +92,7 @@ def hills(pen: Pen, pose: Pose) -> None:
 
 
 BACKGROUNDS: dict[str, Callable[[Pen, Pose], None]] = {
-    "meadow": meadow,
-    "street": street,
-    "room": room,
-    "night": night,
-    "beach": beach,
-    "hills": hills,
+    place.__name__: place for place in (meadow, street, room, night, beach, hills)
 }
 
 

@@ -9,41 +9,22 @@ from v2a_lightning.miniature.world.pictures.canvas import (
     WHITE,
     WOOD,
     Pen,
+    Pose,
     arc,
     dark,
     light,
     mix,
     smooth,
 )
-from v2a_lightning.miniature.world.pictures.pose import Pose
 
-GUITAR_BODY = smooth(
-    [
-        (-0.04, 0),
-        (-0.08, -0.16),
-        (-0.21, -0.12),
-        (-0.38, -0.23),
-        (-0.5, 0),
-        (-0.38, 0.23),
-        (-0.21, 0.12),
-        (-0.08, 0.16),
-    ],
-    4,
-)
-BELL_SHAPE = smooth(
-    [
-        (-0.08, -0.3),
-        (0.08, -0.3),
-        (0.17, -0.2),
-        (0.2, 0.05),
-        (0.33, 0.24),
-        (0, 0.25),
-        (-0.33, 0.24),
-        (-0.2, 0.05),
-        (-0.17, -0.2),
-    ],
-    3,
-)
+_GUITAR = [
+    (-0.04, 0), (-0.08, -0.16), (-0.21, -0.12), (-0.38, -0.23), (-0.5, 0), (-0.38, 0.23), (-0.21, 0.12), (-0.08, 0.16)
+]  # fmt: skip
+_BELL = [
+    (-0.08, -0.3), (0.08, -0.3), (0.17, -0.2), (0.2, 0.05), (0.33, 0.24), (0, 0.25),
+    (-0.33, 0.24), (-0.2, 0.05), (-0.17, -0.2),
+]  # fmt: skip
+GUITAR_BODY, BELL_SHAPE = smooth(_GUITAR, 4), smooth(_BELL, 3)
 
 
 def _note(pen: Pen, x: float, y: float, size: float) -> None:
@@ -54,16 +35,8 @@ def _note(pen: Pen, x: float, y: float, size: float) -> None:
 def drum(pen: Pen, pose: Pose) -> None:
     """A snare with cords and two sticks that hit in turn."""
     shell = pose.colour
-    pen.polygon(
-        [
-            (-0.36, -0.02),
-            (0.36, -0.02),
-            *arc(0, 0.3, 0.36, 0, 0, 1),
-            *[(0.36 * math.cos(a), 0.3 + 0.12 * math.sin(a)) for a in (0.4, 0.8, 1.2, 1.57, 1.94, 2.34, 2.74)],
-            (-0.36, 0.3),
-        ],
-        shell,
-    )
+    bottom = [(0.36 * math.cos(a), 0.3 + 0.12 * math.sin(a)) for a in (0.4, 0.8, 1.2, 1.57, 1.94, 2.34, 2.74)]
+    pen.polygon([(-0.36, -0.02), (0.36, -0.02), *arc(0, 0.3, 0.36, 0, 0, 1), *bottom, (-0.36, 0.3)], shell)
     cords = [
         (-0.36 + 0.12 * number, (0.06 if number % 2 == 0 else 0.33) + 0.09 * math.cos((number - 3) * 0.5))
         for number in range(7)
@@ -165,19 +138,10 @@ def trumpet(pen: Pen, pose: Pose) -> None:
         horn.line([(x, top), (x, -0.06)], STEEL, 0.035)
         horn.rectangle(x - 0.04, -0.1, x + 0.04, 0.19, brass)
         horn.ellipse(x, top, 0.042, 0.025, WHITE)
-    horn.polygon(
-        [
-            (0.1, -0.055),
-            (0.22, -0.07),
-            (0.3, -0.12),
-            (0.36, -0.23),
-            (0.36, 0.19),
-            (0.3, 0.08),
-            (0.22, 0.03),
-            (0.1, 0.015),
-        ],
-        brass,
-    )
+    flare = [
+        (0.1, -0.055), (0.22, -0.07), (0.3, -0.12), (0.36, -0.23), (0.36, 0.19), (0.3, 0.08), (0.22, 0.03), (0.1, 0.015)
+    ]  # fmt: skip
+    horn.polygon(flare, brass)
     horn.ellipse(0.36, -0.02, 0.055, 0.21, shaded)
     for number in range(2):
         reach = 0.1 + 0.07 * ((pose.turns + number / 2) % 1.0) + 0.05 * number

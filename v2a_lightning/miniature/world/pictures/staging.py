@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from v2a_lightning.miniature.world.pictures.canvas import BLACK, WHITE, Colour, Pen, between
-from v2a_lightning.miniature.world.pictures.pose import Pose
+from v2a_lightning.miniature.world.pictures.canvas import BLACK, WHITE, Colour, Pen, Pose, between
 from v2a_lightning.miniature.world.scenes import DURATION, FRAMES_PER_SECOND, ClipDescription, Scene
 
 FRAMES = int(DURATION * FRAMES_PER_SECOND)

@@ -10,12 +10,12 @@ from v2a_lightning.miniature.world.pictures.canvas import (
     WHITE,
     WOOD,
     Pen,
+    Pose,
     arc,
     dark,
     light,
     smooth,
 )
-from v2a_lightning.miniature.world.pictures.pose import Pose
 
 GLASS = (190, 225, 245)
 SMOKE = (225, 226, 230)

@@ -8,13 +8,13 @@ from v2a_lightning.miniature.world.pictures.canvas import (
     WHITE,
     Colour,
     Pen,
+    Pose,
     between,
     dark,
     light,
     mix,
     smooth,
 )
-from v2a_lightning.miniature.world.pictures.pose import Pose
 
 DROP = (70, 140, 235)
 BOLT = (255, 225, 60)
@@ -46,11 +46,8 @@ def rain(pen: Pen, pose: Pose) -> None:
     for number in range(2 + pose.count):
         ring = (pose.turns + pose.jitter(number + 90)) % 1.0
         x = -0.36 + 0.72 * pose.jitter(number + 30)
-        pen.line(
-            [(x - 0.08 * ring, 0.46), (x - 0.03 * ring, 0.475), (x + 0.03 * ring, 0.475), (x + 0.08 * ring, 0.46)],
-            DROP,
-            0.02,
-        )
+        ends = (-0.08, 0.46), (-0.03, 0.475), (0.03, 0.475), (0.08, 0.46)
+        pen.line([(x + dx * ring, y) for dx, y in ends], DROP, 0.02)
     middles = {1: [0.0], 2: [-0.24, 0.24], 3: [-0.32, 0.32, 0.0]}[pose.count]
     for x in middles:
         cloud(pen, x, -0.26 + (0.05 if x == 0 else 0.0), 0.42 if pose.count == 1 else 0.28, grey)
@@ -64,14 +61,9 @@ def thunder(pen: Pen, pose: Pose) -> None:
         lean = 0.06 * math.sin(3 * math.floor(pose.turns * 2) + number)
         reach = (1.0, 0.62, 0.7)[number]
         bolt = [
-            (0.06, 0),
-            (-0.07 + lean, 0.28),
-            (0.01 + lean, 0.26),
-            (-0.08 + 2 * lean, 0.6),
-            (0.14 + lean, 0.2),
-            (0.05 + lean, 0.22),
-            (0.15, 0),
-        ]
+            (0.06, 0), (-0.07 + lean, 0.28), (0.01 + lean, 0.26), (-0.08 + 2 * lean, 0.6), (0.14 + lean, 0.2),
+            (0.05 + lean, 0.22), (0.15, 0),
+        ]  # fmt: skip
         fill = mix(BOLT, WHITE, 0.8 * flash if number == 0 else 0.3)
         pen.polygon([(x + reach * px, -0.12 + reach * py) for px, py in bolt], fill)
     dim = mix((72, 74, 92), pose.colour, 0.15)
@@ -100,14 +92,9 @@ def wind(pen: Pen, pose: Pose) -> None:
 
 
 _SPIRAL = [
-    (math.pi / 2, 1.0),
-    (math.pi / 6, 1.0),
-    (-math.pi / 6, 1.0),
-    (-math.pi / 2, 0.95),
-    (-math.pi * 0.85, 0.85),
-    (-math.pi * 1.15, 0.7),
-    (-math.pi * 1.4, 0.5),
-]
+    (math.pi / 2, 1.0), (math.pi / 6, 1.0), (-math.pi / 6, 1.0), (-math.pi / 2, 0.95), (-math.pi * 0.85, 0.85),
+    (-math.pi * 1.15, 0.7), (-math.pi * 1.4, 0.5),
+]  # fmt: skip
 
 
 def waves(pen: Pen, pose: Pose) -> None:
@@ -126,20 +113,9 @@ def waves(pen: Pen, pose: Pose) -> None:
 
 
 _BREAKER = [
-    (-0.62, 0.4),
-    (-0.42, 0.16),
-    (-0.2, -0.2),
-    (0.06, -0.37),
-    (0.28, -0.3),
-    (0.38, -0.12),
-    (0.32, 0.03),
-    (0.25, -0.1),
-    (0.14, -0.16),
-    (0.04, -0.08),
-    (0.02, 0.1),
-    (0.12, 0.28),
-    (0.4, 0.4),
-]
+    (-0.62, 0.4), (-0.42, 0.16), (-0.2, -0.2), (0.06, -0.37), (0.28, -0.3), (0.38, -0.12), (0.32, 0.03), (0.25, -0.1),
+    (0.14, -0.16), (0.04, -0.08), (0.02, 0.1), (0.12, 0.28), (0.4, 0.4),
+]  # fmt: skip
 _CREST = smooth([(-0.2, -0.2), (0.06, -0.37), (0.28, -0.3), (0.38, -0.12), (0.32, 0.03)], 4, closed=False)
 
 

@@ -6,41 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from v2a_lightning.miniature.world.events import EVENTS
 from v2a_lightning.miniature.world.scenes import DURATION, SAMPLE_RATE, ClipDescription, Scene
-from v2a_lightning.miniature.world.sounds import alarms, animals, instruments, tools, vehicles, weather
-from v2a_lightning.miniature.world.sounds.kit import Random, Wave, band_noise
+from v2a_lightning.miniature.world.sounds import noises, tones
+from v2a_lightning.miniature.world.sounds.kit import Random, Waveform, band_noise
 
-Player = Callable[[Scene, Random, int], Wave]
+Player = Callable[[Scene, Random, int], Waveform]
 
+_FAMILIES = {"animal": tones, "instrument": tones, "alarm": tones, "vehicle": noises, "weather": noises, "tool": noises}
 PLAYERS: dict[str, Player] = {
-    "dog": animals.dog,
-    "bird": animals.bird,
-    "frog": animals.frog,
-    "cow": animals.cow,
-    "cricket": animals.cricket,
-    "owl": animals.owl,
-    "car": vehicles.car,
-    "train": vehicles.train,
-    "motorcycle": vehicles.motorcycle,
-    "helicopter": vehicles.helicopter,
-    "ship": vehicles.ship,
-    "drum": instruments.drum,
-    "flute": instruments.flute,
-    "guitar": instruments.guitar,
-    "bell": instruments.bell,
-    "piano": instruments.piano,
-    "trumpet": instruments.trumpet,
-    "rain": weather.rain,
-    "thunder": weather.thunder,
-    "wind": weather.wind,
-    "waves": weather.waves,
-    "tap": weather.tap,
-    "hammer": tools.hammer,
-    "saw": tools.saw,
-    "drill": tools.drill,
-    "clock": tools.clock,
-    "siren": alarms.siren,
-    "alarm clock": alarms.alarm_clock,
+    event.name: getattr(_FAMILIES[event.family], event.name.replace(" ", "_")) for event in EVENTS
 }
 
 NOISE_FLOOR = -50.0
@@ -79,7 +54,7 @@ def _play(scene: Scene, length: int) -> NDArray[np.float64]:
     return gain * wet * np.array([[np.cos(pan * np.pi / 2)], [np.sin(pan * np.pi / 2)]]) * np.sqrt(2) * 0.9
 
 
-def _room(dry: Wave, room: float, random: Random) -> Wave:
+def _room(dry: Waveform, room: float, random: Random) -> Waveform:
     """Add a room's reverberation: noise that dies over 0.1 s (dry) to 0.9 s (a hall)."""
     decay_time = 0.1 * 9**room
     time = np.arange(round(min(decay_time, 0.8) * SAMPLE_RATE)) / SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""Building blocks of the miniature's sounds. Waves are mono float64, `SAMPLE_RATE` Hz, about 1 at their loudest."""
+"""Building blocks of the miniature's sounds. Waveforms: float64 (samples,) at `SAMPLE_RATE`, about 1 at the loudest."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from scipy import signal
 
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE
 
-Wave = NDArray[np.float64]
+Waveform = NDArray[np.float64]
 Random = np.random.Generator
 
 
@@ -18,12 +18,12 @@ def between(low: float, high: float, position: float) -> float:
     return float(low * (high / low) ** position)
 
 
-def seconds(duration: float) -> Wave:
+def seconds(duration: float) -> Waveform:
     """Time stamps of `duration` seconds, at least one sample."""
     return np.arange(max(1, round(duration * SAMPLE_RATE))) / SAMPLE_RATE
 
 
-def tone(frequency: float | Wave, time: Wave, partials: list[float], stretch: float = 0.0) -> Wave:
+def tone(frequency: float | Waveform, time: Waveform, partials: list[float], stretch: float = 0.0) -> Waveform:
     """Sum of harmonics with the given amplitudes, partial k at k * f * sqrt(1 + stretch * k^2) as on a stiff string.
 
     Partials above 95 % of half the sample rate are left out rather than folded back.
@@ -39,12 +39,12 @@ def tone(frequency: float | Wave, time: Wave, partials: list[float], stretch: fl
     return wave
 
 
-def saw(count: int, slope: float = 1.0) -> list[float]:
-    """Amplitudes of `count` harmonics falling as 1 / k^slope."""
+def harmonics(count: int, slope: float = 1.0) -> list[float]:
+    """Amplitudes of the first `count` harmonics, falling as 1 / k^slope."""
     return [1 / k**slope for k in range(1, count + 1)]
 
 
-def band_noise(samples: int, low: float, high: float, random: Random, order: int = 2) -> Wave:
+def band_noise(samples: int, low: float, high: float, random: Random, order: int = 2) -> Waveform:
     """Noise between two frequencies in Hz, of unit standard deviation."""
     top = min(high, 0.49 * SAMPLE_RATE)
     kind, edges = ("lowpass", top) if low <= 0 else ("bandpass", [low, top])
@@ -53,7 +53,7 @@ def band_noise(samples: int, low: float, high: float, random: Random, order: int
     return wave / (wave.std() + 1e-9)
 
 
-def resonate(wave: Wave, formants: list[tuple[float, float]]) -> Wave:
+def resonate(wave: Waveform, formants: list[tuple[float, float]]) -> Waveform:
     """Pass a wave through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
     total = np.zeros_like(wave)
     for centre, width in formants:
@@ -62,13 +62,13 @@ def resonate(wave: Wave, formants: list[tuple[float, float]]) -> Wave:
     return total
 
 
-def rise_and_fall(time: Wave, rise: float, fall: float) -> Wave:
+def rise_and_fall(time: Waveform, rise: float, fall: float) -> Waveform:
     """An envelope that rises over `rise` seconds, and falls over the last `fall` seconds."""
     duration = time[-1] + 1 / SAMPLE_RATE
     return np.clip(time / max(rise, 1e-4), 0, 1) * np.clip((duration - time) / max(fall, 1e-4), 0, 1)
 
 
-def decay(time: Wave, half_life: float, attack: float = 0.002) -> Wave:
+def decay(time: Waveform, half_life: float, attack: float = 0.002) -> Waveform:
     """An envelope that jumps up and halves every `half_life` seconds, faded out at its end."""
     return np.clip(time / attack, 0, 1) * 0.5 ** (time / half_life) * np.clip((time[-1] - time) / 0.01, 0, 1)
 
@@ -81,7 +81,7 @@ def onsets(rate: float, length: float, start: float, random: Random, jitter: flo
     return [time for time in times if -0.2 * period < time < length]
 
 
-def place(length: int, times: list[float], make: Callable[[int], Wave]) -> Wave:
+def place(length: int, times: list[float], make: Callable[[int], Waveform]) -> Waveform:
     """Add up `make(number)` at each time; what would begin before 0 is cut at its beginning."""
     wave = np.zeros(length)
     for number, time in enumerate(times):
@@ -95,7 +95,7 @@ def place(length: int, times: list[float], make: Callable[[int], Wave]) -> Wave:
     return wave
 
 
-def wander(samples: int, low: float, high: float, knots: int, random: Random) -> Wave:
+def wander(samples: int, low: float, high: float, knots: int, random: Random) -> Waveform:
     """A smooth random curve between two values with about `knots` turns."""
     values = random.uniform(low, high, max(2, knots) + 1)
     return np.interp(np.linspace(0, len(values) - 1, samples), np.arange(len(values)), values)

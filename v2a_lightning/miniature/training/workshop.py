@@ -1,0 +1,209 @@
+"""Training the miniature's foundation models from scratch, on the world's own train split: `make miniature`."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import RobertaTokenizer
+
+from v2a_lightning.checkpoints.weights import load_strictly, read_weights
+from v2a_lightning.encoders import ClapEncoder
+from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.extractors.cnn14 import Cnn14
+from v2a_lightning.evaluation.extractors.vggish import VGGish
+from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP
+from v2a_lightning.files import atomic_write
+from v2a_lightning.generators.clap_match import write_self_test
+from v2a_lightning.miniature.models import architectures as build
+from v2a_lightning.miniature.referee import WEIGHTS
+from v2a_lightning.miniature.training import classifiers, contrastive, diffusion, sound_codec
+from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards, write_cards
+from v2a_lightning.miniature.training.data import Pictures, Sounds
+from v2a_lightning.miniature.training.part import Part, threads, train_part
+from v2a_lightning.miniature.world.scenes import WORLD_VERSION, captions
+
+TRAIN_SOUNDS, TRAIN_PICTURES = 11_200, 8_400
+
+
+@dataclass
+class Workshop:
+    """Where the miniature is made.
+
+    Args:
+        work: folder of data and checkpoints, `<part>/last.ckpt` while training and `<part>/model.safetensors` after.
+        output: folder of the finished weights.
+    """
+
+    work: Path
+    output: Path
+
+    @cached_property
+    def sounds(self) -> Sounds:
+        """The sounds of the train split."""
+        return Sounds(self.work / "cache", "train", TRAIN_SOUNDS)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """The pictures of the train split."""
+        return Pictures(self.work / "cache", "train", TRAIN_PICTURES)
+
+    @cached_property
+    def tokenizer(self) -> RobertaTokenizer:
+        """Learned from the captions; CLIP and CLAP have the same words and nothing else in common."""
+        return build.train_tokenizer([caption for clip in self.sounds.clips for caption in captions(clip)])
+
+    def file(self, name: str) -> Path:
+        """The trained tensors of a part."""
+        return self.work / name / "model.safetensors"
+
+    def train(self, name: str) -> None:
+        """Train a part and keep the tensors of the module that is named."""
+        make, module = PARTS[name]
+        part = make(self)
+        begin = time.monotonic()
+        train_part(part, self.work / name, [EMAWeightAveraging(decay=0.998)] if name == "diffusion" else None)
+        minutes = (time.monotonic() - begin) / 60
+        tensors = {key: tensor.contiguous() for key, tensor in getattr(part, module).state_dict().items()}
+        recipe = {key: str(getattr(part, key)) for key in ("steps", "seed", "learning_rate", "threads")}
+        with atomic_write(self.file(name)) as path:
+            save_file(tensors, path, metadata={**recipe, "minutes": f"{minutes:.1f}"})
+
+    def load(self, name: str, module: Any) -> Any:
+        """A module with the tensors that were kept of a part, frozen."""
+        return load_strictly(module, read_weights(self.file(name)), self.file(name)).requires_grad_(False)
+
+    def vae(self) -> Any:
+        """The trained autoencoder."""
+        return self.load("autoencoder", build.build_vae())
+
+    def vocoder(self) -> Any:
+        """The trained vocoder."""
+        return self.load("vocoder", build.build_vocoder())
+
+    def clap(self) -> Any:
+        """The trained CLAP."""
+        return self.load("clap", build.build_clap(len(self.tokenizer)))
+
+    def clip(self) -> Any:
+        """The trained CLIP."""
+        return self.load("clip", build.build_clip(len(self.tokenizer)))
+
+    def unconditional(self) -> Tensor:
+        """(512,) CLAP's embedding of the empty text, as AudioLDM has it."""
+        tokens = self.tokenizer([""], return_tensors="pt")
+        return contrastive.pooled(self.clap().get_text_features(**tokens))[0].clone()
+
+    def latents(self) -> np.ndarray:
+        """(count, 16, T / 8, 8) mean and deviation of every sound's latents."""
+        return sound_codec.encode_all(self.vae(), self.sounds, self.work / "cache" / "latents.npy")
+
+    def write_folders(self) -> None:
+        """Write all models in the formats of the large ones, at half precision, each with its card."""
+        unet, vae = self.load("diffusion", build.build_unet()), self.vae()
+        sound_codec.set_scaling_factor(vae, self.latents())
+        sound = unet, vae, self.vocoder(), diffusion.miniature_scheduler()
+        build.save_audioldm(*sound, self.unconditional(), self.output / "audioldm")
+        build.save_clap(self.clap(), self.tokenizer, self.output / "clap")
+        build.save_clip(self.clip(), self.tokenizer, self.output / "clip")
+        extractors = Cnn14(classifiers.CNN14), VGGish(classifiers.VGGISH), Wav2CLIP(classifiers.WAV2CLIP)
+        for name, extractor in zip(("cnn14", "vggish", "wav2clip"), extractors, strict=True):
+            self.load(name, extractor).save_pretrained(self.output / name)
+        with atomic_write(self.output / "referee" / "model.safetensors") as path:
+            save_file(load_file(self.file("referee")), path)
+        for file in self.output.rglob("*.safetensors"):
+            halve(file)
+        write_self_test(self.output / "audioldm", ClapEncoder(str(self.output / "clap")))
+        write_cards(self.output, {name: self.file(name) for name in PARTS})
+
+
+def _clap(shop: Workshop) -> Part:
+    cache = shop.work / "cache" / f"clap-rebuilt-{shop.sounds.count}.npy"
+    rebuilt = contrastive.rebuilt_features(shop.sounds, shop.vae(), shop.vocoder(), cache)
+    return contrastive.ClapTraining(shop.sounds, shop.tokenizer, rebuilt)
+
+
+def _diffusion(shop: Workshop) -> Part:
+    latents = shop.latents()
+    factor = sound_codec.set_scaling_factor(shop.vae(), latents)
+    embeddings = contrastive.embed_sounds(shop.clap(), shop.sounds)
+    return diffusion.DiffusionTraining(latents, factor, embeddings, shop.unconditional())
+
+
+def _wav2clip(shop: Workshop) -> Part:
+    pictures = contrastive.embed_pictures(shop.clip(), shop.pictures)
+    return classifiers.Wav2CLIPTraining(shop.sounds, pictures)
+
+
+PARTS: dict[str, tuple[Callable[[Workshop], Part], str]] = {
+    "referee": (lambda shop: classifiers.RefereeTraining(shop.sounds), "referee"),
+    "autoencoder": (lambda shop: sound_codec.AutoencoderTraining(shop.sounds), "vae"),
+    "vocoder": (lambda shop: sound_codec.VocoderTraining(shop.sounds, shop.vae()), "vocoder"),
+    "clap": (_clap, "clap"),
+    "diffusion": (_diffusion, "unet"),
+    "clip": (lambda shop: contrastive.ClipTraining(shop.pictures, shop.tokenizer), "clip"),
+    "cnn14": (lambda shop: classifiers.TaggerTraining(shop.sounds), "tagger"),
+    "vggish": (lambda shop: classifiers.VGGishTraining(shop.sounds), "vggish"),
+    "wav2clip": (_wav2clip, "wav2clip"),
+}
+"""The parts in the order they are trained: how each is set up, and which of its modules is kept."""
+
+
+def halve(file: Path) -> None:
+    """Store the matrices of a safetensors file at half precision; norms and statistics stay as they are."""
+    tensors = {
+        key: tensor.half() if tensor.is_floating_point() and tensor.ndim >= 2 else tensor
+        for key, tensor in load_file(file).items()
+    }
+    with atomic_write(file) as path:
+        save_file(tensors, path, metadata={"format": "pt"})
+
+
+def train(work: Path, output: Path | None = None) -> None:
+    """Train every part that `work` does not hold yet, write the finished models to `output`, and say which of them are
+    the shipped ones to the last bit.
+
+    Args:
+        work: folder for synthesised data and checkpoints; a training that was killed goes on there.
+        output: folder for the weights; the package's own when None.
+
+    Raises:
+        UsageError: when `work` holds what was made of another version of the world.
+    """
+    before = read_cards(WEIGHTS)
+    claim_folder(Path(work))
+    workshop = Workshop(Path(work), Path(output) if output else WEIGHTS)
+    # What is worked out between trainings hangs on the number of threads too; a training sets its own.
+    with threads(1):
+        for name in PARTS:
+            if not workshop.file(name).exists():
+                print(f"training the miniature's {name}", flush=True)
+                workshop.train(name)
+        workshop.write_folders()
+    others = changed(before, read_cards(workshop.output))
+    for folder in FOLDERS:
+        found = "other weights than" if folder in others else "the same to the last bit as"
+        print(f"{workshop.output / folder}: {found} those that were shipped", flush=True)
+    if others and workshop.output == WEIGHTS:
+        print("measure them: python -m v2a_lightning miniature check --update_cards true", flush=True)
+
+
+def claim_folder(work: Path) -> None:
+    """Note in a folder which version of the world its pictures and sounds are of.
+
+    Raises:
+        UsageError: when they are of another version.
+    """
+    marker = work / "world.json"
+    if not marker.is_file():
+        with atomic_write(marker) as path:
+            path.write_text(json.dumps({"version": WORLD_VERSION}) + "\n")
+    elif (version := json.loads(marker.read_text())["version"]) != WORLD_VERSION:
+        raise UsageError(f"{work} holds version {version} of the world, not {WORLD_VERSION}; give another --work")
