@@ -136,14 +136,8 @@ def describe_clip(seed: int, split: str, index: int) -> ClipDescription:
     label = event
     if split == "train" and random.random() < WRONG_LABEL_SHARE:
         label = str(random.choice([name for name in EVENT_NAMES if name != event]))
-    return ClipDescription(
-        clip_id=f"{_youtube_id(digest)}_{int(random.integers(0, 300)):06d}",
-        split=split,
-        style="sketch" if split == "ood" else "flat",
-        label=label,
-        scenes=scenes,
-        boundary=boundary,
-    )
+    clip_id = f"{_youtube_id(digest)}_{int(random.integers(0, 300)):06d}"
+    return ClipDescription(clip_id, split, "sketch" if split == "ood" else "flat", label, scenes, boundary)
 
 
 def draw_scene(event: str, random: np.random.Generator) -> Scene:

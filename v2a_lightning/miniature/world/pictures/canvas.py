@@ -81,15 +81,9 @@ def arc(x: float, y: float, radius: float, begin: float, end: float, steps: int 
 
 @dataclass(frozen=True)
 class Pose:
-    """One object at one moment.
+    """One object at one moment: `turns` is how often its motion has repeated so far, `seed` that of its irregularities.
 
-    Args:
-        colour: of its body.
-        size: 0 to 1; only what is not simply larger (rain's density) needs it, the pen is scaled already.
-        speed: 0 to 1.
-        turns: how often its motion has repeated so far.
-        seed: of its small irregularities.
-        count: of objects in the scene; rain is one object however much of it there is.
+    The pen is scaled already: only rain, which is one object however much there is, needs `size` and `count`.
     """
 
     colour: Colour

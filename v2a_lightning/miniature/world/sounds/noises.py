@@ -108,10 +108,8 @@ def thunder(scene: Scene, random: Random, length: int) -> Waveform:
 
 def wind(scene: Scene, random: Random, length: int) -> Waveform:
     """Noise through a resonance that wanders: the howl around a corner."""
-    blocks = 64
-    centre = wander(
-        blocks, between(900, 380, scene.size), between(1500, 700, scene.size), 4 + round(6 * scene.speed), random
-    )
+    blocks, low, high = 64, between(900, 380, scene.size), between(1500, 700, scene.size)
+    centre = wander(blocks, low, high, 4 + round(6 * scene.speed), random)
     strength = wander(length, 0.35, 1.0, 4 + round(5 * scene.speed), random)
     noise = random.standard_normal(length)
     out, state = np.zeros(length), np.zeros(2)
@@ -150,13 +148,9 @@ def hammer(scene: Scene, random: Random, length: int) -> Waveform:
 
     def blow(_: int) -> Waveform:
         time = seconds(0.22)
-        ring = sum(
-            (
-                np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
-                for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014))
-            ),
-            np.zeros(len(time)),
-        )
+        ring = np.zeros(len(time))
+        for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014)):
+            ring += np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
         thud = band_noise(len(time), 120, 600, random) * decay(time, 0.02)
         return float(random.uniform(0.8, 1)) * (0.7 * ring + 0.6 * thud)
 

@@ -1,7 +1,6 @@
 """Voices, instruments and alarms. An instrument plays short figures on a root note that its size decides."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from scipy import signal
@@ -32,12 +31,8 @@ def _chorus(
         detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
         phase = scene.onset if number == 0 else float(random.random())
         times = onsets(rate * float(random.uniform(0.92, 1.08)), length / SAMPLE_RATE, phase, random, jitter)
-        wave += place(length, times, partial(_sung, voice, detune))
+        wave += place(length, times, lambda _, pitch=detune: voice(pitch))
     return wave
-
-
-def _sung(voice: Callable[[float], Waveform], detune: float, _: int) -> Waveform:
-    return voice(detune)
 
 
 def dog(scene: Scene, random: Random, length: int) -> Waveform:
@@ -189,13 +184,8 @@ def bell(scene: Scene, random: Random, length: int) -> Waveform:
     """Strokes of a bell: inharmonic partials, the hum below the strike note, each dying at its own pace."""
     pitch = between(1500, 380, scene.size)
     partials = (
-        (0.5, 0.35, 0.6),
-        (1.0, 1.0, 0.45),
-        (1.19, 0.6, 0.35),
-        (1.5, 0.35, 0.25),
-        (2.0, 0.5, 0.25),
-        (2.74, 0.35, 0.12),
-    )
+        (0.5, 0.35, 0.6), (1.0, 1.0, 0.45), (1.19, 0.6, 0.35), (1.5, 0.35, 0.25), (2.0, 0.5, 0.25), (2.74, 0.35, 0.12)
+    )  # fmt: skip
 
     def stroke(_: int) -> Waveform:
         time = seconds(1.6)
@@ -255,9 +245,8 @@ def alarm_clock(scene: Scene, random: Random, length: int) -> Waveform:
     def group(_: int) -> Waveform:
         def beep(_: int) -> Waveform:
             time = seconds(0.55 * beat)
-            return tone(pitch, time, [1, 0, 0.33 * scene.timbre, 0, 0.2 * scene.timbre]) * rise_and_fall(
-                time, 0.003, 0.003
-            )
+            partials = [1, 0, 0.33 * scene.timbre, 0, 0.2 * scene.timbre]
+            return tone(pitch, time, partials) * rise_and_fall(time, 0.003, 0.003)
 
         return place(round(4.2 * beat * SAMPLE_RATE), [index * beat for index in range(4)], beep)
 
