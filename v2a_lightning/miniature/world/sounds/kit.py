@@ -50,7 +50,7 @@ def band_noise(samples: int, low: float, high: float, random: Random, order: int
     kind, edges = ("lowpass", top) if low <= 0 else ("bandpass", [low, top])
     sos = signal.butter(order, edges, kind, fs=SAMPLE_RATE, output="sos")
     wave = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
-    return wave / (wave.std() + 1e-9)
+    return np.asarray(wave / (wave.std() + 1e-9))
 
 
 def resonate(wave: Waveform, formants: list[tuple[float, float]]) -> Waveform:
@@ -65,12 +65,14 @@ def resonate(wave: Waveform, formants: list[tuple[float, float]]) -> Waveform:
 def rise_and_fall(time: Waveform, rise: float, fall: float) -> Waveform:
     """An envelope that rises over `rise` seconds, and falls over the last `fall` seconds."""
     duration = time[-1] + 1 / SAMPLE_RATE
-    return np.clip(time / max(rise, 1e-4), 0, 1) * np.clip((duration - time) / max(fall, 1e-4), 0, 1)
+    return np.asarray(np.clip(time / max(rise, 1e-4), 0, 1) * np.clip((duration - time) / max(fall, 1e-4), 0, 1))
 
 
 def decay(time: Waveform, half_life: float, attack: float = 0.002) -> Waveform:
     """An envelope that jumps up and halves every `half_life` seconds, faded out at its end."""
-    return np.clip(time / attack, 0, 1) * 0.5 ** (time / half_life) * np.clip((time[-1] - time) / 0.01, 0, 1)
+    return np.asarray(
+        np.clip(time / attack, 0, 1) * 0.5 ** (time / half_life) * np.clip((time[-1] - time) / 0.01, 0, 1)
+    )
 
 
 def onsets(rate: float, length: float, start: float, random: Random, jitter: float = 0.08) -> list[float]:

@@ -29,7 +29,7 @@ def car(scene: Scene, random: Random, length: int) -> Waveform:
     doppler = 1 - 0.09 * np.tanh((time - middle) / (0.4 * passing))
     engine = tone(between(120, 55, scene.size) * doppler, time, harmonics(10, 1.1))
     tyres = band_noise(length, 350, between(3200, 1500, scene.size), random)
-    return (0.7 * tyres + (0.25 + 0.4 * scene.timbre) * engine) * (0.06 + swell)
+    return np.asarray((0.7 * tyres + (0.25 + 0.4 * scene.timbre) * engine) * (0.06 + swell))
 
 
 def train(scene: Scene, random: Random, length: int) -> Waveform:
@@ -54,7 +54,7 @@ def motorcycle(scene: Scene, random: Random, length: int) -> Waveform:
     revs = 1 + between(0.4, 1.1, scene.speed) * 0.5 * (1 - np.cos(2 * np.pi * (0.55 * time + scene.onset)))
     buzz = tone(idle * revs * (1 + 0.02 * wander(length, -1, 1, 40, random)), time, harmonics(30, 0.55))
     rough = np.tanh((1.5 + 2 * scene.timbre) * buzz)
-    return rough * (0.55 + 0.3 * (revs - 1)) + 0.08 * band_noise(length, 200, 2500, random)
+    return np.asarray(rough * (0.55 + 0.3 * (revs - 1)) + 0.08 * band_noise(length, 200, 2500, random))
 
 
 def helicopter(scene: Scene, random: Random, length: int) -> Waveform:
@@ -64,7 +64,7 @@ def helicopter(scene: Scene, random: Random, length: int) -> Waveform:
     chop = np.clip(np.sin(2 * np.pi * (rate * time + scene.onset)), 0, 1) ** 3
     air = band_noise(length, 60, between(900, 380, scene.size), random)
     whine = tone(between(2300, 1500, scene.timbre), time, [1, 0.3])
-    return air * (0.12 + chop) + 0.06 * whine
+    return np.asarray(air * (0.12 + chop) + 0.06 * whine)
 
 
 def ship(scene: Scene, random: Random, length: int) -> Waveform:
@@ -74,7 +74,7 @@ def ship(scene: Scene, random: Random, length: int) -> Waveform:
     def blast(_: int) -> Waveform:
         time = seconds(1.55)
         reeds = tone(pitch, time, harmonics(18, 0.75)) + 0.7 * tone(1.5 * pitch * 1.003, time, harmonics(12, 0.8))
-        return np.tanh((0.7 + scene.timbre) * reeds) * rise_and_fall(time, 0.15, 0.3)
+        return np.asarray(np.tanh((0.7 + scene.timbre) * reeds) * rise_and_fall(time, 0.15, 0.3))
 
     water = 0.05 * band_noise(length, 100, 1200, random)
     return place(length, [-0.15 + 0.7 * scene.onset, 1.8 + 0.7 * scene.onset], blast) + water
@@ -103,7 +103,7 @@ def thunder(scene: Scene, random: Random, length: int) -> Waveform:
     roll = wander(length, 0.3, 1.0, 11, random) * 0.5 ** (after / between(0.5, 1.1, scene.size)) * struck
     rumble = band_noise(length, 25, between(300, 130, scene.size), random) * roll
     crack = band_noise(length, 300, 5000, random) * struck * 0.5 ** (after / 0.05) * (0.3 + 0.5 * scene.timbre)
-    return rumble + crack + 0.03 * band_noise(length, 30, 200, random)
+    return np.asarray(rumble + crack + 0.03 * band_noise(length, 30, 200, random))
 
 
 def wind(scene: Scene, random: Random, length: int) -> Waveform:

@@ -233,7 +233,7 @@ def siren(scene: Scene, random: Random, length: int) -> Waveform:
     time = seconds(length / SAMPLE_RATE)
     sweep = 0.5 - 0.5 * np.cos(2 * np.pi * (between(0.5, 2.2, scene.speed) * time + scene.onset))
     frequency = between(1150, 420, scene.size) * 2 ** (0.85 * sweep)
-    return np.tanh(1.2 * tone(frequency, time, harmonics(7, 1.6 - 0.8 * scene.timbre)))
+    return np.asarray(np.tanh(1.2 * tone(frequency, time, harmonics(7, 1.6 - 0.8 * scene.timbre))))
 
 
 def alarm_clock(scene: Scene, random: Random, length: int) -> Waveform:
