@@ -1,6 +1,5 @@
 """Every epoch: sound from the mapper's embeddings, scored against true sound and frames, and written to listen to."""
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -9,27 +8,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
-from v2a_lightning.callbacks.scored import Watching, describe_making, write_options, write_scores
-from v2a_lightning.callbacks.sharing import MappedClip, Selection, gather_lists, mapped_clips, own_batches, processes
+from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips, own_batches
+from v2a_lightning.callbacks.evaluation_files import clip_score_frames, describe_generation, write_evaluation
 from v2a_lightning.callbacks.sounds import Sounds
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.evaluation.reading import hear_files
 from v2a_lightning.evaluation.suite import EvaluationSuite
-from v2a_lightning.files import atomic_write
 from v2a_lightning.generation import GenerationRecord
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import Generator
 from v2a_lightning.media import MediaError
+from v2a_lightning.ranks import gather_lists, rank_and_count
 from v2a_lightning.runs import EVALUATION_FILE
-
-MONITORED = ("fd", "fad", "kl", "is", "cs")
 
 
 class AudioEvaluation(Callback):
-    """Drives AudioLDM with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
+    """Drives the generator with the embeddings that `validation_step` returned, and logs `val/fd`, `val/fad`, `val/kl`,
     `val/is` and `val/cs` through the module, so that checkpoints, early stopping and sweeps can go by them.
 
     What is scored is what is written: 24-bit wav files, read again and compared with the clips' own files, as the
@@ -39,7 +36,7 @@ class AudioEvaluation(Callback):
     last values where ModelCheckpoint looks for them, and logs none.
 
     Args:
-        audioldm: what makes the sound.
+        generator: what makes the sound.
         suite: what scores it. It hears the first `seconds` of every sound, unless it has a length of its own.
         clips: validation clips that are made into sound; always the same ones.
         test_clips: clips of a test or validate command; None takes all.
@@ -52,7 +49,7 @@ class AudioEvaluation(Callback):
 
     def __init__(
         self,
-        audioldm: AudioLDM,
+        generator: Generator,
         suite: EvaluationSuite,
         clips: int = 64,
         test_clips: int | None = None,
@@ -68,8 +65,9 @@ class AudioEvaluation(Callback):
             raise ValueError(f"test_clips is at least 1 and seconds above 0, not {test_clips} and {seconds}")
         if (wave_files is not None and wave_files < 0) or logged_sounds < 0:
             raise ValueError(f"wave_files and logged_sounds are at least 0, not {wave_files} and {logged_sounds}")
-        self.audioldm = audioldm
-        self.suite = suite
+        self.generator = generator
+        # What is compared is as much of the true sounds as is generated.
+        self.suite = suite.limited_to(seconds)
         self.clips = clips
         self.test_clips = test_clips
         self.every_n_epochs = every_n_epochs
@@ -77,13 +75,10 @@ class AudioEvaluation(Callback):
         self.seed = seed
         self.wave_files = wave_files
         self.logged_sounds = logged_sounds
-        # What is compared is as much of the true sounds as is made.
-        suite.limit(seconds)
         # Of the last test or validate command: what could not be scored, in a line; "" when nothing.
         self.left_out = ""
         self._last: dict[str, float] = {}
         self._selection = Selection(clips, seed)
-        self._watching: Watching | None = None
 
     # ---- Lightning's hooks. Those of a callback run before the module's of the same name. ----
 
@@ -125,7 +120,7 @@ class AudioEvaluation(Callback):
         if self._is_due(trainer):
             self._last = self._evaluate(trainer, pl_module, "val")
         elif not trainer.sanity_checking:
-            self._tell_monitors(pl_module, "val", self._last)
+            self._log_for_monitors(pl_module, "val", self._last)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate."""
@@ -153,132 +148,85 @@ class AudioEvaluation(Callback):
 
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
-        chosen = self._selection.everywhere()
-        self.suite.generation = describe_making(self.audioldm, pl_module, self.seed, self.seconds)
-        with TemporaryDirectory() as scratch, closing(self._sounds(trainer, stage, chosen, Path(scratch))) as sounds:
-            self.suite.frames = self._watch(trainer).describe([clip.clip_id for clip in chosen])
-            self._make_and_hear(sounds, chosen, trainer, pl_module)
-            failures = gather_lists(sounds.failures)
-            if len(failures) == len(chosen):
-                reason = f"; the first: {failures[0]['reason']}" if failures else ""
-                raise RunFailure(f"no clip could be made into sound and scored{reason}")
-            values = self._score(trainer)
-            self._tell_monitors(pl_module, stage, values)
-            self.left_out = self._failed(failures, len(chosen), sounds.folder)
-            measured = {**values, "failed_clips": len(failures), "evaluation_seconds": time.perf_counter() - began}
-            self._tell_loggers(trainer, stage, measured)
-            if not _leaves_nothing(trainer):
-                self._write(trainer, stage, sounds, values, failures, [clip.clip_id for clip in chosen])
-                if trainer.is_global_zero:
-                    sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
+        chosen, data = self._selection.everywhere(), _data(trainer)
+        generation = describe_generation(self.generator, pl_module, self.seed, self.seconds)
+        with TemporaryDirectory() as scratch:
+            sounds = self._sounds(trainer, stage, [clip.clip_id for clip in chosen], Path(scratch), generation)
+            with closing(sounds):
+                self._generate_and_add(sounds, chosen, data, pl_module.device)
+                failures = gather_lists(sounds.failures)
+                if len(failures) == len(chosen):
+                    reason = f"; the first: {failures[0]['reason']}" if failures else ""
+                    raise RunFailure(f"no clip could be made into sound and scored{reason}")
+                values = self._computed(data)
+                self._log_for_monitors(pl_module, stage, values)
+                self.left_out = _failed(failures, len(chosen), sounds.folder)
+                seconds = time.perf_counter() - began
+                measured = {**values, "failed_clips": len(failures), "evaluation_seconds": seconds}
+                _log_for_loggers(trainer, stage, measured)
+                if not _leaves_nothing(trainer):
+                    order, run = [clip.clip_id for clip in chosen], Path(str(trainer.log_dir))
+                    summary = self._summary(trainer, stage, values)
+                    write_evaluation(sounds, run, self.suite, data, generation, failures, order, summary)
+                    if trainer.is_global_zero:
+                        sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
         return values
 
-    @staticmethod
-    def _failed(failures: Sequence[Mapping[str, str]], count: int, folder: Path) -> str:
-        """What could not be scored, in a line that is told; "" when nothing."""
-        if not failures:
-            return ""
-        line = f"{len(failures)} of {count} clips could not be scored"
-        rank_zero_warn(f"{line}; the first: {failures[0]['reason']}")
-        return f"{line}, for the reasons in {folder / EVALUATION_FILE}; the first: {failures[0]['reason']}"
-
-    @staticmethod
-    def _tell_monitors(pl_module: LightningModule, stage: str, values: Mapping[str, float]) -> None:
-        """Log for ModelCheckpoint, EarlyStopping and the schedules, every epoch, and not for the loggers: they get a
-        value where one was measured, and Lightning wants the same options at every call."""
-        for name, value in values.items():
-            pl_module.log(f"{stage}/{name}", value, logger=False, sync_dist=True)
-
-    @staticmethod
-    def _tell_loggers(trainer: Trainer, stage: str, measured: Mapping[str, float]) -> None:
-        """One row, at the step of Lightning's own row of this validation: the last one that was taken."""
-        named = {f"{stage}/{name}": float(value) for name, value in measured.items()}
-        for logger in trainer.loggers:
-            logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
-            logger.save()
-
-    def _sounds(self, trainer: Trainer, stage: str, chosen: Sequence[MappedClip], scratch: Path) -> Sounds:
+    def _sounds(
+        self, trainer: Trainer, stage: str, chosen: Sequence[str], scratch: Path, generation: Mapping[str, Any]
+    ) -> Sounds:
         """Where the sounds go: the run's folder, or nowhere for long."""
         if _leaves_nothing(trainer):
-            return Sounds(scratch, scratch, frozenset(), self.audioldm.sample_rate, self.seed)
+            return Sounds(scratch, scratch, frozenset(), self.generator.sample_rate, self.seed)
         name = f"epoch_{trainer.current_epoch:03d}" if _fitting(trainer) else stage
-        limit = self.wave_files if _fitting(trainer) else None
-        kept = {clip.clip_id for clip in chosen[:limit]}
+        kept = set(chosen[: self.wave_files if _fitting(trainer) else None])
         folder = Path(str(trainer.log_dir)) / "audio" / name
-        record = GenerationRecord(folder, self.suite.generation, processes()[0])
-        return Sounds(folder, scratch, kept, self.audioldm.sample_rate, self.seed, record)
+        record = GenerationRecord(folder, generation, rank_and_count()[0])
+        return Sounds(folder, scratch, kept, self.generator.sample_rate, self.seed, record)
 
-    def _make_and_hear(
-        self, sounds: Sounds, chosen: Sequence[MappedClip], trainer: Trainer, pl_module: LightningModule
-    ) -> None:
-        """Make, write and hear a batch at a time, so that memory does not grow with the number of clips.
+    def _generate_and_add(self, sounds: Sounds, chosen: Sequence[MappedClip], data: Any, device: torch.device) -> None:
+        """Generate, write and hand over a batch at a time, so that memory does not grow with the number of clips.
 
-        Sounds that an earlier call, which was stopped, made in the same way are heard and not made again. A clip that
-        cannot be made into sound, or whose true sound cannot be read, is counted, not scored.
+        Sounds that an earlier call, which was stopped, made in the same way are not made again. A clip that cannot be
+        made into sound, or whose true sound cannot be read, is counted, not scored.
         """
-        audioldm = self.audioldm.to(pl_module.device)
+        generator = self.generator.to(device)
         self.suite.reset()
         self.suite.load()
         sounds.take_up()
-        for batch in own_batches(chosen, audioldm.batch_size, lambda clip: clip.clip_id in sounds.made):
+        for batch in own_batches(chosen, generator.batch_size, lambda clip: clip.clip_id in sounds.made):
             if any(clip.clip_id not in sounds.made for clip in batch):
-                batch = sounds.make(batch, audioldm, self.seconds)
+                batch = sounds.make(batch, generator, self.seconds)
             for clip in batch:
-                self._hear(sounds, clip, trainer)
+                self._add(sounds, clip, data)
             sounds.write_down()
 
-    def _hear(self, sounds: Sounds, clip: MappedClip, trainer: Trainer) -> None:
-        """Score a clip's sound. Where that is not possible the sound is taken back."""
-        data, written = _data(trainer), sounds.path(clip.clip_id)
+    def _add(self, sounds: Sounds, clip: MappedClip, data: Any) -> None:
+        """Hand a clip's sound over to the suite. Where that is not possible the sound is taken back."""
+        written = sounds.path(clip.clip_id)
         try:
-            source = data.source(clip.clip_id)
-            frames = self._watch(trainer).frames_of(clip, keep=_fitting(trainer))
-            own = source if data.has_audio else None
-            hear_files(self.suite, clip.clip_id, written, own, frames, clip.label or None, source)
+            video = data.source(clip.clip_id)
+            frames, reference = clip_score_frames(data, clip, self.suite), video if data.has_audio else None
+            self.suite.add_files(clip.clip_id, written, reference, video, clip.label or None, frames)
             sounds.clips.append(clip)
         except (MediaError, UsageError) as error:
             written.unlink(missing_ok=True)
             sounds.fail(clip.clip_id, str(error))
 
-    def _watch(self, trainer: Trainer) -> Watching:
-        if self._watching is None or self._watching.data is not _data(trainer):
-            self._watching = Watching(_data(trainer), self.suite.device)
-        return self._watching
-
-    def _score(self, trainer: Trainer) -> dict[str, float]:
+    def _computed(self, data: Any) -> dict[str, float]:
+        """The numbers; a warning for each of the first that is missing, unless the data has no true sound."""
         values = self.suite.compute()
         for name, reason in self.suite.scores().missing.items():
-            # Without a true sound most cannot be had, which is no news.
-            if name in MONITORED and _data(trainer).has_audio:
+            if data.has_audio and self.suite.numbers[name].headline:
                 rank_zero_warn(f"{name} cannot be computed: {reason}")
         return values
 
-    # ---- What is written down ----
-
-    def _write(
-        self,
-        trainer: Trainer,
-        stage: str,
-        sounds: Sounds,
-        values: Mapping[str, float],
-        failures: Sequence[Mapping[str, str]],
-        order: Sequence[str],
-    ) -> None:
-        run, folder, data = Path(str(trainer.log_dir)), sounds.folder, _data(trainer)
-        records = gather_lists(sounds.records(run, data))
-        records.sort(key=lambda record: order.index(record["clip_id"]))
-        if not trainer.is_global_zero:
-            return
-        assert sounds.record is not None
-        sounds.record.sounds = {record["clip_id"]: {"seed": record["seed"]} for record in records}
-        sounds.record.left_out = {failure["clip_id"]: {"reason": failure["reason"]} for failure in failures}
-        sounds.record.finish()
-        write_scores(folder, f"{run.name} {folder.name}", self.suite)
-        if records:
-            write_options(folder, self.suite, self._watch(trainer), [record["clip_id"] for record in records])
-        evaluation = self._summary(trainer, stage, values) | {"clips": records, "failures": list(failures)}
-        with atomic_write(folder / EVALUATION_FILE) as temporary:
-            temporary.write_text(json.dumps(evaluation, indent=1))
+    @staticmethod
+    def _log_for_monitors(pl_module: LightningModule, stage: str, values: Mapping[str, float]) -> None:
+        """Log for ModelCheckpoint, EarlyStopping and the schedules, every epoch, and not for the loggers: they get a
+        value where one was measured, and Lightning wants the same options at every call."""
+        for name, value in values.items():
+            pl_module.log(f"{stage}/{name}", value, logger=False, sync_dist=True)
 
     def _summary(self, trainer: Trainer, stage: str, values: Mapping[str, float]) -> dict[str, Any]:
         return {
@@ -286,11 +234,27 @@ class AudioEvaluation(Callback):
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "seconds": self.seconds,
-            "sample_rate": self.audioldm.sample_rate,
+            "sample_rate": self.generator.sample_rate,
             "has_audio": bool(_data(trainer).has_audio),
             "metrics": dict(values),
-            "cards": {name: card.to_dict() for name, card in self.suite.cards().items()},
         }
+
+
+def _failed(failures: Sequence[Mapping[str, str]], count: int, folder: Path) -> str:
+    """What could not be scored, in a line that is also a warning; "" when nothing."""
+    if not failures:
+        return ""
+    line = f"{len(failures)} of {count} clips could not be scored"
+    rank_zero_warn(f"{line}; the first: {failures[0]['reason']}")
+    return f"{line}, for the reasons in {folder / EVALUATION_FILE}; the first: {failures[0]['reason']}"
+
+
+def _log_for_loggers(trainer: Trainer, stage: str, measured: Mapping[str, float]) -> None:
+    """One row, at the step of Lightning's own row of this validation: the last one that was taken."""
+    named = {f"{stage}/{name}": float(value) for name, value in measured.items()}
+    for logger in trainer.loggers:
+        logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
+        logger.save()
 
 
 def _leaves_nothing(trainer: Trainer) -> bool:

@@ -10,16 +10,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
-from v2a_lightning.callbacks.sharing import MappedClip, Selection, mapped_clips
+from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips
 from v2a_lightning.files import atomic_write
-from v2a_lightning.reports.domain_gap import (
-    FOLDS,
-    Embeddings,
-    draw_scatter,
-    measure_gap,
-    principal_axes,
-    project,
-)
+from v2a_lightning.reports.charts import draw_scatter
+from v2a_lightning.reports.domain_gap import FOLDS, Embeddings, measure_gap, principal_axes, project
 
 
 class DomainGap(Callback):

@@ -9,13 +9,14 @@ import torch
 from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
-from v2a_lightning.callbacks.sharing import MappedClip, gather_lists, processes
+from v2a_lightning.callbacks.clip_selection import MappedClip
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id, remove_temporaries
 from v2a_lightning.generation import GenerationRecord
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import Generator
 from v2a_lightning.media import read_wave, write_wave
 from v2a_lightning.randomness import clip_seed
+from v2a_lightning.ranks import gather_lists, rank_and_count
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Sounds:
     def take_up(self) -> None:
         """Take over what an earlier call left. Every process has to call it; they all get what the first one sees."""
         found: list[str] = []
-        if self.record is not None and processes()[0] == 0:
+        if self.record is not None and rank_and_count()[0] == 0:
             self.record.begin()
             remove_temporaries(self.folder, self.kept)
             found = [clip_id for clip_id in self.record.sounds if self.path(clip_id).is_file()]
@@ -82,7 +83,7 @@ class Sounds:
         """
         return path_of_id(self.folder if clip_id in self.kept else self.scratch, clip_id, ".wav")
 
-    def make(self, batch: Sequence[MappedClip], audioldm: AudioLDM, seconds: float) -> list[MappedClip]:
+    def make(self, batch: Sequence[MappedClip], generator: Generator, seconds: float) -> list[MappedClip]:
         """Make a batch's sounds, beside the same neighbours as ever, and write those that are missing.
 
         Returns:
@@ -90,9 +91,11 @@ class Sounds:
         """
         finite = [clip for clip in batch if clip.embedding.isfinite().all()]
         seeds = [self.seed_of(clip.clip_id) for clip in finite]
-        embeddings = torch.stack([clip.embedding for clip in finite]) if finite else torch.empty(0, 512)
-        waves = audioldm.generate(embeddings.to(audioldm.device), seconds=seconds, seeds=seeds).cpu()
-        made = dict(zip([clip.clip_id for clip in finite], waves, strict=True))
+        waveforms: Sequence[Tensor] = ()
+        if finite:
+            conditions = torch.stack([clip.embedding for clip in finite]).to(generator.device)
+            waveforms = list(generator.generate(conditions, seconds=seconds, seeds=seeds).cpu())
+        made = dict(zip([clip.clip_id for clip in finite], waveforms, strict=True))
         return [clip for clip in batch if self._is_written(clip.clip_id, made.get(clip.clip_id))]
 
     def _is_written(self, clip_id: str, wave: Tensor | None) -> bool:

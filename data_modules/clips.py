@@ -1,26 +1,28 @@
-"""Which clips there are: VGGSound's csv, the files of a folder, and which of them are held out."""
+"""Which clips there are: lists of them, the files of a folder, and which of them are held out."""
 
-import codecs
-import csv
 import hashlib
-import io
 import os
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from v2a_lightning.data_modules.csv_files import Row, read_records, read_rows, read_text
+from v2a_lightning.data_modules.splits import TRAIN, VALIDATION
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import clips_sha256
 from v2a_lightning.files import refuse_unsafe_id
-from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_files
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
 CSV_FORM = "one clip a line: youtube id, start second, label, split, separated by commas"
+# How headers of other lists call the two columns that every list has.
+ID_COLUMNS = ("clip_id", "video_id", "id", "key", "file_name", "filename", "file", "path", "video", "name", "stem")
+LABEL_COLUMNS = ("label", "labels", "caption", "class", "category", "text", "description", "prompt")
+# Several labels of one clip are one text.
+LABEL_SEPARATOR = "; "
 # Of so many files one is looked for whose name shows how names differ.
 SHOWN_FROM = 200
-UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Clip:
     """A clip of a data set.
 
     Args:
-        clip_id: the stem of its file: for VGGSound `<youtube id>_<start second as 6 digits>`.
-        label: its class.
+        clip_id: for VGGSound `<youtube id>_<start second as 6 digits>`, the stem of its file.
+        label: its class, or several separated by `; `, or what describes it.
         split: train, validation, test or whatever the data set has.
         path: its file; None when there is none.
         duplicate: whether the data set names this clip a second time.
@@ -51,20 +53,36 @@ def read_vggsound_csv(path: Path | str) -> list[Clip]:
     Raises:
         UsageError: when there is no such file, it is no text, or a line is not of that form (its number is named).
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"csv {path}: there is no such file")
-    text = _text(path, "csv")
     seen: set[str] = set()
     clips = []
-    lines = list(_csv_lines(path, text))
-    for number, columns in lines[1:] if len(lines) > 1 and _is_header(lines[0][1]) else lines:
-        clip = _clip_of_line(path, number, columns)
+    rows = read_rows(path, CSV_FORM)
+    for row in rows[1:] if len(rows) > 1 and _is_header(rows[0]) else rows:
+        clip = _clip_of_row(row)
         clips.append(replace(clip, duplicate=clip.clip_id in seen))
         seen.add(clip.clip_id)
-    if not clips:
-        raise UsageError(f"csv {path} is empty; expected {CSV_FORM}")
     return clips
+
+
+def read_labels(path: Path | str) -> dict[str, str]:
+    """The label of each clip id in VGGSound's csv, or in any csv whose header names an id and a label (or a caption).
+
+    A clip with several lines, as VGGSounder's have, has several labels, separated by `; `.
+
+    Raises:
+        UsageError: when the file is no such csv.
+    """
+    header = [name.lower() for name in read_rows(path, CSV_FORM)[0].columns]
+    if not (set(header) & set(ID_COLUMNS) and set(header) & set(LABEL_COLUMNS)):
+        return {clip.clip_id: clip.label for clip in read_vggsound_csv(path) if not clip.duplicate}
+    labels: dict[str, list[str]] = defaultdict(list)
+    for record in read_records(path, {"id": ID_COLUMNS, "label": LABEL_COLUMNS}):
+        labels[without_suffix(record["id"])].append(record["label"])
+    return {clip_id: joined_labels(some) for clip_id, some in labels.items()}
+
+
+def joined_labels(labels: Iterable[str]) -> str:
+    """Several labels as one text, each once."""
+    return LABEL_SEPARATOR.join(dict.fromkeys(label for label in labels if label))
 
 
 def unused_splits(clips: Iterable[Clip], used: Collection[str]) -> str:
@@ -81,22 +99,24 @@ def vggsound_id(youtube_id: str, start: int) -> str:
     return f"{youtube_id}_{start:06d}"
 
 
+def youtube_names(youtube_id: str, start: float, end: float | None = None) -> list[str]:
+    """The stems that files of a part of a YouTube video usually have, the clip's id first."""
+    begin, plain = int(start), f"{start:g}"
+    names = [vggsound_id(youtube_id, begin), f"{youtube_id}_{plain}", f"{youtube_id}_{begin * 1000}"]
+    names += [f"{youtube_id}_{start:.1f}", f"{youtube_id}_{start:.3f}"]
+    if end is not None:
+        names += [f"{youtube_id}_{begin:06d}_{int(end):06d}", f"{youtube_id}_{plain}_{end:g}"]
+        names += [f"{youtube_id}_{begin * 1000}_{int(end) * 1000}", f"{youtube_id}_{start:.3f}_{end:.3f}"]
+    return [*names, youtube_id, f"Y{youtube_id}", *(f"Y{name}" for name in names)]
+
+
 def find_media(folder: Path | str, suffixes: Iterable[str] = VIDEO_SUFFIXES | PICTURE_SUFFIXES) -> dict[str, Path]:
     """Media files by their stem, in a folder and in the folders right inside it. Hidden files are left alone.
 
     Raises:
         UsageError: when there is no such folder, or two of its files have one stem, so that they would be one clip.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"media {folder}: there is no such folder")
-    wanted = frozenset(suffixes)
-    try:
-        inside = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        names = [(place, name) for place in [folder, *inside] for name in sorted(os.listdir(place)) if name[0] != "."]
-    except OSError as error:
-        raise UsageError(f"media {error.filename} cannot be listed: {error.strerror}") from error
-    return by_id((Path(name).stem, place / name) for place, name in names if Path(name).suffix.lower() in wanted)
+    return by_id((path.stem, path) for path in find_media_files(folder, suffixes, depth=1))
 
 
 def by_id(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
@@ -113,30 +133,35 @@ def by_id(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     return found
 
 
-def names_beside(clips: Iterable[Clip], files: dict[str, Path]) -> str:
+def missing_names(clips: Iterable[Clip], files: Mapping[str, Path]) -> str:
     """One line that shows a file's name beside the name that is looked for; empty when some clip has its file."""
     wanted = [clip.clip_id for clip in clips]
     if not wanted or any(clip_id in files for clip_id in wanted):
         return ""
     if not files:
         return f"the folder holds no video, and {wanted[0]}.mp4 is looked for"
-    # A file of the same film shows best how the names differ.
-    films = {clip_id.rpartition("_")[0]: clip_id for clip_id in wanted}
+    # A file of the same video shows best how the names differ.
+    videos = {clip_id.rpartition("_")[0]: clip_id for clip_id in wanted}
     names = [path.name for path in files.values()]
-    name = next((name for name in names[:SHOWN_FROM] if _film_in(name, films)), names[0])
-    clip_id = films.get(_film_in(name, films), wanted[0])
+    name = next((name for name in names[:SHOWN_FROM] if _video_in(name, videos)), names[0])
+    clip_id = videos.get(_video_in(name, videos), wanted[0])
     return f"no file has the name of a clip: the folder holds {name}, for instance, and {clip_id}.mp4 is looked for"
 
 
-def _film_in(name: str, films: Collection[str]) -> str:
-    """The first of the films' ids that is a part of a file's name; empty when none is."""
-    lengths = {len(film) for film in films} - {0}
+def _video_in(name: str, videos: Collection[str]) -> str:
+    """The first of the videos' ids that is a part of a file's name; empty when none is."""
+    lengths = {len(video) for video in videos} - {0}
     parts = (name[begin : begin + length] for begin in range(len(name)) for length in lengths)
-    return next((part for part in parts if part in films), "")
+    return next((part for part in parts if part in videos), "")
 
 
 def hold_out(
-    clips: Sequence[Clip], fraction: float, count: int | None, source: str = TRAIN, target: str = VALIDATION
+    clips: Sequence[Clip],
+    fraction: float,
+    count: int | None,
+    source: str = TRAIN,
+    target: str = VALIDATION,
+    salt: str = "held out",
 ) -> list[Clip]:
     """Move a part of a split into another one, chosen by a hash of the clips' ids.
 
@@ -148,12 +173,14 @@ def hold_out(
         count: that many instead of a share.
         source: the split to take from.
         target: what the held out clips' split is called.
+        salt: of the hash; what is held out by one salt says nothing about what is by another.
     """
-    candidates = sorted((clip.clip_id for clip in clips if clip.split == source), key=_hash)
+    order = {clip.clip_id: _hash(clip.clip_id, salt) for clip in clips if clip.split == source}
+    candidates = sorted(order, key=order.__getitem__)
     if any(clip.split == target for clip in clips) or len(candidates) < 2:
         return list(clips)
     if count is None:
-        count = max(2, sum(_hash(clip_id) < fraction for clip_id in candidates))
+        count = max(2, sum(order[clip_id] < fraction for clip_id in candidates))
     held = set(candidates[: min(count, len(candidates) - 1)])
     return [replace(clip, split=target) if clip.clip_id in held else clip for clip in clips]
 
@@ -175,14 +202,29 @@ def read_ids(path: Path | str) -> set[str]:
     Raises:
         UsageError: when there is no such file, or nothing in it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"list of ids {path}: there is no such file")
-    lines = (line.strip() for line in _text(path, "list of ids").splitlines())
-    ids = {line.rsplit(".", 1)[0] if line.lower().endswith(tuple(VIDEO_SUFFIXES)) else line for line in lines if line}
+    lines = (line.strip() for line in read_text(path, "list of ids").splitlines())
+    ids = {without_suffix(line) for line in lines if line}
     if not ids:
         raise UsageError(f"list of ids {path} is empty")
     return ids
+
+
+def without_suffix(name: str) -> str:
+    """A clip's id from the name of its file, such as `a_000001.mp4`; ids may hold dots themselves."""
+    return name.rsplit(".", 1)[0] if name.lower().endswith(tuple(VIDEO_SUFFIXES)) else name
+
+
+def checked_id(where: str, clip_id: str) -> str:
+    """A clip id that may be the name of a file.
+
+    Raises:
+        UsageError: when it may not, naming the line that it stands in.
+    """
+    try:
+        refuse_unsafe_id(clip_id, ".mp4")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return clip_id
 
 
 def ids_hash(clip_ids: Iterable[str]) -> str:
@@ -190,56 +232,26 @@ def ids_hash(clip_ids: Iterable[str]) -> str:
     return clips_sha256(sorted(set(clip_ids)))
 
 
-def _text(path: Path, what: str) -> str:
-    """A file's text; a byte order mark, as spreadsheets write it, is no part of the first id."""
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-16" if content.startswith(UTF_16_MARKS) else "utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{what} {path} is not a readable text file in UTF-8: {error}; save it as UTF-8") from error
-    if "\0" in text:
-        raise UsageError(f"{what} {path} is not a readable text file in UTF-8: it holds zero bytes; save it as UTF-8")
-    return text
-
-
-def _csv_lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line number, columns) of every line that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for fields in reader:
-            columns = [field.strip() for field in fields]
-            if any(columns):
-                yield reader.line_num, columns
-    except csv.Error as error:
-        raise UsageError(f"csv {path}, line {reader.line_num}: {error} ({CSV_FORM})") from error
-
-
-def _is_header(columns: Sequence[str]) -> bool:
-    """Whether a line names the four columns, in their order."""
-    names = [column.lower() for column in columns]
+def _is_header(row: Row) -> bool:
+    """Whether a line names VGGSound's four columns, in their order."""
+    names = [column.lower() for column in row.columns]
     return len(names) == 4 and bool(re.search("start|second|time", names[1])) and names[3] in ("split", "set", "subset")
 
 
-def _clip_of_line(path: Path, number: int, columns: Sequence[str]) -> Clip:
-    where = f"csv {path}, line {number}"
-    if len(columns) != 4:
+def _clip_of_row(row: Row) -> Clip:
+    if len(row.columns) != 4:
         other = {"\t": "tabs", ";": "semicolons"}
-        found = next((f", and {name}" for mark, name in other.items() if mark in ",".join(columns)), "")
-        raise UsageError(f"{where}: {len(columns)} columns where 4 are expected{found} ({CSV_FORM})")
-    youtube_id, start, label, split = columns
+        found = next((f", and {name}" for mark, name in other.items() if mark in ",".join(row.columns)), "")
+        raise UsageError(f"{row.where}: {len(row.columns)} columns where 4 are expected{found} ({CSV_FORM})")
+    youtube_id, start, label, split = row.columns
     if not (youtube_id and label and split):
-        raise UsageError(f"{where}: a column is empty ({CSV_FORM})")
+        raise UsageError(f"{row.where}: a column is empty ({CSV_FORM})")
     if not re.fullmatch("[0-9]{1,6}", start):
         most = " of at most six digits" if start.isdigit() else ""
-        raise UsageError(f"{where}: the start second is a whole number{most}, not {start[:40]!r} ({CSV_FORM})")
-    clip_id = vggsound_id(youtube_id, int(start))
-    try:
-        refuse_unsafe_id(clip_id, ".mp4")
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
-    return Clip(clip_id, label, split)
+        raise UsageError(f"{row.where}: the start second is a whole number{most}, not {start[:40]!r} ({CSV_FORM})")
+    return Clip(checked_id(row.where, vggsound_id(youtube_id, int(start))), label, split)
 
 
-def _hash(clip_id: str) -> float:
+def _hash(clip_id: str, salt: str = "held out") -> float:
     """A number in [0, 1) that belongs to the id."""
-    return int.from_bytes(hashlib.sha256(f"held out/{clip_id}".encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(f"{salt}/{clip_id}".encode()).digest()[:6], "big") / 2**48

@@ -1,6 +1,8 @@
-"""Fetching clips: films by yt-dlp, cut to the seconds that the csv names, with a line about each."""
+"""Fetching clips: videos by yt-dlp, cut to the seconds that their ids name, with a line about each."""
 
 import csv
+import logging
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,22 +16,15 @@ from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id
 from v2a_lightning.media import MediaError, cut_clip
 
-YOUTUBE = "https://www.youtube.com/watch?v={id}"
 OUTCOMES = "outcomes.csv"
 DONE, FAILED = "downloaded", "failed"
-# Words in yt-dlp's messages after which asking again is no use.
-FINAL = (
-    "video unavailable",
-    "private video",
-    "has been removed",
-    "account has been terminated",
-    "not available",
-    "confirm your age",
-    "http error 404",
-    "http error 410",
-    "larger than",
+# What yt-dlp says when trying again is no use.
+FINAL = re.compile(
+    "video unavailable|private video|has been removed|account has been terminated|not available|confirm your age|"
+    "http error 404|http error 410|larger than",
+    re.IGNORECASE,
 )
-LARGEST_FILM = 4 * 2**30
+LARGEST_VIDEO = 4 * 2**30
 """Bytes after which a download is given up: ten hours of a small picture have fewer."""
 
 
@@ -44,90 +39,83 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches clips.
+    """Fetches clips whose ids are `<video id>_<start second as 6 digits>`.
 
     Args:
         output: folder of the clips.
-        site: address of a film, with `{id}` for its id.
+        site: URL of a video, with `{id}` for its id.
         seconds: length of a clip.
-        film_format: yt-dlp's choice of format. Without an ffmpeg program it has to hold picture and sound in one file.
-        retries: how often a film is asked for again when that may help.
-        wait: seconds before the first retry, twice as many before each further one; also between two films.
+        video_format: yt-dlp's choice of format. Without an ffmpeg program it has to hold picture and sound in one file.
+        retries: how often a video is tried again when that may help.
+        wait: seconds before the first retry, twice as many before each further one; also between two videos.
         bytes_per_second: limit of each download; none when None.
     """
 
     output: Path
-    site: str = YOUTUBE
-    seconds: float = 10.0
-    film_format: str = "best[height<=360]/best"
-    retries: int = 3
-    wait: float = 5.0
-    bytes_per_second: int | None = None
+    site: str
+    seconds: float
+    video_format: str
+    retries: int
+    wait: float
+    bytes_per_second: int | None
 
     def fetch(self, clip: Clip) -> Outcome:
-        """Fetch one clip; whatever goes wrong is its outcome."""
-        film_id, _, start = clip.clip_id.rpartition("_")
-        # Beside the clips, so that a film needs no second disk.
-        with tempfile.TemporaryDirectory(prefix=".film-", dir=self.output) as folder:
-            film = self._film(self.site.format(id=film_id), Path(folder))
-            if isinstance(film, str):
-                return Outcome(clip.clip_id, FAILED, film)
+        """Fetch one clip and leave the site alone for a while; whatever goes wrong is the outcome."""
+        video_id, _, start = clip.clip_id.rpartition("_")
+        # Beside the clips, so that a video needs no second disk.
+        with tempfile.TemporaryDirectory(prefix=".video-", dir=self.output) as folder:
             try:
-                cut_clip(film, clip_file(self.output, clip), float(start), self.seconds)
+                video = self._download(self.site.format(id=video_id), Path(folder))
+                cut_clip(video, clip_file(self.output, clip), float(start), self.seconds)
+                outcome = Outcome(clip.clip_id, DONE)
             except MediaError as error:
-                return Outcome(clip.clip_id, FAILED, f"{error.reason}: {error.detail}")
-        return Outcome(clip.clip_id, DONE)
+                outcome = Outcome(clip.clip_id, FAILED, f"{error.reason}: {error.detail}")
+            except RunFailure as error:
+                outcome = Outcome(clip.clip_id, FAILED, str(error))
+        time.sleep(self.wait)
+        return outcome
 
-    def _film(self, address: str, folder: Path) -> Path | str:
-        """The film's file, or the reason why there is none."""
-        message = ""
+    def _download(self, url: str, folder: Path) -> Path:
+        """The video's file; RunFailure with yt-dlp's reason when there is none."""
         for attempt in range(self.retries + 1):
-            found = self._ask(address, folder)
-            if isinstance(found, Path):
-                return found
-            message = found
-            if any(word in message.lower() for word in FINAL):
-                break
-            if attempt < self.retries:
+            try:
+                return self._try(url, folder)
+            except RunFailure as error:
+                if attempt == self.retries or FINAL.search(str(error)):
+                    raise
                 time.sleep(self.wait * 2**attempt)
-        return message
+        raise AssertionError
 
-    def _ask(self, address: str, folder: Path) -> Path | str:
+    def _try(self, url: str, folder: Path) -> Path:
         from yt_dlp import DownloadError, YoutubeDL
         from yt_dlp.utils import DownloadCancelled
 
         def bound(progress: dict[str, Any]) -> None:
-            if (progress.get("downloaded_bytes") or 0) > LARGEST_FILM:
-                raise DownloadCancelled(f"larger than {LARGEST_FILM} bytes")
+            # yt-dlp's own limit asks the length that a server announces.
+            if (progress.get("downloaded_bytes") or 0) > LARGEST_VIDEO:
+                raise DownloadCancelled(f"larger than {LARGEST_VIDEO} bytes")
 
         options: dict[str, Any] = {
-            "format": self.film_format,
-            "outtmpl": str(folder / "film.%(ext)s"),
+            "format": self.video_format,
+            "outtmpl": str(folder / "video.%(ext)s"),
             "noplaylist": True,
             "quiet": True,
-            "no_warnings": True,
             "noprogress": True,
-            "logger": _Quiet(),
+            # What matters comes as an exception too.
+            "logger": logging.Logger("yt-dlp", logging.CRITICAL + 1),
             "retries": 0,
             "ratelimit": self.bytes_per_second,
             "progress_hooks": [bound],
         }
         try:
-            with YoutubeDL(options) as asking:
-                found = asking.extract_info(address, download=True)
+            with YoutubeDL(options) as downloader:
+                found = downloader.extract_info(url, download=True)
         except (DownloadError, DownloadCancelled) as error:
-            return (str(error).removeprefix("ERROR: ").splitlines() or ["no reason given"])[0]
+            raise RunFailure((str(error).removeprefix("ERROR: ").splitlines() or ["no reason given"])[0]) from error
         files = (found or {}).get("requested_downloads") or []
-        return Path(files[0]["filepath"]) if len(files) == 1 else f"{len(files)} films at this address, not one"
-
-
-class _Quiet:
-    """yt-dlp tells its logger; what matters comes as an exception too."""
-
-    def debug(self, message: str) -> None: ...
-    def info(self, message: str) -> None: ...
-    def warning(self, message: str) -> None: ...
-    def error(self, message: str) -> None: ...
+        if len(files) != 1:
+            raise RunFailure(f"{len(files)} videos at this URL, not one")
+        return Path(files[0]["filepath"])
 
 
 def clip_file(folder: Path, clip: Clip) -> Path:
@@ -153,10 +141,17 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
 
 
 def to_fetch(clips: Iterable[Clip], folder: Path, again: bool) -> list[Clip]:
-    """The clips that are not there, and have not failed before unless those are tried again."""
+    """The clips that are not there, and have not failed before unless those are tried again.
+
+    Raises:
+        UsageError: when a clip's id does not say which part of which video it is.
+    """
     known = {} if again else read_outcomes(folder)
     failed = {clip_id for clip_id, outcome in known.items() if outcome.status == FAILED}
     fresh = [clip for clip in clips if not clip.duplicate and not clip_file(folder, clip).is_file()]
+    for clip in fresh:
+        if not re.fullmatch(r".+_\d{6}", clip.clip_id):
+            raise UsageError(f"{clip.clip_id} names no part of a video: ids are <video id>_<start second as 6 digits>")
     return [clip for clip in fresh if clip.clip_id not in failed]
 
 
@@ -173,12 +168,11 @@ def fetch_all(fetcher: Fetcher, clips: Sequence[Clip], workers: int) -> Iterator
         raise UsageError("download needs yt-dlp: pip install 'v2a-lightning[download]'") from error
     _write_down(fetcher.output)
     with ThreadPoolExecutor(workers) as executor:
-        waiting = [executor.submit(_in_turn, fetcher, clip) for clip in clips]
+        waiting = [executor.submit(fetcher.fetch, clip) for clip in clips]
         try:
             for future in as_completed(waiting):
-                outcome = future.result()
-                _write_down(fetcher.output, outcome)
-                yield outcome
+                _write_down(fetcher.output, future.result())
+                yield future.result()
         finally:
             for future in waiting:
                 future.cancel()
@@ -192,10 +186,3 @@ def _write_down(folder: Path, *outcomes: Outcome) -> None:
             csv.writer(file, lineterminator="\n").writerows([one.clip_id, one.status, one.detail] for one in outcomes)
     except OSError as error:
         raise RunFailure(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _in_turn(fetcher: Fetcher, clip: Clip) -> Outcome:
-    """Fetch a clip and leave the site alone for a while."""
-    outcome = fetcher.fetch(clip)
-    time.sleep(fetcher.wait)
-    return outcome

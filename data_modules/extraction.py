@@ -2,46 +2,24 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset
 
 from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.data_modules.progress import progress
 from v2a_lightning.data_modules.rejects import Reject, file_stamp
 from v2a_lightning.data_modules.store import EmbeddingStore, StoreWriter
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
-from v2a_lightning.media.frames import Backend
 
 # After so many batches' worth of rejects what is there goes on, so that a kill loses little of it.
 REJECTED_BATCHES = 8
-
-
-@dataclass(frozen=True)
-class DecodingSettings:
-    """How clips are decoded.
-
-    Args:
-        workers: processes.
-        timeout: seconds one clip may take before its process is killed and the clip rejected.
-        batch_size: clips that go through the encoders together.
-        keep_still: use clips whose picture never changes.
-        backend: the picture decoder.
-    """
-
-    workers: int = 2
-    timeout: float = 60.0
-    batch_size: int = 16
-    keep_still: bool = True
-    backend: Backend = "pyav"
 
 
 @dataclass
@@ -56,15 +34,24 @@ class DecodedBatch:
     def __len__(self) -> int:
         return len(self.clips) + len(self.rejects)
 
+    def add(self, clip: Clip, outcome: DecodedClip | MediaError) -> None:
+        """Take a clip, or the reason why it cannot be used."""
+        if isinstance(outcome, MediaError):
+            stamp = file_stamp(outcome.path)
+            self.rejects.append(Reject(clip.clip_id, str(outcome.path), outcome.reason, outcome.detail, stamp))
+        else:
+            self.clips.append(clip)
+            self.frames.append(outcome.frames)
+            self.waves.append(outcome.wave)
+
 
 @dataclass
 class EmbeddedBatch:
-    """Rows for a store: (clip, (T, D)) and (clip, (D,)) as arrays; `clips` were looked at."""
+    """Rows for a store: (clip, (T, D)) and (clip, (D,)) as arrays."""
 
     frames: list[tuple[Clip, NDArray[np.float32]]]
     audio: list[tuple[Clip, NDArray[np.float32]]]
     rejects: list[Reject]
-    clips: int
 
     def write(self, writer: StoreWriter) -> None:
         """Add everything to a store. A clip with an embedding that is not finite is rejected, and may be tried again:
@@ -86,70 +73,13 @@ class EmbeddedBatch:
             writer.add_reject(reject)
 
 
-class ClipStream(IterableDataset[DecodedBatch]):
-    """Decodes clips in processes, ahead of whoever iterates.
-
-    Args:
-        requests: clips and what is wanted of them.
-        decoding: how.
-    """
-
-    def __init__(self, requests: Sequence[tuple[Clip, ClipRequest]], decoding: DecodingSettings) -> None:
-        self.requests = list(requests)
-        self.decoding = decoding
-        self._pool: WorkerPool[ClipRequest, DecodedClip] | None = None
-
-    def close(self) -> None:
-        """Decode no more; what is being decoded is not waited for."""
-        if self._pool is not None:
-            self._pool.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Another process has no decoding processes of this one."""
-        return {**self.__dict__, "_pool": None}
-
-    @property
-    def clips(self) -> int:
-        """Number of clips in all batches."""
-        return len(self.requests)
-
-    def __iter__(self) -> Iterator[DecodedBatch]:
-        return prefetch(self._batches(), depth=2, stop=self.close)
-
-    def _batches(self) -> Iterator[DecodedBatch]:
-        if not self.requests:
-            return
-        workers = min(self.decoding.workers, len(self.requests))
-        with WorkerPool(decode_clip, workers, self.decoding.timeout) as pool:
-            self._pool = pool
-            outcomes = pool.map(request for _, request in self.requests)
-            batch = DecodedBatch()
-            for (clip, _), outcome in zip(self.requests, outcomes, strict=True):
-                _take(batch, clip, outcome)
-                if max(len(batch.clips), len(batch.rejects) // REJECTED_BATCHES) >= self.decoding.batch_size:
-                    yield batch
-                    batch = DecodedBatch()
-            if len(batch):
-                yield batch
-
-
-def _take(batch: DecodedBatch, clip: Clip, outcome: DecodedClip | MediaError) -> None:
-    if isinstance(outcome, MediaError):
-        stamp = file_stamp(outcome.path)
-        batch.rejects.append(Reject(clip.clip_id, str(outcome.path), outcome.reason, outcome.detail, stamp))
-    else:
-        batch.clips.append(clip)
-        batch.frames.append(outcome.frames)
-        batch.waves.append(outcome.wave)
-
-
 @dataclass(frozen=True)
 class Extraction:
-    """What is to be embedded, by whom, and where it goes.
+    """What is to be embedded, by which encoders, and where it goes.
 
     Args:
         store: where to.
-        encoders: by whom.
+        encoders: by which.
         clips: every clip that the store should hold and that has a file.
         decoding: how they are decoded.
     """
@@ -157,7 +87,7 @@ class Extraction:
     store: EmbeddingStore
     encoders: Encoders
     clips: Sequence[Clip]
-    decoding: DecodingSettings
+    decoding: Decoding
 
     def pending(self, rank: int = 0, ranks: int = 1) -> list[tuple[Clip, bool, bool]]:
         """This process's clips that lack frames, sound or both: (clip, wants frames, wants audio).
@@ -165,11 +95,11 @@ class Extraction:
         Clips are dealt out before it is looked up what is done, since other processes may have begun to write.
         """
         spec = self.encoders.spec()
-        seen = self.store.clip_ids(spec.frames)
-        heard = seen if spec.audio is None else self.store.clip_ids(spec.audio)
+        framed = self.store.clip_ids(spec.frames)
+        sounded = framed if spec.audio is None else self.store.clip_ids(spec.audio)
         rejected = {clip_id for clip_id, reject in self.store.rejects(spec).items() if reject.is_final}
         mine = sorted(self.clips, key=lambda clip: clip.clip_id)[rank::ranks]
-        wants = [(clip, clip.clip_id not in seen, clip.clip_id not in heard) for clip in mine]
+        wants = [(clip, clip.clip_id not in framed, clip.clip_id not in sounded) for clip in mine]
         return [want for want in wants if (want[1] or want[2]) and want[0].clip_id not in rejected]
 
     def refuse_other_files(self) -> None:
@@ -182,65 +112,38 @@ class Extraction:
                     f"{clip.path} is another file; give another data.store"
                 )
 
-    def stream(self, rank: int = 0, ranks: int = 1) -> "ClipStream":
-        """The decoded batches of what is pending for this process."""
+    def run(self, rank: int = 0, ranks: int = 1) -> None:
+        """Embed this process's share of what is pending; the first process shows a progress bar.
+
+        However it ends, decoding stops and what was embedded is written.
+        """
         pending = self.pending(rank, ranks)
-        # Nothing is loaded when there is nothing to do.
-        size = self.encoders.picture_size() if any(wants_frames for _, wants_frames, _ in pending) else None
-        requests = [(clip, self.request(clip, frames, audio, size)) for clip, frames, audio in pending]
-        return ClipStream(requests, self.decoding)
-
-    def embed(self, batch: DecodedBatch) -> EmbeddedBatch:
-        """Send a decoded batch through the encoders.
-
-        A batch that is not full is filled with copies of its last clip, since a matrix product of another size may sum
-        in another order: so a clip's embedding does not depend on which others are left out or were embedded before.
-        """
-        seen = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
-        heard = [(clip, wave) for clip, wave in zip(batch.clips, batch.waves, strict=True) if wave is not None]
-        frames = self.encoders.embed_frames(self._filled([frames for _, frames in seen]))
-        audio = list(self.encoders.embed_waves(self._filled([wave for _, wave in heard]))) if heard else []
-        return EmbeddedBatch(
-            frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(seen, frames, strict=False)],
-            audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(heard, audio, strict=False)],
-            rejects=batch.rejects,
-            clips=len(batch),
-        )
-
-    def _filled(self, items: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        return items + items[-1:] * (self.decoding.batch_size - len(items))
-
-    def run(self, add_encoder: bool = False) -> None:
-        """Do everything that is pending in this one process, with a progress bar.
-
-        Args:
-            add_encoder: put embeddings of these encoders beside those of others that the store may hold.
-
-        Raises:
-            UsageError: when the store was made with other encoders or specs, unless they are to be added.
-        """
-        if not add_encoder:
-            self.store.refuse_others(self.encoders.spec())
-        # Most runs find everything done, and need not wait for whoever writes for another data set.
-        if self.store.has_lost_shards or self.pending():
-            with StoreLock(self.store.folder):
-                self.store.mend()
-                self.refuse_other_files()
-                self._embed_all(self.stream())
-        else:
-            self.refuse_other_files()
-
-    def _embed_all(self, stream: ClipStream) -> None:
-        if not stream.clips:
+        if not pending:
             return
+        # Only now, so that nothing is loaded when there is nothing to do.
+        size = self.encoders.picture_size() if any(wants_frames for _, wants_frames, _ in pending) else None
+        requests = [self.request(*want, size) for want in pending]
+        workers = min(self.decoding.workers, len(pending))
+        title = "embedding clips" if ranks == 1 else "embedding clips (the first process's share)"
         with (
-            progress("embedding clips", stream.clips) as advance,
-            self.store.writer(self.encoders.spec()) as writer,
-            closing(stream),
+            progress(title, len(pending), visible=rank == 0) as advance,
+            self.store.writer(self.encoders.spec(), rank) as writer,
+            WorkerPool(decode_clip, workers, self.decoding.timeout) as pool,
         ):
-            for batch in stream:
+            batches = self._batches([clip for clip, _, _ in pending], pool.map(requests))
+            for batch in prefetch(batches, depth=2, stop=pool.close):
                 self.embed(batch).write(writer)
                 advance(len(batch))
+
+    def _batches(self, clips: Sequence[Clip], outcomes: Iterator[DecodedClip | MediaError]) -> Iterator[DecodedBatch]:
+        batch = DecodedBatch()
+        for clip, outcome in zip(clips, outcomes, strict=True):
+            batch.add(clip, outcome)
+            if max(len(batch.clips), len(batch.rejects) // REJECTED_BATCHES) >= self.decoding.encoder_batch_size:
+                yield batch
+                batch = DecodedBatch()
+        if len(batch):
+            yield batch
 
     def request(self, clip: Clip, wants_frames: bool, wants_audio: bool, size: int | None) -> ClipRequest:
         """What is wanted of a clip's file."""
@@ -253,6 +156,25 @@ class Extraction:
             backend=self.decoding.backend,
             picture_size=size,
         )
+
+    def embed(self, batch: DecodedBatch) -> EmbeddedBatch:
+        """Send a decoded batch through the encoders.
+
+        A batch that is not full is filled with copies of its last clip, since a matrix product of another size may sum
+        in another order: so a clip's embedding does not depend on which others are left out or were embedded before.
+        """
+        framed = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
+        sounded = [(clip, wave) for clip, wave in zip(batch.clips, batch.waves, strict=True) if wave is not None]
+        frames = self.encoders.embed_frames(self._filled([frames for _, frames in framed]))
+        audio = list(self.encoders.embed_waves(self._filled([wave for _, wave in sounded]))) if sounded else []
+        return EmbeddedBatch(
+            frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(framed, frames, strict=False)],
+            audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(sounded, audio, strict=False)],
+            rejects=batch.rejects,
+        )
+
+    def _filled(self, items: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        return items + items[-1:] * (self.decoding.encoder_batch_size - len(items))
 
 
 def _is_another_file(embedded: str, path: Path | None) -> bool:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2a_lightning.data_modules.clips import Clip, ids_hash
-from v2a_lightning.data_modules.extraction import DecodingSettings
+from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.progress import progress
 from v2a_lightning.data_modules.rejects import Reject, file_stamp
 from v2a_lightning.data_modules.shards import DAMAGE
@@ -74,7 +74,7 @@ def inspect_clips(
     clips: Sequence[Clip],
     frames: FrameSpec,
     audio: AudioSpec | None,
-    decoding: DecodingSettings,
+    decoding: Decoding,
     known: Iterable[ManifestRow] = (),
     save: Callable[[list[ManifestRow]], None] | None = None,
 ) -> list[ManifestRow]:
@@ -108,7 +108,7 @@ def inspect_clips(
 
 
 def _inspections(
-    clips: Sequence[Clip], frames: FrameSpec, audio: AudioSpec | None, decoding: DecodingSettings
+    clips: Sequence[Clip], frames: FrameSpec, audio: AudioSpec | None, decoding: Decoding
 ) -> Iterator[tuple[Clip, Inspection]]:
     requests = [ClipRequest(clip.path, frames, audio, backend=decoding.backend) for clip in clips if clip.path]
     if not requests:
@@ -128,7 +128,7 @@ def _rows(clips: Sequence[Clip], found: Mapping[str, Inspection], keep_still: bo
     return [_row(clip, _judge(clip, found), keep_still) for clip in known]
 
 
-def _pool(workers: int, decoding: DecodingSettings) -> WorkerPool[ClipRequest, Inspection]:
+def _pool(workers: int, decoding: Decoding) -> WorkerPool[ClipRequest, Inspection]:
     return WorkerPool(inspect_clip, workers, decoding.timeout)
 
 
@@ -155,7 +155,7 @@ def _row(clip: Clip, inspection: Inspection, keep_still: bool) -> ManifestRow:
     )
 
 
-def looked_at(frames: FrameSpec, audio: AudioSpec | None) -> str:
+def what_is_inspected(frames: FrameSpec, audio: AudioSpec | None) -> str:
     """What of a clip a manifest is about: rows that were made with another are not taken over."""
     return frames.key if audio is None else f"{frames.key} {audio.key}"
 

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from v2a_lightning.data_modules.base import Mode
-from v2a_lightning.data_modules.clips import TEST, Clip, read_vggsound_csv
-from v2a_lightning.data_modules.store import Precision
+from v2a_lightning.data_modules.clips import Clip, read_vggsound_csv
+from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.vggsound import VGGSoundDataModule, with_files
-from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -27,23 +27,11 @@ class MiniatureDataModule(VGGSoundDataModule):
         world_seed: which world. The small foundation models were trained on world 0 and have seen no other, as the
             large ones have never seen VGGSound.
         store: folder of the embedding store; `root/store` when not given.
-        clip: sees frames; the miniature's when not given.
-        clap: hears waves; the miniature's when not given.
-        frames: which frames are looked at.
-        audio: which sound is listened to.
-        batch_size: clips in a batch, over all devices and nodes.
-        mode: `cached` embeds every clip once into the store; `on_the_fly` runs the encoders on every batch.
-        validation_fraction: share of the train clips held out.
-        validation_clips: hold out that many instead.
-        test_split: the split that is tested and predicted; `ood` is drawn in another style.
-        max_clips: at most so many clips of each split.
-        num_workers: processes that render and decode; by default one for each processor.
-        timeout: seconds that decoding one clip may take.
-        precision: in which embeddings are stored.
-        encoder_batch_size: clips that go through a process's encoders together.
-        seed: of the order of training.
-        passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
-            epochs as long as a large one's, each with its validation.
+        frames: which frames are embedded.
+        audio: which sound is embedded.
+        splits: the test split `ood` is drawn in another style.
+        decoding: its processes render, too.
+        **options: see EncodedDataModule.
     """
 
     def __init__(
@@ -52,43 +40,23 @@ class MiniatureDataModule(VGGSoundDataModule):
         clips: int = 2000,
         world_seed: int = 1,
         store: str | None = None,
-        clip: ClipEncoder | None = None,
-        clap: ClapEncoder | None = None,
         frames: FrameSpec = MINIATURE_FRAMES,
         audio: AudioSpec = MINIATURE_AUDIO,
-        batch_size: int = 64,
-        mode: Mode = "cached",
-        validation_fraction: float = 0.05,
-        validation_clips: int | None = None,
-        test_split: str = TEST,
-        max_clips: int | None = None,
-        num_workers: int | None = None,
-        timeout: float = 60.0,
-        precision: Precision = "float16",
-        encoder_batch_size: int = 32,
-        seed: int = 0,
-        passes: int = 1,
+        splits: Splits = Splits(validation_fraction=0.05),  # noqa: B008
+        decoding: Decoding = Decoding(encoder_batch_size=32),  # noqa: B008
+        **options: Any,
     ) -> None:
         super().__init__(
             csv=str(Path(root, "vggsound.csv")),
             media=str(Path(root, "clips")),
             store=str(Path(root, "store")) if store is None else store,
-            clip=ClipEncoder() if clip is None else clip,
-            clap=ClapEncoder() if clap is None else clap,
             frames=frames,
             audio=audio,
-            batch_size=batch_size,
-            mode=mode,
-            validation_fraction=validation_fraction,
-            validation_clips=validation_clips,
-            test_split=test_split,
-            max_clips=max_clips,
-            num_workers=num_workers,
-            timeout=timeout,
-            precision=precision,
-            encoder_batch_size=encoder_batch_size,
-            seed=seed,
-            passes=passes,
+            splits=splits,
+            decoding=decoding,
+            manifest=None,
+            test_ids=None,
+            **options,
         )
         self.root = Path(root)
         self.clips = clips
@@ -118,7 +86,7 @@ class MiniatureDataModule(VGGSoundDataModule):
     def find_clips(self) -> list[Clip]:
         """The world's clips; those in the other style only when they are the test."""
         clips = super().find_clips()
-        if self.test_split != OUT_OF_DOMAIN:
+        if self.splits.test_split != OUT_OF_DOMAIN:
             return clips
         others = with_files(read_vggsound_csv(self.root / "ood.csv"), self.media)
         return clips + [replace(clip, split=OUT_OF_DOMAIN) for clip in others]

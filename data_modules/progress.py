@@ -14,12 +14,12 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int, visible: bool = True) -> Iterator[Callable[[int], None]]:
     """Show how many of `total` things are done; yields a function that takes how many more are."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), disable=not visible) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.advance(task, done)

@@ -57,8 +57,8 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     data["init_args"] |= {
         "csv": str(world / "vggsound.csv"), "media": str(world / "clips"), "store": str(world / "store"),
         "frames": {"frames_per_second": 2, "duration": 2.56}, "audio": {"sample_rate": 16000, "duration": 2.56},
-        "clip": _model("ClipEncoder", weights / "clip"), "clap": _model("ClapEncoder", weights / "clap"),
-        "batch_size": 4, "validation_clips": 7, "validation_fraction": 0.0, "num_workers": 1, "passes": 1,
+        "encoder": _model("ClipEncoder", weights / "clip"), "clap": _model("ClapEncoder", weights / "clap"),
+        "batch_size": 4, "splits": {"validation_clips": 7, "validation_fraction": 0.0}, "decoding": {"num_workers": 1},
     }  # fmt: skip
     data["init_args"].pop("clips", None)
     model = config["model"]["init_args"]
@@ -66,7 +66,7 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
         model["network"]["init_args"] = {"depth": 1, "heads": 2, "dim_head": 32, "ff_mult": 1}
     model["sampling_steps"] = 2
     evaluation |= {
-        "audioldm": _model("AudioLDM", weights / "audioldm", steps=1, guidance=1.0, batch_size=4),
+        "generator": _model("AudioLDM", weights / "audioldm", steps=1, guidance=1.0, batch_size=4),
         "suite": {
             "class_path": "v2a_lightning.evaluation.EvaluationSuite",
             "init_args": {kind: str(weights / name) for kind, name in EXTRACTORS.items()},
@@ -81,7 +81,7 @@ def make_tiny(config: dict[str, Any], weights: Path, world: Path, output: Path) 
     return config
 
 
-EXTRACTORS = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
+EXTRACTORS = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip", "clip": "clip"}
 
 
 def _model(name: str, checkpoint: Path, **arguments: Any) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def text_for_a_checkpoint(config: Config, folder: Path) -> None:
 
 
 def one_clip_to_validate(config: Config, folder: Path) -> None:
-    config["data"]["init_args"]["validation_clips"] = 1
+    config["data"]["init_args"]["splits"] = {"validation_clips": 1}
 
 
 def no_clip_left(config: Config, folder: Path) -> None:
@@ -98,7 +98,7 @@ def checkpoint_of_another_shape(config: Config, folder: Path) -> None:
 
 
 def missing_weights(config: Config, folder: Path) -> None:
-    config["data"]["init_args"]["clip"]["init_args"]["checkpoint"] = str(folder / "no_clip_here")
+    config["data"]["init_args"]["encoder"]["init_args"]["checkpoint"] = str(folder / "no_clip_here")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def missing_weights(config: Config, folder: Path) -> None:
         (store_that_is_a_file, 2, "store is a file, and a folder is wanted"),
         (runs_that_cannot_be_written, 2, "file/quickstart/"),
         (text_for_a_checkpoint, 2, "text.ckpt is not a readable checkpoint"),
-        (one_clip_to_validate, 2, "data.validation_clips is at least 2, not 1"),
+        (one_clip_to_validate, 2, "data.splits.validation_clips is at least 2, not 1"),
         (no_clip_left, 1, "no clip left for train"),
         (missing_checkpoint, 2, "absent.ckpt: there is no such file"),
         (no_earlier_run, 2, "--ckpt_path last: no run under"),

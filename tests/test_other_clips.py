@@ -41,14 +41,14 @@ def clips(tmp_path: Path) -> Path:
 def test_the_quickstart_runs_on_them(clips: Path, random_weights: Path) -> None:
     other_data = [
         "--data.class_path=v2a_lightning.data_modules.VGGSoundDataModule", f"--data.csv={clips}/vggsound.csv",
-        f"--data.media={clips}/clips", f"--data.store={clips}/store", "--data.validation_clips=3",
+        f"--data.media={clips}/clips", f"--data.store={clips}/store", "--data.splits.validation_clips=3",
     ]  # fmt: skip
     small = [
-        f"--data.clip.checkpoint={random_weights}/clip", f"--data.clap.checkpoint={random_weights}/clap",
-        f"--evaluation.audioldm.checkpoint={random_weights}/audioldm", "--evaluation.audioldm.steps=1",
+        f"--data.encoder.checkpoint={random_weights}/clip", f"--data.clap.checkpoint={random_weights}/clap",
+        f"--evaluation.generator.checkpoint={random_weights}/audioldm", "--evaluation.generator.steps=1",
         *(f"--evaluation.suite.{kind}={random_weights}/{name}" for kind, name in EXTRACTORS.items()),
-        "--model.network.depth=1", "--model.network.heads=2", "--model.sampling_steps=2", "--data.num_workers=1",
-        "--trainer.max_epochs=1", "--run.wandb=disabled", f"--run.root={clips}/runs",
+        "--model.network.depth=1", "--model.network.heads=2", "--model.sampling_steps=2",
+        "--data.decoding.num_workers=1", "--trainer.max_epochs=1", "--run.wandb=disabled", f"--run.root={clips}/runs",
     ]  # fmt: skip
     command = ["--config", str(EXPERIMENTS / "quickstart.yaml"), *other_data, *small]
     assert main(["fit", *command]) == 0

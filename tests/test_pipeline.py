@@ -1,12 +1,14 @@
 """Pictures and clips to sound, from Python and from the command line."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from tests.app.test_fit import fit, only_run, write
@@ -16,11 +18,12 @@ from v2a_lightning.encoders import ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.generation import read_generation
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import AudioLDM, MusicLDM
 from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper
 from v2a_lightning.media import probe, read_wave, write_clip
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.pipeline import V2APipeline
+from v2a_lightning.runs import CONFIG_KEY
 from v2a_lightning.specs import FrameSpec
 
 RANDOM = np.random.default_rng(0)
@@ -101,9 +104,9 @@ def test_numbers_out_of_range_are_refused(pipeline: V2APipeline, number: dict[st
 
 
 def test_a_guidance_of_zero_is_none(pipeline: V2APipeline, media: Path) -> None:
-    pipeline.audioldm.guidance = 3.0
+    pipeline.generator.guidance = 3.0
     guided, plain = pipeline(media / "still.png"), pipeline(media / "still.png", guidance=0)
-    pipeline.audioldm.guidance = 1.0
+    pipeline.generator.guidance = 1.0
     assert torch.equal(plain, pipeline(media / "still.png"))
     assert not torch.equal(plain, guided)
 
@@ -143,10 +146,47 @@ def test_saved_and_read_again_it_sounds_the_same(pipeline: V2APipeline, media: P
     ]  # fmt: skip
     again = V2APipeline.from_pretrained(tmp_path / "saved")
     assert torch.equal(again(media / "still.png"), pipeline(media / "still.png"))
-    pipeline.audioldm.dtype = torch.bfloat16
+    pipeline.generator.dtype = torch.bfloat16
     pipeline.save_pretrained(tmp_path / "half")
-    pipeline.audioldm.dtype = torch.float32
-    assert V2APipeline.from_pretrained(tmp_path / "half").audioldm.dtype == torch.bfloat16
+    pipeline.generator.dtype = torch.float32
+    assert V2APipeline.from_pretrained(tmp_path / "half").generator.dtype == torch.bfloat16
+
+
+def test_what_earlier_versions_saved_opens(pipeline: V2APipeline, media: Path, tmp_path: Path) -> None:
+    """Pipelines, and the configs in checkpoints, that call the encoder clip and the generator audioldm."""
+    pipeline.save_pretrained(tmp_path / "saved")
+    described = tmp_path / "saved" / "pipeline.json"
+    parts = json.loads(described.read_text())
+    old = {"clip": parts["encoder"], "audioldm": parts["generator"], "frames": parts["frames"]}
+    for part, name in (("clip", "ClipEncoder"), ("audioldm", "AudioLDM")):
+        old[part]["class_path"] = f"v2a_lightning.foundation.{name}"
+    described.write_text(json.dumps(old))
+    data, evaluation = {"clip": old["clip"], "frames": old["frames"]}, {"audioldm": old["audioldm"]}
+    config = {"data": {"init_args": data}, "evaluation": {"init_args": evaluation}}
+    mapper = pipeline.mapper
+    content = {"hyper_parameters": mapper.describe(), "state_dict": mapper.state_dict()}
+    torch.save({**content, CONFIG_KEY: yaml.dump(config)}, tmp_path / "run.ckpt")
+    for source in (tmp_path / "saved", tmp_path / "run.ckpt"):
+        assert torch.equal(V2APipeline.from_pretrained(source)(media / "still.png"), pipeline(media / "still.png"))
+
+
+def test_other_parts_are_given_as_objects_or_as_checkpoints(
+    pipeline: V2APipeline, random_weights: Path, tmp_path: Path
+) -> None:
+    pipeline.save_pretrained(tmp_path / "saved")
+    other = shutil.copytree(random_weights / "audioldm", tmp_path / "other")
+    again = V2APipeline.from_pretrained(tmp_path / "saved", generator=str(other))
+    assert again.generator.describe()["init_args"] == {
+        **pipeline.generator.describe()["init_args"], "checkpoint": str(other)
+    }  # fmt: skip
+    given = AudioLDM(str(other), steps=3)
+    assert V2APipeline.from_pretrained(tmp_path / "saved", generator=given).generator is given
+    described = tmp_path / "saved" / "pipeline.json"
+    described.write_text(json.dumps({**json.loads(described.read_text()), "generator": None}))
+    with pytest.raises(UsageError, match=r"saved: generator: none is named there; give one \(--generator\)"):
+        V2APipeline.from_pretrained(tmp_path / "saved")
+    named = V2APipeline.from_pretrained(tmp_path / "saved", generator="v2a_lightning.generators.MusicLDM")
+    assert isinstance(named.generator, MusicLDM)
 
 
 def test_on_the_hub_and_back_it_sounds_the_same(
@@ -158,7 +198,7 @@ def test_on_the_hub_and_back_it_sounds_the_same(
         assert set(Hub.files) == {"README.md", "config.json", "model.safetensors", "pipeline.json"}
         card = Hub.files["README.md"].decode()
         assert card.startswith("---\nlibrary_name: v2a-lightning")
-        assert "| AudioLDM | `" in card
+        assert "| generator | `" in card
         assert "V2APipeline.from_pretrained" in card
         again = V2APipeline.from_pretrained("owner/name")
         assert torch.equal(again(media / "still.png"), pipeline(media / "still.png"))
@@ -203,8 +243,8 @@ def test_generate_from_a_runs_checkpoint(
     assert settings["checkpoint_sha256"] == sha256_file(Path(checkpoint))
     own = json.loads((only_run(tiny_config) / "audio" / "epoch_000" / "generation.json").read_text())
     same = (
-        "audioldm_fingerprint",
-        "sampler",
+        "generator",
+        "generator_fingerprint",
         "steps",
         "guidance",
         "mapper",

@@ -33,7 +33,7 @@ STUDY = """
 from pathlib import Path
 from threading import Thread
 import sys, time
-from v2a_lightning.studies.worker import FreshProcess, ReusedProcess, environment
+from v2a_lightning.studies.workers import FreshProcess, ReusedProcess, environment
 render = ["miniature", "render", "--clips", "5000", "--workers", "1", "--output"]
 launchers = [ReusedProcess(environment(1)), FreshProcess(environment(1))]
 for number, one in enumerate(launchers):

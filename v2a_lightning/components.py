@@ -7,11 +7,13 @@ constructor of a class that is what the place asks for. A package of one's own p
     V2A_TRUST=my_parts,other_parts
 """
 
+import dataclasses
+import functools
 import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -35,6 +37,38 @@ MOVED = {
 TRUST_VARIABLE = "V2A_TRUST"
 # What constructors raise for values that are none of theirs.
 REFUSALS = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, MemoryError)
+
+
+class SelfDescribing:
+    """Remembers the arguments it was made with, so that a file can say how to make it again.
+
+    For modules and plain classes alike. Arguments are what a YAML can say: plain values, dataclasses, self-describing
+    objects, and lists and dicts of these.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+    def describe(self) -> dict[str, Any]:
+        """`{"class_path": ..., "init_args": {...}}`, as LightningCLI and YAML write it.
+
+        Raises:
+            UsageError: when an argument is nothing that a YAML can say.
+        """
+        arguments = _fields(self) if dataclasses.is_dataclass(self) else self.__dict__.get("_init_args", {})
+        name = type(self).__qualname__
+        plain = {key: _described(value, f"{name}: the argument {key!r}") for key, value in arguments.items()}
+        return {"class_path": class_path(type(self)), "init_args": plain}
+
+
+def class_path(cls: type) -> str:
+    """Where users import the class from: files may move inside a package, and old checkpoints must still load."""
+    package = cls.__module__.rpartition(".")[0]
+    if package and getattr(importlib.import_module(package), cls.__qualname__, None) is cls:
+        return f"{package}.{cls.__qualname__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def make(described: Any, expected: type[Made], source: object) -> Made:
@@ -62,9 +96,9 @@ def construct(cls: type[Made], arguments: Any, source: object) -> Made:
     """
     if not isinstance(arguments, Mapping):
         raise UsageError(f"{source}: the arguments of {cls.__name__} are no mapping of names to values")
-    hints = get_type_hints(cls.__init__)
-    unknown = [name for name in arguments if name not in inspect.signature(cls).parameters]
-    if unknown:
+    hints, parameters = get_type_hints(cls.__init__), inspect.signature(cls).parameters
+    unknown = [name for name in arguments if name not in parameters]
+    if unknown and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
         raise UsageError(f"{source}: {cls.__name__} has no argument {unknown[0]!r}")
     values = {name: _value(value, hints.get(name), f"{source}: {name}") for name, value in arguments.items()}
     try:
@@ -95,6 +129,49 @@ def trusted_packages() -> tuple[str, ...]:
     return OWN_PACKAGES + tuple(name.strip() for name in named if name.strip())
 
 
+def _recording(initialise: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(initialise)
+    open_ended = [name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD]
+
+    @functools.wraps(initialise)
+    def wrapper(self: SelfDescribing, *args: Any, **kwargs: Any) -> None:
+        # Only the outermost constructor's arguments say how to make the object; its super().__init__ calls do not.
+        if "_init_args" not in self.__dict__:
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            recorded = dict(list(bound.arguments.items())[1:])
+            for name in open_ended:
+                recorded |= recorded.pop(name)
+            self.__dict__["_init_args"] = recorded
+        initialise(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+
+
+def _described(value: Any, place: str) -> Any:
+    """A value as a YAML holds it."""
+    if isinstance(value, SelfDescribing):
+        return value.describe()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _described(_fields(value), place)
+    if isinstance(value, Mapping):
+        return {str(key): _described(one, place) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_described(one, place) for one in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise UsageError(
+        f"{place} is a {type(value).__name__}, which no YAML can say; derive {type(value).__name__} from "
+        "v2a_lightning.components.SelfDescribing"
+    )
+
+
 def _find(class_path: str, expected: type[Made], source: object) -> type[Made]:
     class_path = MOVED.get(class_path, class_path)
     package = class_path.partition(".")[0]
@@ -121,9 +198,19 @@ def _value(value: Any, hint: Any, place: str) -> Any:
         if not classes:
             raise UsageError(f"{place} names the class {value['class_path']}, and no class belongs there")
         return make(value, classes[0], place)
+    if isinstance(value, Mapping) and (nested := next(filter(dataclasses.is_dataclass, kinds), None)):
+        return construct(nested, value, place)
+    if isinstance(value, Mapping) and (of := _values_class(kinds)):
+        return {key: make(one, of, f"{place}.{key}") for key, one in value.items()}
     if not _is_plain(value) or not any(_fits(value, kind) for kind in kinds):
         raise UsageError(f"{place} is {str(value)[:80]!r}, which does not belong there")
     return value
+
+
+def _values_class(kinds: tuple[Any, ...]) -> Any:
+    """The class of a dict's values, where the signature has a dict of names to objects of ours."""
+    of = [get_args(kind)[1] for kind in kinds if get_origin(kind) in (dict, Mapping) and len(get_args(kind)) == 2]
+    return next((one for one in of if isinstance(one, type) and one.__module__ not in ("builtins", "pathlib")), None)
 
 
 def _fits(value: Any, kind: Any) -> bool:

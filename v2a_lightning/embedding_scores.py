@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2a_lightning.distances import compare_embeddings, frechet_distance
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
-from v2a_lightning.evaluation.frechet import frechet_distance
 from v2a_lightning.mapper.gathering import gather_clips
 
 Scored = tuple[list[str], Tensor, Tensor, Tensor]
@@ -50,9 +49,7 @@ class EmbeddingScores:
             return {}
         if len(losses) == 1:
             raise RunFailure(f"{stage}: embedding metrics need two clips and there is one; give more")
-        metrics = EmbeddingMetrics(self.dim, sync_on_compute=False)
-        metrics.update(embeddings, targets)
-        found: dict[str, float | Tensor] = {"loss": float(losses.mean()), **metrics.compute()}
+        found: dict[str, float | Tensor] = {"loss": float(losses.mean()), **compare_embeddings(embeddings, targets)}
         if len(targets) >= 4:
             found["embedding_fd_floor"] = self._floor(targets)
         return found

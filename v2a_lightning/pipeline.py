@@ -1,11 +1,11 @@
-"""V2APipeline: pictures and clips in, waves out. Needs no Trainer and no data module."""
+"""V2APipeline: pictures and videos in, waveforms out. Needs no Trainer, no data module and no metric."""
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from v2a_lightning.checkpoints.frozen_model import FrozenModel
 from v2a_lightning.checkpoints.known import licence_of
-from v2a_lightning.components import construct, make, parsed
+from v2a_lightning.components import SelfDescribing, construct, make, parsed
 from v2a_lightning.encoders import ClipEncoder
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import Generator
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.randomness import clip_seed, generators
@@ -30,107 +29,99 @@ from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]
 Source = str | Path | Frames | Image
+Part = TypeVar("Part", bound=SelfDescribing)
 
 PIPELINE_FILE = "pipeline.json"
+# What pipelines and configs of earlier versions call a part.
+OLD_NAMES = {"encoder": "clip", "generator": "audioldm"}
 # So little beyond a window is no window of its own: containers round ten seconds up. Its sound is silence.
 REST_SECONDS = 0.1
 FADE_SECONDS = 0.01
 
 
 class V2APipeline(OnTheHub):
-    """CLIP, a trained mapper and AudioLDM in a row.
+    """A visual encoder, a trained mapper and a generator in a row.
 
-    `save_pretrained(folder)` writes the mapper and the names of the others; `push_to_hub("owner/name")` sends that to
-    the Hub.
+    `save_pretrained(folder)` writes the mapper and the descriptions of the others, not their weights;
+    `push_to_hub("owner/name")` sends that to the Hub.
 
     Args:
-        clip: embeds the frames; the one the mapper was trained with.
-        mapper: maps frame embeddings to a CLAP embedding.
-        audioldm: makes sound of it.
-        frames: which frames of a clip are looked at. Its duration is also the length of a picture's sound; a
-            longer clip is taken in windows of that length.
+        encoder: embeds the frames; the one the mapper was trained with.
+        mapper: maps frame embeddings to the generator's condition.
+        generator: makes sound of it.
+        frames: which frames of a clip are encoded. Its duration is also the length of a picture's sound; a longer clip
+            is taken in windows of that length.
     """
 
-    def __init__(self, clip: ClipEncoder, mapper: V2AMapper, audioldm: AudioLDM, frames: FrameSpec) -> None:
-        self.clip = clip
+    def __init__(self, encoder: ClipEncoder, mapper: V2AMapper, generator: Generator, frames: FrameSpec) -> None:
+        self.encoder = encoder
         self.mapper = mapper.eval()
-        self.audioldm = audioldm
+        self.generator = generator
         self.frames = frames
 
     @property
     def sample_rate(self) -> int:
-        """Of the waves, in Hz."""
-        return self.audioldm.sample_rate
-
-    @classmethod
-    def from_checkpoint(
-        cls, checkpoint: str | Path, clip: str | None = None, audioldm: str | None = None
-    ) -> "V2APipeline":
-        """A pipeline from a run's checkpoint. The weights are the averaged ones where the run kept an average.
-
-        Args:
-            checkpoint: written by `fit`; its config names the other models.
-            clip: another CLIP checkpoint than the config's.
-            audioldm: another AudioLDM checkpoint than the config's.
-
-        Raises:
-            UsageError: when the file is no such checkpoint, or its config names no AudioLDM and none is given.
-        """
-        mapper = V2AMapper.from_pretrained(checkpoint)
-        text = torch.load(checkpoint, map_location="meta", weights_only=True).get(CONFIG_KEY)
-        if text is None:
-            raise UsageError(f"{checkpoint} was not written by `fit`: it does not hold the run's config")
-        config = parsed(yaml.safe_load, text, checkpoint)
-        return cls._assemble(mapper, _parts_of_config(config), clip, audioldm, str(checkpoint))
+        """Of the waveforms, in Hz."""
+        return self.generator.sample_rate
 
     @classmethod
     def from_pretrained(  # type: ignore[override]
-        cls, source: str | Path, clip: str | None = None, audioldm: str | None = None
+        cls,
+        source: str | Path,
+        encoder: ClipEncoder | str | None = None,
+        generator: Generator | str | None = None,
     ) -> "V2APipeline":
         """A pipeline from a checkpoint of `fit` or a folder of `save_pretrained`.
 
+        The weights of a checkpoint are the averaged ones where the run kept an average.
+
         Args:
             source: a file, a folder, or a Hugging Face name, `owner/name` or `owner/name@revision`.
-            clip: another CLIP checkpoint than the one named there.
-            audioldm: another AudioLDM checkpoint than the one named there.
+            encoder: replaces the one named there; a text is another checkpoint for it.
+            generator: replaces the one named there; a text is another checkpoint for it, or a class path where none is
+                named.
 
         Raises:
-            UsageError: when there is no pipeline there.
+            UsageError: when there is no pipeline there, or it names no generator and none is given.
         """
-        if Path(source).is_file():
-            return cls.from_checkpoint(source, clip, audioldm)
-        folder = pretrained_folder(source)
-        described = folder / PIPELINE_FILE
-        if not described.is_file():
-            raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
-        parts = parsed(json.loads, described.read_bytes(), described)
-        return cls._assemble(V2AMapper.from_pretrained(folder), parts, clip, audioldm, str(source))
+        path = Path(source)
+        if path.is_file():
+            mapper, parts = V2AMapper.from_pretrained(path), _parts_of_checkpoint(path)
+        else:
+            path = pretrained_folder(source)
+            described = path / PIPELINE_FILE
+            if not described.is_file():
+                raise UsageError(f"{source} is neither a checkpoint nor a pipeline's folder: there is no {described}")
+            parts = parsed(json.loads, described.read_bytes(), described)
+            mapper = V2AMapper.from_pretrained(path)
+        found = {name: parts.get(name, parts.get(old)) for name, old in OLD_NAMES.items()}
+        return cls(
+            _made(found["encoder"], encoder, ClipEncoder, f"{source}: encoder"),
+            mapper,
+            _made(found["generator"], generator, Generator, f"{source}: generator"),  # type: ignore[type-abstract]
+            construct(FrameSpec, parts.get("frames"), f"{source}: frames"),
+        )
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write the mapper and the names of the other models, not their weights, into a folder."""
-        models = {"CLIP": self.clip.checkpoint, "AudioLDM": self.audioldm.checkpoint}
-        rows = {key: f"`{name}`, licence {licence_of(name)}" for key, name in models.items()}
+        """Write the mapper and the descriptions of the other parts, not their weights, into a folder."""
+        models = {"encoder": self.encoder, "generator": self.generator}
+        parts = {name: model.describe() for name, model in models.items()}
+        rows = {name: f"`{models[name].name}`, licence {_licence(part)}" for name, part in parts.items()}
         save_pretrained(self.mapper, save_directory, rows)
-        sampling = ("checkpoint", "steps", "guidance", "sampler", "eta", "head_counts", "batch_size")
-        parts = {
-            "clip": _described(self.clip, ("checkpoint", "model_name")),
-            "audioldm": _described(self.audioldm, sampling),
-            "frames": asdict(self.frames),
-        }
         with atomic_write(save_directory / PIPELINE_FILE) as temporary:
-            temporary.write_text(json.dumps(parts, indent=2) + "\n")
+            temporary.write_text(json.dumps({**parts, "frames": asdict(self.frames)}, indent=2) + "\n")
 
     def to(self, device: str | torch.device) -> "V2APipeline":
         """Move every model to a device."""
-        self.clip.to(device)
+        self.encoder.to(device)
         self.mapper.to(device)
-        self.audioldm.to(device)
+        self.generator.to(device)
         return self
 
     def embed(self, frames: Frames, seeds: Sequence[int]) -> Tensor:
-        """CLAP embeddings (len(seeds), 512) for frames uint8 (T, H, W, 3), one draw per seed."""
-        seen = self.clip.encode_frames(frames).to(self.mapper.device)
-        batch = seen[None].expand(len(seeds), -1, -1)
+        """The generator's condition for frames uint8 (T, H, W, 3), a row and a draw for each seed."""
+        encoded = self.encoder.encode_frames(frames).to(self.mapper.device)
+        batch = encoded[None].expand(len(seeds), -1, -1)
         return self.mapper.sample(batch, generator=generators(seeds))
 
     def __call__(
@@ -154,8 +145,8 @@ class V2APipeline(OnTheHub):
             name: what the noise belongs to beside the seed; the file's stem when not given.
             seed: the same source, name and seed give the same sound, whatever else is made.
             samples: how many different sounds.
-            steps: AudioLDM's denoising steps, if not its own.
-            guidance: AudioLDM's guidance scale, if not its own.
+            steps: the generator's sampling steps, if not its own.
+            guidance: the generator's guidance scale, if not its own.
             seconds: length of a picture's sound, one window by default; of a clip, so many seconds at most.
 
         Returns:
@@ -168,7 +159,7 @@ class V2APipeline(OnTheHub):
             UsageError: when a number is out of its range.
         """
         check_numbers(samples, seconds)
-        steps, guidance = self.audioldm.sampling(steps, guidance)
+        self.generator.sampling(steps, guidance)
         source = source if isinstance(source, (str, Path)) else frames_in_memory(source)
         name = name or (Path(source).stem if isinstance(source, (str, Path)) else "")
         length = self.seconds_of(source, seconds)
@@ -179,10 +170,8 @@ class V2APipeline(OnTheHub):
             embeddings = self.embed(frames, seeds)
             if not embeddings.isfinite().all():
                 raise RunFailure(f"{name or 'the frames'}: the mapper's embedding is not finite")
-            whole = self.frames.duration
-            windows.append(
-                self.audioldm.generate(embeddings, seconds=whole, seeds=seeds, steps=steps, guidance=guidance)
-            )
+            options = {"steps": steps, "guidance": guidance}
+            windows.append(self.generator.generate(embeddings, seconds=self.frames.duration, seeds=seeds, **options))
         return _joined(windows, round(length * self.sample_rate), self.sample_rate)
 
     def seconds_of(self, source: str | Path | Frames, seconds: float | None = None) -> float:
@@ -209,24 +198,28 @@ class V2APipeline(OnTheHub):
             spec = self.frames if left > self.frames.times[0] else FrameSpec(1 / left, left)
             yield read_frames(source, spec, start=start)
 
-    @classmethod
-    def _assemble(
-        cls, mapper: V2AMapper, parts: Mapping[str, Any], clip: str | None, audioldm: str | None, source: str
-    ) -> "V2APipeline":
-        if parts.get("audioldm") is None and audioldm is None:
-            raise UsageError(f"{source} names no AudioLDM; give one (--audioldm)")
-        seeing = ClipEncoder(clip) if clip else make(parts.get("clip"), ClipEncoder, source)
-        sounding = AudioLDM(audioldm) if audioldm else make(parts["audioldm"], AudioLDM, source)
-        return cls(seeing, mapper, sounding, construct(FrameSpec, parts.get("frames"), source))
+
+def _made(described: Any, given: Part | str | None, expected: type[Part], source: str) -> Part:
+    """A part from its description, another checkpoint for it, or what takes its place."""
+    if isinstance(given, expected):
+        return given
+    if described is None and given is None:
+        raise UsageError(f"{source}: none is named there; give one (--{source.rpartition(' ')[2]})")
+    if isinstance(described, Mapping) and given is not None:
+        described = {**described, "init_args": {**_arguments(described), "checkpoint": given}}
+    return make(given if described is None else described, expected, source)
 
 
-def _parts_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def _parts_of_checkpoint(path: Path) -> Mapping[str, Any]:
     """What a run's config says of the models round the mapper."""
+    text = torch.load(path, map_location="meta", weights_only=True).get(CONFIG_KEY)
+    if text is None:
+        raise UsageError(f"{path} was not written by `fit`: it does not hold the run's config")
+    config = parsed(yaml.safe_load, text, path)
     data, evaluation = (_arguments(config.get(key)) for key in ("data", "evaluation"))
-    missing = [name for name in ("clip", "frames") if name not in data]
-    if missing:
-        raise UsageError(f"the checkpoint's config does not say which {missing[0]} its data was made with")
-    return {"clip": data["clip"], "frames": data["frames"], "audioldm": evaluation.get("audioldm")}
+    if "frames" not in data:
+        raise UsageError(f"{path}: the config in it does not say which frames its data was made with")
+    return {**evaluation, **data}
 
 
 def _arguments(described: Any) -> Mapping[str, Any]:
@@ -234,11 +227,8 @@ def _arguments(described: Any) -> Mapping[str, Any]:
     return arguments if isinstance(arguments, Mapping) else {}
 
 
-def _described(model: FrozenModel, names: Sequence[str]) -> dict[str, Any]:
-    """A class path and arguments, from which `components.make` makes the same model again."""
-    arguments = {name: getattr(model, name) for name in names} | {"dtype": str(model.dtype).removeprefix("torch.")}
-    room = type(model).__module__.rpartition(".")[0]
-    return {"class_path": f"{room}.{type(model).__name__}", "init_args": arguments}
+def _licence(described: Mapping[str, Any]) -> str:
+    return licence_of(str(described["init_args"].get("checkpoint", "")))
 
 
 def check_numbers(samples: int, seconds: float | None) -> None:
@@ -272,7 +262,7 @@ def frames_in_memory(source: Any) -> Frames:
 
 
 def _joined(windows: Sequence[Tensor], samples: int, sample_rate: int) -> Tensor:
-    """Waves (B, N) one after the other as (B, samples): cut, or filled with the little silence that may be missing.
+    """Waveforms (B, N) one after the other as (B, samples): cut, or filled with the little silence that may be missing.
 
     Each is faded where another one or the silence follows, so that it does not click.
     """

@@ -33,7 +33,7 @@ from v2a_lightning.files import atomic_write
 from v2a_lightning.mapper import Diffusion, TransformerMapper
 from v2a_lightning.mapper.aggregators import AverageFrames
 from v2a_lightning.module import V2AMapper
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**28)}
 ALLOCATORS: dict[str, dict[str, str]] = {

@@ -37,7 +37,7 @@ def test_a_run_that_will_go_well(tiny_config: dict[str, Any], tmp_path: Path, ca
         assert line_of(text, f"ok       {subject} ")
     assert "512 wide, 96 px" in line_of(text, "clip", "opens")
     assert "16000 Hz, 2/3/5 attention heads" in line_of(text, "audioldm", "opens")
-    assert "cosine 1.0000" in line_of(text, "is the one AudioLDM was trained with")
+    assert "cosine 1.0000" in line_of(text, "is the one the generator was trained with")
     assert "5 of 5 clips decode" in text
     assert line_of(text, "ok       store", "of 28 clips")
     assert text.splitlines()[-1] == "all in all: ok"
@@ -52,15 +52,15 @@ def test_another_clap_a_broken_tokenizer_and_a_false_file_are_errors(
     clip = shutil.copytree(random_weights / "clip", tmp_path / "clip")
     for name in ("vocab.json", "merges.txt", "tokenizer.json"):
         (clip / name).unlink()
-    data["clip"]["init_args"]["checkpoint"] = str(clip)
+    data["encoder"]["init_args"]["checkpoint"] = str(clip)
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "vggish-10086976.pth").write_bytes(b"something else")
     monkeypatch.setenv("V2A_MIRROR", str(tmp_path / "mirror"))
     evaluation["suite"]["init_args"]["vggish"] = "vggish"
     code, text = examine(tiny_config, tmp_path, capsys)
     assert code == 1
-    assert line_of(text, "error    clap", "is not the one AudioLDM was trained with")
-    assert line_of(text, "-> name the checkpoint of AudioLDM")
+    assert line_of(text, "error    clap", "is not the one the generator was trained with")
+    assert line_of(text, "-> name the generator")
     assert line_of(text, "error    clip", "cannot be used")
     assert line_of(text, "error    vggish", "is not the published file")
 
@@ -69,7 +69,7 @@ def test_missing_weights_and_missing_clips_say_how_to_get_them(
     tiny_config: dict[str, Any], tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("V2A_CACHE", str(tmp_path / "cache"))
-    tiny_config["data"]["init_args"]["clip"]["init_args"]["checkpoint"] = "openai/ViT-B-32"
+    tiny_config["data"]["init_args"]["encoder"]["init_args"]["checkpoint"] = "openai/ViT-B-32"
     tiny_config["evaluation"]["init_args"]["suite"]["init_args"]["tagger"] = "cnn14-16k"
     (tmp_path / "empty").mkdir()
     code, text = examine(tiny_config, tmp_path, capsys, f"data.media={tmp_path / 'empty'}")
@@ -120,7 +120,7 @@ def test_the_head_counts_of_published_folders_are_a_warning(
     folder = shutil.copytree(random_weights / "audioldm", tmp_path / "audioldm")
     unet = folder / "unet" / "config.json"
     unet.write_text(json.dumps(json.loads(unet.read_text()) | {"attention_head_dim": 8}))
-    tiny_config["evaluation"]["init_args"]["audioldm"]["init_args"]["checkpoint"] = str(folder)
+    tiny_config["evaluation"]["init_args"]["generator"]["init_args"]["checkpoint"] = str(folder)
     code, text = examine(tiny_config, tmp_path, capsys)
     assert code == 3
     assert line_of(text, "warning  audioldm", "8 attention heads for every level")

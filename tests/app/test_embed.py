@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from v2a_lightning.app.cli import main
-from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, load_table
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, load_table
 
 from ..processes import all_end, descendants
 
@@ -33,7 +33,17 @@ def shards(store: Path) -> dict[str, list[Path]]:
 
 
 def test_clips_are_embedded_once(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=3"]
+    few = [
+        "embed",
+        "--config",
+        str(config),
+        "--accelerator",
+        "cpu",
+        "--devices",
+        "1",
+        "--set",
+        "data.splits.max_clips=3",
+    ]
     assert main(few) == 0
     assert "3 test, 1 train, 2 validation; 0 not used" in capsys.readouterr().err
     first = shards(tmp_path / "store")
@@ -44,7 +54,7 @@ def test_clips_are_embedded_once(config: Path, tmp_path: Path, capsys: pytest.Ca
     assert {kind: len(files) for kind, files in shards(tmp_path / "store").items()} == {"frames": 2, "audio": 2}
     store = EmbeddingStore(tmp_path / "store")
     assert len(load_table(store, store.only_spec())) == 28
-    data = EmbeddingDataModule(str(tmp_path / "store"), batch_size=4, validation_clips=5)
+    data = EmbeddingDataModule(str(tmp_path / "store"), batch_size=4, splits=Splits(validation_clips=5))
     data.setup("fit")
     assert next(iter(data.train_dataloader()))["frames"].shape[2] == 512
 
@@ -70,10 +80,20 @@ def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
 
 
 def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path: Path) -> None:
-    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=1"]
+    few = [
+        "embed",
+        "--config",
+        str(config),
+        "--accelerator",
+        "cpu",
+        "--devices",
+        "1",
+        "--set",
+        "data.splits.max_clips=1",
+    ]
     assert main(few) == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = ["-m", "v2a_lightning", *few[:-3], "2", "--set", "data.max_clips=3"]
+    command = ["-m", "v2a_lightning", *few[:-3], "2", "--set", "data.splits.max_clips=3"]
     ended = subprocess.run([*launcher, *command], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     written = shards(tmp_path / "store")["frames"]
@@ -101,19 +121,19 @@ def test_what_is_wrong_is_one_line(
     }
     config.write_text(yaml.safe_dump(tiny_config))
     assert main(base) == 2
-    assert "EmbeddingDataModule has no media files to embed" in capsys.readouterr().err
+    assert "EmbeddingDataModule has no media files" in capsys.readouterr().err
 
 
 SLOWLY = """
 import sys, time
-from v2a_lightning.callbacks import embedding_writer
 from v2a_lightning.app.cli import main
-write = embedding_writer._StoreRows.write
-def slowly(self, prediction):
-    write(self, prediction)
+from v2a_lightning.data_modules.extraction import EmbeddedBatch
+write = EmbeddedBatch.write
+def slowly(self, writer):
+    write(self, writer)
     print("written", flush=True)
     time.sleep(0.5)
-embedding_writer._StoreRows.write = slowly
+EmbeddedBatch.write = slowly
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -122,8 +142,18 @@ sys.exit(main(sys.argv[1:]))
 def test_what_is_told_to_end_saves_what_it_has_and_goes_on_later(
     config: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1", "--set", "data.max_clips=6"]
-    slowly = [sys.executable, "-c", SLOWLY, *few, "data.encoder_batch_size=1", "data.num_workers=1"]
+    few = [
+        "embed",
+        "--config",
+        str(config),
+        "--accelerator",
+        "cpu",
+        "--devices",
+        "1",
+        "--set",
+        "data.splits.max_clips=6",
+    ]
+    slowly = [sys.executable, "-c", SLOWLY, *few, "data.decoding.encoder_batch_size=1", "data.decoding.num_workers=1"]
     process = subprocess.Popen(slowly, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == [b"written\n"] * 2

@@ -138,16 +138,16 @@ def test_unpaired_and_faulty_are_said(
 def test_features_are_kept_by_content(folders: Path, extractors: dict[str, str]) -> None:
     assert run(folders, extractors) == 0
     kept = list((folders / "cache").rglob("*.safetensors"))
-    assert len(kept) == 14 * 3
+    assert len(kept) == 7 * 3 + 7 * 2
     first = scores(folders)
     # The same names with other content must not be taken for the same.
     for index, clip in enumerate(CLIPS):
         write_wave(folders / "made" / f"{clip}.wav", sound(500 + index), RATE)
     assert run(folders, extractors) == 0
     assert scores(folders)["fd"]["value"] != first["fd"]["value"]
-    assert len(list((folders / "cache").rglob("*.safetensors"))) == 21 * 3
+    assert len(list((folders / "cache").rglob("*.safetensors"))) == 14 * 3 + 7 * 2
     assert run(folders, extractors, "--seconds", "1.5") == 0
-    assert len(list((folders / "cache").rglob("*.safetensors"))) == 35 * 3
+    assert len(list((folders / "cache").rglob("*.safetensors"))) == 21 * 3 + 14 * 2
 
 
 def test_films_give_clip_scores(folders: Path, extractors: dict[str, str]) -> None:
@@ -207,10 +207,10 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
         return run(folders, extractors | {"tagger": extractors["vggish"]})
     if case == "no weights":
         return run(folders, extractors | {"vggish": str(folders / "nothing.pth")})
-    if case == "unknown extra":
-        return run(folders, extractors, "--extras", "pesq")
-    if case == "extra without its package":
-        return run(folders, extractors, "--extras", "passt")
+    if case == "unknown metric":
+        return run(folders, extractors, "--metrics=[pesq]")
+    if case == "metric without its package":
+        return run(folders, extractors, "--metrics=[fd_passt]")
     if case == "csv without clap":
         return run(folders, extractors, "--csv", "labels.csv")
     if case == "bad csv":
@@ -236,8 +236,8 @@ BAD_INPUT = {
     "one clip only": (2, f"only one clip to score ({CLIPS[0]})"),
     "wrong weights": (2, "config.json: holds a 'vggish', not a 'cnn14'"),
     "no weights": (2, "nothing.pth"),
-    "unknown extra": (2, "--extras has no 'pesq'; it has passt, imagebind, desync"),
-    "extra without its package": (2, "--extras passt needs the package hear21passt, which is not installed"),
+    "unknown metric": (2, "metrics: there is no metric 'pesq'; there are default, fd, fad"),
+    "metric without its package": (2, "PaSST needs the package hear21passt, which is not installed: pip install"),
     "csv without clap": (2, "needs --clap too"),
     "bad csv": (2, "labels.csv, line 1: 2 columns where 4 are expected"),
     "bad generation.json": (2, "generation.json: is no file of settings of generated sounds"),

@@ -132,7 +132,7 @@ def test_the_average_is_what_is_scored_and_what_generates(tiny_config: dict[str,
     name = "network.trunk.projection.weight"
     assert not torch.equal(saved["state_dict"][name], saved["current_model_state"][name])
 
-    mapper = V2APipeline.from_checkpoint(run / "checkpoints" / "last.ckpt").mapper
+    mapper = V2APipeline.from_pretrained(run / "checkpoints" / "last.ckpt").mapper
     assert torch.equal(mapper.state_dict()[name], saved["state_dict"][name])
 
     options = ["--config", config, "--ckpt_path=best", "--evaluation.test_clips=5", "--run.wandb=disabled"]

@@ -11,7 +11,7 @@ import pytest
 
 from v2a_lightning.app.cli import main
 from v2a_lightning.data_modules.clips import ids_hash, read_vggsound_csv
-from v2a_lightning.data_modules.extraction import DecodingSettings
+from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.manifest import inspect_clips, manifest_bytes, read_manifest
 from v2a_lightning.data_modules.vggsound import with_files
 from v2a_lightning.evaluation.cards import clips_sha256
@@ -109,7 +109,7 @@ def test_a_long_look_is_saved_on_the_way(clips: SmallVGGSound, tmp_path: Path, m
     named = with_files(read_vggsound_csv(clips.csv), clips.media)[:4]
     saved: list[int] = []
     rows = inspect_clips(
-        named, FrameSpec(4, 2), None, DecodingSettings(workers=1), save=lambda some: saved.append(len(some))
+        named, FrameSpec(4, 2), None, Decoding(num_workers=1), save=lambda some: saved.append(len(some))
     )
     assert saved == [1, 2, 3, 4]
     assert [row.clip_id for row in rows] == [clip.clip_id for clip in named]

@@ -59,7 +59,7 @@ def test_clips_without_sound_have_a_clip_score(tiny_config: dict[str, Any], tiny
         "init_args": {**kept, "media": str(tiny_world / "imagehear"), "store": str(tmp_path / "pictures")},
     }
     tiny_config["evaluation"]["init_args"]["seconds"] = 2.56
-    options = ["--ckpt_path=last", "--run.name=pictures", "--data.max_clips=5"]
+    options = ["--ckpt_path=last", "--run.name=pictures", "--data.splits.max_clips=5"]
     assert main(["test", "--config", write(tiny_config, tmp_path, "pictures.yaml"), *options]) == 0
     values = columns(Path(tiny_config["run"]["root"], "quickstart", "pictures"))
     assert len(values["test/cs"]) == 1
@@ -114,7 +114,7 @@ def test_a_test_that_was_stopped_goes_on(
     media = tmp_path / "clips"
     shutil.copytree(tiny_world / "clips", media)
     tiny_config["data"]["init_args"] |= {"media": str(media), "store": str(tmp_path / "store")}
-    tiny_config["evaluation"]["init_args"]["audioldm"]["init_args"]["batch_size"] = 2
+    tiny_config["evaluation"]["init_args"]["generator"]["init_args"]["batch_size"] = 2
     tiny_config["evaluation"]["init_args"]["test_clips"] = None
     tiny_config["run"]["wandb"] = "disabled"
     config = write(tiny_config, tmp_path)

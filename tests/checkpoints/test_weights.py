@@ -18,7 +18,7 @@ from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.evaluation.extractors import load_extractor
 from v2a_lightning.generators import AudioLDM
-from v2a_lightning.generators.audioldm_parts import read_unet, read_vae, read_vocoder
+from v2a_lightning.generators.diffusion_folder import read_unet, read_vae, read_vocoder
 from v2a_lightning.mapper import AverageFrames, MLPRegressor, Regression
 from v2a_lightning.miniature.referee import Referee, load_referee
 from v2a_lightning.module import V2AMapper

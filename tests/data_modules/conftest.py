@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from v2a_lightning.data_modules import VGGSoundDataModule
+from v2a_lightning.data_modules import Decoding, Splits, VGGSoundDataModule
 from v2a_lightning.media import write_clip
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -69,13 +69,13 @@ def make_data(vggsound: SmallVGGSound, tmp_path: Path) -> Callable[..., VGGSound
             "csv": str(vggsound.csv),
             "media": str(vggsound.media),
             "store": str(tmp_path / "store"),
-            "clip": SmallClip(),
+            "encoder": SmallClip(),
             "clap": SmallClap(),
             "frames": FRAMES,
             "audio": AUDIO,
             "batch_size": 4,
-            "validation_fraction": 0.2,
-            "num_workers": 1,
+            "splits": Splits(validation_fraction=0.2),
+            "decoding": Decoding(num_workers=1),
         }
         return VGGSoundDataModule(**{**defaults, **arguments})
 

@@ -9,7 +9,7 @@ from v2a_lightning.data_modules.clips import (
     find_media,
     hold_out,
     ids_hash,
-    names_beside,
+    missing_names,
     read_ids,
     read_vggsound_csv,
     subset,
@@ -102,12 +102,12 @@ def test_splits_that_nothing_uses_are_named() -> None:
 def test_names_that_were_found_stand_beside_those_that_were_looked_for() -> None:
     wanted = [Clip("aaaaaaaaaaa_000001", "dog", "test"), Clip("0nYltlo90Zc_000147", "dog", "test")]
     files = {name: Path(f"{name}.mp4") for name in ("other", "0nYltlo90Zc_147000_157000")}
-    line = names_beside(wanted, files)
+    line = missing_names(wanted, files)
     assert "holds 0nYltlo90Zc_147000_157000.mp4, for instance, and 0nYltlo90Zc_000147.mp4 is looked for" in line
     other = {"other": Path("other.mp4")}
-    assert "holds other.mp4, for instance, and aaaaaaaaaaa_000001.mp4" in names_beside(wanted, other)
-    assert "aaaaaaaaaaa_000001.mp4 is looked for" in names_beside(wanted, {})
-    assert names_beside(wanted, {**files, wanted[0].clip_id: Path("x.mp4")}) == ""
+    assert "holds other.mp4, for instance, and aaaaaaaaaaa_000001.mp4" in missing_names(wanted, other)
+    assert "aaaaaaaaaaa_000001.mp4 is looked for" in missing_names(wanted, {})
+    assert missing_names(wanted, {**files, wanted[0].clip_id: Path("x.mp4")}) == ""
 
 
 @pytest.mark.parametrize("again", ["train/a_000001.mp4", "a_000001.mkv", "a_000001.MP4"])

@@ -7,8 +7,9 @@ import pytest
 
 from v2a_lightning.data_modules import EmbeddingStore
 from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import DecodedBatch, DecodingSettings, Extraction
+from v2a_lightning.data_modules.extraction import DecodedBatch, Extraction
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -32,7 +33,7 @@ def part(batch: DecodedBatch, places: list[int]) -> DecodedBatch:
 @pytest.mark.parametrize("places", [[0, 1, 2], [3, 1], [2]])
 def test_an_embedding_depends_on_no_other_clip(tmp_path: Path, batch: DecodedBatch, places: list[int]) -> None:
     encoders = Encoders(ClipEncoder("miniature"), ClapEncoder("miniature"), FrameSpec(2, 2.56), AudioSpec(16_000, 2.56))
-    extraction = Extraction(EmbeddingStore(tmp_path), encoders, [], DecodingSettings(batch_size=COUNT))
+    extraction = Extraction(EmbeddingStore(tmp_path), encoders, [], Decoding(encoder_batch_size=COUNT))
     whole, fewer = extraction.embed(batch), extraction.embed(part(batch, places))
     for of_all, of_some in ((whole.frames, fewer.frames), (whole.audio, fewer.audio)):
         assert len(of_all) == COUNT

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from v2a_lightning.data_modules import ImageHearDataModule
+from v2a_lightning.data_modules import Decoding, ImageHearDataModule
 from v2a_lightning.errors import UsageError
 
 from .encoders import SmallClip
@@ -15,7 +15,9 @@ def data_of(root: Path, *names: str) -> ImageHearDataModule:
     for number, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 40), (37 * number, 90, 200 - 37 * number)).save(root / name, format="png")
-    return ImageHearDataModule(str(root), str(root / "store"), SmallClip(), num_workers=1)
+    return ImageHearDataModule(
+        str(root), store=str(root / "store"), encoder=SmallClip(), decoding=Decoding(num_workers=1)
+    )
 
 
 def test_pictures_of_one_name_in_split_folders_are_two(tmp_path: Path) -> None:

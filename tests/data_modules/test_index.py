@@ -99,7 +99,7 @@ def test_a_footer_that_tells_of_other_rows_is_noticed_by_whoever_reads_the_names
 def test_lost_shards_are_said_and_made_again(
     make_data: Callable[..., VGGSoundDataModule], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = make_data(num_workers=1)
+    data = make_data()
     data.prepare_data()
     spec = data.encoders.spec()
     before = load_table(data.store, spec)
@@ -217,7 +217,7 @@ def test_what_is_not_finite_is_rejected_and_tried_again(tmp_path: Path) -> None:
     frames[0][1][1, 2] = np.nan
     sounds[1][1][0] = 1e6  # finite, but not in float16
     with store.writer(SPEC) as writer:
-        EmbeddedBatch(frames, sounds, [], 3).write(writer)
+        EmbeddedBatch(frames, sounds, []).write(writer)
         with pytest.raises(ValueError, match="the embedding of a is empty, or holds values that are not finite"):
             writer.add_frames("a", "dog", "train", "a.mp4", frames[0][1])
         with pytest.raises(UsageError, match="cannot be the name of a file"):

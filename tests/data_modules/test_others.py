@@ -13,7 +13,14 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 from PIL import Image
 
-from v2a_lightning.data_modules import EmbeddingDataModule, ImageHearDataModule, MiniatureDataModule, VGGSoundDataModule
+from v2a_lightning.data_modules import (
+    Decoding,
+    EmbeddingDataModule,
+    ImageHearDataModule,
+    MiniatureDataModule,
+    Splits,
+    VGGSoundDataModule,
+)
 from v2a_lightning.errors import UsageError
 
 from .encoders import SmallClap, SmallClip
@@ -28,7 +35,11 @@ def test_pictures_are_named_by_folder_or_by_file(tmp_path: Path, mode: Any) -> N
         Image.fromarray(picture).save(tmp_path / "pictures" / name)
     (tmp_path / "pictures" / "bell" / "broken.jpg").write_bytes(b"no picture")
     data = ImageHearDataModule(
-        str(tmp_path / "pictures"), str(tmp_path / "store"), SmallClip(), batch_size=3, mode=mode, num_workers=1
+        str(tmp_path / "pictures"),
+        store=str(tmp_path / "store"),
+        encoder=SmallClip(),  # type: ignore[arg-type]
+        batch_size=3,
+        mode=mode,
     )
     data.prepare_data()
     data.setup("test")
@@ -46,12 +57,15 @@ def test_pictures_are_named_by_folder_or_by_file(tmp_path: Path, mode: Any) -> N
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no picture in it"):
-        ImageHearDataModule(str(tmp_path), str(tmp_path / "store"), SmallClip()).prepare_data()
+        ImageHearDataModule(str(tmp_path), encoder=SmallClip()).prepare_data()
 
 
 def test_the_miniature_is_rendered_on_first_use(tmp_path: Path) -> None:
     def world(**arguments: Any) -> MiniatureDataModule:
-        defaults = {"clips": 14, "clip": SmallClip(), "clap": SmallClap(), "num_workers": 1, "validation_clips": 3}
+        defaults = {
+            "clips": 14, "encoder": SmallClip(), "clap": SmallClap(), "decoding": Decoding(num_workers=1),
+            "splits": Splits(validation_clips=3),
+        }  # fmt: skip
         return MiniatureDataModule(str(tmp_path / "world"), **{**defaults, **arguments})
 
     data = world()
@@ -64,7 +78,7 @@ def test_the_miniature_is_rendered_on_first_use(tmp_path: Path) -> None:
     assert batch["frames"].shape == (2, 10, 512)
     assert data.reference_wave(batch["clip_id"][0]).shape == (40_960,)
     rendered = {path: path.stat().st_mtime_ns for path in (tmp_path / "world" / "clips").iterdir()}
-    elsewhere = world(test_split="ood")
+    elsewhere = world(splits=Splits(test_split="ood"))
     elsewhere.prepare_data()
     elsewhere.setup("test")
     assert len(elsewhere.clip_ids("ood")) == 1
@@ -79,7 +93,7 @@ init_args:
   csv: clips.csv
   media: clips
   store: store
-  clip: {class_path: v2a_lightning.encoders.ClipEncoder, init_args: {checkpoint: here}}
+  encoder: {class_path: v2a_lightning.encoders.ClipEncoder, init_args: {checkpoint: here}}
   clap: {checkpoint: there}
   frames: {frames_per_second: 4, duration: 2.56}
   audio: {sample_rate: 16000, duration: 2.56}
@@ -107,7 +121,7 @@ def test_a_config_names_encoders_in_full_or_by_their_arguments() -> None:
 
 @pytest.mark.parametrize("mode", ["cached", "on_the_fly"])
 def test_a_data_module_can_be_sent_to_another_process(make_data: Callable[..., VGGSoundDataModule], mode: str) -> None:
-    data = make_data(mode=mode, max_clips=3)
+    data = make_data(mode=mode, splits=Splits(0.2, max_clips=3))
     data.prepare_data()
     data.setup("fit")
     batch = data._datasets["train"].__getitems__([0])  # type: ignore[attr-defined]
@@ -120,7 +134,6 @@ def test_a_data_module_can_be_sent_to_another_process(make_data: Callable[..., V
 def test_arguments_that_cannot_be_are_named(make_data: Callable[..., VGGSoundDataModule]) -> None:
     for arguments, message in (
         ({"batch_size": 0}, "data.batch_size"),
-        ({"validation_fraction": 1.0}, "data.validation_fraction"),
         ({"mode": "magic"}, "data.mode"),
     ):
         with pytest.raises(UsageError, match=message):

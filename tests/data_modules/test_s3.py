@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from v2a_lightning.app.cli import main
-from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, VGGSoundDataModule, load_table
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, VGGSoundDataModule, load_table
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_store_in_a_bucket_is_like_one_on_disk(make_data: Callable[..., VGGSoundDataModule], bucket: str) -> None:
-    remote, local = make_data(store=bucket, max_clips=4), make_data(max_clips=4)
+    remote, local = make_data(store=bucket, splits=Splits(0.2, max_clips=4)), make_data(splits=Splits(0.2, max_clips=4))
     for data in (remote, local):
         data.prepare_data()
         data.setup("fit")
@@ -60,7 +60,7 @@ def test_the_command_embeds_into_a_bucket_and_does_nothing_twice(
 ) -> None:
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_config))
     command = ["embed", "--config", str(tmp_path / "config.yaml"), "--accelerator", "cpu", "--devices", "1"]
-    command += ["--set", f"data.store={bucket}", "data.max_clips=2"]
+    command += ["--set", f"data.store={bucket}", "data.splits.max_clips=2"]
     assert main(command) == 0
     assert f"{bucket}: 2 test, 1 train, 1 validation; 0 not used" in capsys.readouterr().err
     store = EmbeddingStore(bucket)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from v2a_lightning.data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
+from v2a_lightning.data_modules import Decoding, EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
@@ -154,7 +154,7 @@ def test_an_encoder_added_later_sees_only_what_it_must(make_data: Callable[..., 
     other = make_data(clap=SmallClap(7))
     pending = other.extraction().pending()
     assert {(frames, audio) for _, frames, audio in pending} == {(False, True)}
-    other.extraction().run(add_encoder=True)
+    other.embed(add_encoder=True)
     assert other.encoders.clip.calls == 0  # type: ignore[attr-defined]
     other.setup("fit")
     make_data().setup("fit")
@@ -183,8 +183,8 @@ def test_a_killed_extraction_goes_on_where_it_was(
 ) -> None:
     killed = str(tmp_path / "killed")
     slow = WritingAtOnce(
-        str(vggsound.csv), str(vggsound.media), killed, SmallClip(), SlowClap(), FRAMES_SPEC, AUDIO_SPEC,
-        num_workers=1, encoder_batch_size=1,
+        str(vggsound.csv), str(vggsound.media), store=killed, encoder=SmallClip(), clap=SlowClap(),
+        frames=FRAMES_SPEC, audio=AUDIO_SPEC, decoding=Decoding(num_workers=1, encoder_batch_size=1),
     )  # fmt: skip
     process = get_context("fork").Process(target=_alone, args=(slow,))
     process.start()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from v2a_lightning.data_modules import EmbeddingDataModule, VGGSoundDataModule
+from v2a_lightning.data_modules import EmbeddingDataModule, Splits, VGGSoundDataModule
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio, read_frames
 
@@ -75,8 +75,8 @@ def test_what_cannot_be_used_is_listed_with_its_reason(make_data: MakeData, mode
 def test_the_encoders_run_once_and_new_clips_cost_only_themselves(
     make_data: MakeData, vggsound: SmallVGGSound, tmp_path: Path
 ) -> None:
-    ready(make_data(max_clips=3))
-    again = make_data(max_clips=3)
+    ready(make_data(splits=Splits(0.2, max_clips=3)))
+    again = make_data(splits=Splits(0.2, max_clips=3))
     ready(again)
     assert (again.encoders.clip.calls, again.encoders.clap.calls) == (0, 0)  # type: ignore[attr-defined, union-attr]
     more = ready(make_data())
@@ -106,7 +106,7 @@ def test_a_repaired_file_is_tried_again(make_data: MakeData, vggsound: SmallVGGS
 def test_other_encoders_or_specs_are_refused_and_both_are_named(make_data: MakeData) -> None:
     ready(make_data())
     with pytest.raises(UsageError, match=r"SmallClip:0 .* SmallClip:1 .* data.store"):
-        make_data(clip=SmallClip(1)).prepare_data()
+        make_data(encoder=SmallClip(1)).prepare_data()
     with pytest.raises(UsageError, match=r"frames-4fps-2s, .* frames-2fps-2s"):
         make_data(frames=type(FRAMES)(2, 2)).prepare_data()
     with pytest.raises(UsageError, match=r"audio-16000hz-2s, .* audio-16000hz-1s"):
@@ -118,9 +118,11 @@ def test_the_held_out_clips_belong_to_their_ids(make_data: MakeData, tmp_path: P
     held = data.clip_ids("validation")
     assert 1 <= len(held) < 8
     assert ready(make_data(batch_size=2, seed=5), "fit").clip_ids("validation") == held
-    assert len(ready(make_data(validation_clips=5), "fit").clip_ids("validation")) == 5
-    assert ready(make_data(validation_fraction=0.0), "fit").val_dataloader() == []
-    assert set(ready(make_data(max_clips=6)).clip_ids("train")) < set(data.clip_ids("train")) | set(held)
+    assert len(ready(make_data(splits=Splits(validation_clips=5)), "fit").clip_ids("validation")) == 5
+    assert ready(make_data(splits=Splits(validation_fraction=0.0)), "fit").val_dataloader() == []
+    assert set(ready(make_data(splits=Splits(0.2, max_clips=6))).clip_ids("train")) < set(data.clip_ids("train")) | set(
+        held
+    )
 
 
 def test_a_list_of_test_ids_is_kept_to(make_data: MakeData, tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_a_clip_that_vanishes_on_the_fly_stops_the_run(
 
 def test_a_finished_store_needs_nothing_else(make_data: MakeData) -> None:
     made = ready(make_data())
-    data = EmbeddingDataModule(made.store_url, batch_size=4, validation_fraction=0.2)
+    data = EmbeddingDataModule(made.store_url, batch_size=4, splits=Splits(0.2))
     data.prepare_data()
     data.setup("fit")
     data.setup("test")

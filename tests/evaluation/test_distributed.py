@@ -29,6 +29,7 @@ from v2a_lightning.evaluation import (
 
 SHARDS = {
     "uneven": (list(range(7)), list(range(7, 11))),
+    "in turns": (list(range(0, 11, 2)), list(range(1, 11, 2))),
     "one empty": (list(range(11)), []),
     "overlap": (list(range(6)), list(range(5, 11))),
 }
@@ -41,24 +42,27 @@ def features(seed: int) -> torch.Tensor:
 def feature_metrics(rows: list[int]) -> dict[str, float]:
     """All torchmetrics classes over some of the clips."""
     made, own = features(0), features(1)
-    frechet, kernel, kl = FrechetDistance(6), KernelDistance(6), KullbackLeibler()
-    inception, embeddings, similarity = InceptionScore(6), EmbeddingMetrics(6), ClipScore()
+    frechet, kernel, kl = FrechetDistance(), KernelDistance(paired=False), KullbackLeibler()
+    inception, embeddings, similarity = InceptionScore(), EmbeddingMetrics(), ClipScore()
+    paired, clouds, endless = KernelDistance(), PrecisionRecallDensityCoverage(neighbours=2), FrechetAtInfinity()
     for row in rows:
         part = slice(row, row + 1)
         frechet.update(made[part], own[part])
         kernel.update(made[part], own[part])
+        paired.update(made[part], own[part], places=[row])
         kl.update(made[part], own[part])
         inception.update(made[part])
         embeddings.update(made[part], own[part])
-        similarity.update(made[part], [own[: 1 + row % 3]])
-    clouds, endless = PrecisionRecallDensityCoverage(6, neighbours=2), FrechetAtInfinity(6)
+        similarity.update(made[part], frames=[own[: 1 + row % 3]])
     for row in rows:
         part = slice(row, row + 1)
         clouds.update(made[part], own[part])
         # Sixteen clips are the least: each row stands for two.
-        endless.update([made[part] + 1, made[part].expand(2, 6)], [own[part], own[part] - 1])
-    metrics = {"fd": frechet, "kad": kernel, "kl": kl, "is": inception, "cs": similarity, "endless": endless}
-    return {name: float(metric.compute()) for name, metric in metrics.items()} | embeddings.compute() | clouds.compute()
+        both = [made[part] + 1, made[part].expand(2, 6)], [own[part], own[part] - 1]
+        endless.update(*both, places=[2 * row, 2 * row + 1])
+    metrics = {"fd": frechet, "kad": kernel, "kl": kl, "is": inception, "cs": similarity, "endless": endless, "paired": paired}
+    several = embeddings.compute() | {name: float(value) for name, value in clouds.compute().items()}
+    return {name: float(metric.compute()) for name, metric in metrics.items()} | several
 
 
 def suite_metrics(extractors: dict[str, str], rows: list[int]) -> dict[str, float]:
@@ -93,7 +97,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, extractors: dict[str, str]) 
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
-@pytest.mark.parametrize("shards", ["uneven", "one empty"])
+@pytest.mark.parametrize("shards", ["uneven", "in turns", "one empty"])
 def test_feature_metrics_are_exact(found: list[dict[str, dict[str, float]]], shards: str) -> None:
     expected = feature_metrics(list(range(11)))
     for rank in (0, 1):

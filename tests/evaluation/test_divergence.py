@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from v2a_lightning.evaluation import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler
+from v2a_lightning.evaluation import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler, SplitInceptionScore
 from v2a_lightning.evaluation.divergence import (
     inception_score,
     sigmoid_divergence,
@@ -84,7 +84,7 @@ def test_splits_written_out() -> None:
 
 def test_streams_equal_the_whole() -> None:
     made, own = logits(30, 9, 0), logits(30, 9, 1)
-    kl, sigmoid, inception = KullbackLeibler(), SigmoidKullbackLeibler(), InceptionScore(9)
+    kl, sigmoid, inception = KullbackLeibler(), SigmoidKullbackLeibler(), InceptionScore()
     for start in range(0, 30, 8):
         part = slice(start, start + 8)
         kl.update(made[part], own[part])
@@ -95,7 +95,7 @@ def test_streams_equal_the_whole() -> None:
     assert float(inception.compute()) == pytest.approx(float(inception_score(made)))
 
 
-@pytest.mark.parametrize("metric", [KullbackLeibler(), InceptionScore(3)])
+@pytest.mark.parametrize("metric", [KullbackLeibler(), InceptionScore()])
 def test_nothing_seen_is_said(metric: KullbackLeibler | InceptionScore) -> None:
     with pytest.raises(ValueError, match="at least one"):
         metric.compute()

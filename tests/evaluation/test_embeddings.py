@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from v2a_lightning.evaluation import EmbeddingMetrics, frechet_distance
-from v2a_lightning.evaluation.embeddings import retrieval_ranks
+from v2a_lightning.distances import frechet_distance, retrieval_ranks
+from v2a_lightning.evaluation import EmbeddingMetrics
 
 
 def normal(count: int, width: int, seed: int) -> torch.Tensor:
@@ -16,7 +16,7 @@ def test_recall_at_its_edges() -> None:
     points = torch.stack([angles.cos(), angles.sin()], 1)
     predicted, target = points[:1].expand(12, 2), points[1:]
     assert retrieval_ranks(predicted, target).tolist() == list(range(12))
-    metrics = EmbeddingMetrics(2)
+    metrics = EmbeddingMetrics()
     metrics.update(predicted, target)
     found = metrics.compute()
     assert [found[f"recall@{k}"] for k in (1, 5, 10)] == pytest.approx([1 / 12, 5 / 12, 10 / 12])
@@ -24,7 +24,7 @@ def test_recall_at_its_edges() -> None:
 
 def test_written_out() -> None:
     predicted, target = normal(12, 5, 0), normal(12, 5, 1)
-    metrics = EmbeddingMetrics(5)
+    metrics = EmbeddingMetrics()
     for start in range(0, 12, 5):
         metrics.update(predicted[start : start + 5], target[start : start + 5])
     found = metrics.compute()
@@ -48,7 +48,7 @@ def test_mean_seeking_is_seen_by_the_distance_and_not_by_the_cosine() -> None:
     target = F.normalize(normal(300, 8, 0) + 1.0, dim=1)
     mean = target.mean(0, keepdim=True).repeat(300, 1)
     random = target[torch.randperm(300, generator=torch.Generator().manual_seed(0))]
-    blurred, varied = EmbeddingMetrics(8), EmbeddingMetrics(8)
+    blurred, varied = EmbeddingMetrics(), EmbeddingMetrics()
     blurred.update(mean, target)
     varied.update(random, target)
     blurred_found, varied_found = blurred.compute(), varied.compute()
@@ -58,7 +58,7 @@ def test_mean_seeking_is_seen_by_the_distance_and_not_by_the_cosine() -> None:
 
 
 def test_targets_that_are_one_and_the_same_have_no_kernel_distance() -> None:
-    metrics = EmbeddingMetrics(4)
+    metrics = EmbeddingMetrics()
     metrics.update(torch.eye(4)[:3], torch.eye(4)[3:].expand(3, -1))
     values = metrics.compute()
     assert "embedding_kad" not in values
@@ -66,9 +66,11 @@ def test_targets_that_are_one_and_the_same_have_no_kernel_distance() -> None:
 
 
 def test_refusals() -> None:
-    metrics = EmbeddingMetrics(4)
+    metrics = EmbeddingMetrics()
+    metrics.update(torch.ones(2, 4), torch.ones(3, 4))
     with pytest.raises(ValueError, match=r"\(2, 4\) and \(3, 4\)"):
-        metrics.update(torch.ones(2, 4), torch.ones(3, 4))
+        metrics.compute()
+    metrics.reset()
     metrics.update(torch.ones(1, 4), torch.ones(1, 4))
     with pytest.raises(ValueError, match="at least 2 samples"):
         metrics.compute()

@@ -16,8 +16,8 @@ from v2a_lightning.evaluation.extractors import (
     VGGishConfig,
     Wav2CLIP,
     load_extractor,
-    published,
 )
+from v2a_lightning.evaluation.extractors.extractor import PUBLISHED_SHA256
 
 FRONT_ENDS = {16_000: (512, 160, 8_000), 32_000: (1024, 320, 14_000)}
 WIDTHS = [pytest.param(4, id="reduced"), pytest.param(64, id="published", marks=pytest.mark.full)]
@@ -125,7 +125,7 @@ def test_fingerprint_stands_for_weights_and_config(tmp_path: Path) -> None:
         _ = VGGish(VGGishConfig(width=4, hidden=8)).fingerprint
 
 
-def test_short_waves_are_refused() -> None:
+def test_short_waveforms_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(1, 300\)"):
         VGGish(VGGishConfig(width=4, hidden=8))(torch.zeros(1, 300))
 
@@ -137,7 +137,7 @@ def test_a_published_name_needs_the_published_content(tmp_path: Path, monkeypatc
     with pytest.raises(V2AError, match=r"vggish-10086976.pth: sha256 is .* begins with 10086976"):
         load_extractor("vggish", path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(published.PUBLISHED_SHA256["vggish"], path.name, digest[:8])
+    monkeypatch.setitem(PUBLISHED_SHA256["vggish"], path.name, digest[:8])
     assert load_extractor("vggish", path).weights_sha256 == digest
 
 

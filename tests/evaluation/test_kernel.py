@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from v2a_lightning.evaluation import KernelDistance, kernel_distance, paired_kernel_distance
-from v2a_lightning.evaluation.kernel import median_bandwidth
-from v2a_lightning.evaluation.scoring import resample_counts
+from v2a_lightning.distances import kernel_distance, median_bandwidth, paired_kernel_distance
+from v2a_lightning.evaluation import KernelDistance
+from v2a_lightning.evaluation.score_files import resample_counts
 
 
 def plain_kernel(first: list[float], second: list[float], bandwidth: float) -> float:
@@ -98,11 +98,15 @@ def test_resamples_equal_drawing_the_pairs() -> None:
 
 def test_stream_equals_the_whole() -> None:
     first, second = normal(20, 4, 0), normal(15, 4, 1, 0.4)
-    metric = KernelDistance(4)
+    metric = KernelDistance(paired=False)
     for start in range(0, 20, 6):
         metric.update(generated=first[start : start + 6])
     metric.update(reference=second)
     assert float(metric.compute()) == pytest.approx(kernel_distance(first, second), rel=1e-6)
+    paired = KernelDistance()
+    for start in range(0, 15, 6):
+        paired.update(first[:15][start : start + 6], second[start : start + 6])
+    assert float(paired.compute()) == float(paired_kernel_distance(first[:15], second))
     metric.reset()
     metric.update(generated=first[:1], reference=second)
     with pytest.raises(ValueError, match="at least 2 samples"):

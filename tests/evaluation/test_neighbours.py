@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from v2a_lightning.evaluation import neighbourhoods
+from v2a_lightning.evaluation.neighbours import neighbourhoods
 
 
 def plain(made: torch.Tensor, real: torch.Tensor, k: int) -> tuple[float, float, float, float]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from v2a_lightning.evaluation import ClapScore, ClipScore, ClipScoreOfMeanFrame
+from v2a_lightning.evaluation import ClapAudioScore, ClapTextScore, ClipScore, ClipScoreOfMeanFrame
 from v2a_lightning.evaluation.similarity import clip_score, clip_score_of_mean_frame
 
 AUDIO = torch.tensor([2.0, 0.0, 0.0])
@@ -26,18 +26,22 @@ def test_metrics_average_over_clips_not_frames() -> None:
     audio = torch.randn(3, 8, generator=random)
     frames = [torch.randn(count, 8, generator=random) for count in (1, 4, 10)]
     for metric, function in ((ClipScore(), clip_score), (ClipScoreOfMeanFrame(), clip_score_of_mean_frame)):
-        metric.update(audio[:2], frames[:2])
-        metric.update(audio[2:], frames[2:])
+        metric.update(audio[:2], frames=frames[:2])
+        metric.update(audio[2:], frames=frames[2:])
         expected = sum(function(a, f) for a, f in zip(audio, frames, strict=True)) / 3
         assert float(metric.compute()) == pytest.approx(expected)
 
 
 def test_clap_score() -> None:
-    metric = ClapScore()
-    metric.update(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 0.0]]))
-    assert float(metric.compute()) == pytest.approx(50.0)
+    first, second = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 0.0]])
+    audio, text = ClapAudioScore(), ClapTextScore()
+    audio.update(first, second)
+    text.update(first, text=second)
+    assert float(audio.compute()) == float(text.compute()) == pytest.approx(50.0)
     with pytest.raises(ValueError, match="at least one clip"):
-        ClapScore().compute()
+        ClapAudioScore().compute()
+    with pytest.raises(ValueError, match="ClapTextScore takes generated, text"):
+        text.update(first, second)
 
 
 def test_shapes_are_checked() -> None:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tests.evaluation.conftest import sound
-from v2a_lightning.evaluation.sounds import Crop, find_faults
+from v2a_lightning.evaluation.features import Crop
+from v2a_lightning.evaluation.records import find_faults
 
 
 def test_all_of_a_sound_less_its_mean() -> None:

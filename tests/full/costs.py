@@ -16,8 +16,8 @@ import torch
 
 from tests.full.measuring import COSTS
 from v2a_lightning.media import ClipRequest, decode_clip, write_clip
+from v2a_lightning.reports.tables import write_section
 from v2a_lightning.specs import AudioSpec, FrameSpec
-from v2a_lightning.studies.readme import write_section
 
 TRAIN_CLIPS, TEST_CLIPS = 183_730, 15_446
 FRAMES, SECONDS = 10, 10.0

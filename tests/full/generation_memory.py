@@ -7,7 +7,7 @@ What `doctor` computes with. Three clips against one, ten seconds, with guidance
 from pathlib import Path
 
 from tests.full.measuring import COSTS, run
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 SECONDS = 10
 PROGRAM = """

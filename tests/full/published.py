@@ -44,11 +44,11 @@ AUDIOLDM_VOCODER: dict[str, Any] = {
 }
 
 
-def audioldm_unet() -> Any:
-    """AudioLDM-S's UNet."""
+def audioldm_unet(**overrides: Any) -> Any:
+    """AudioLDM-S's UNet, and with `attention_head_dim=8` MusicLDM's as it is published."""
     from diffusers import UNet2DConditionModel
 
-    return UNet2DConditionModel(**AUDIOLDM_S_UNET)
+    return UNet2DConditionModel(**AUDIOLDM_S_UNET | overrides)
 
 
 def audioldm_vae() -> Any:
@@ -71,6 +71,15 @@ def clap() -> Any:
 
     # LAION builds on roberta-base, whose layer norm has this epsilon.
     return ClapModel(ClapConfig(text_config=ClapTextConfig(layer_norm_eps=1e-5).to_dict(), projection_dim=512))
+
+
+def musicldm_clap(vocabulary: int) -> Any:
+    """MusicLDM's CLAP: HTSAT-base and RoBERTa-base, as diffusers' conversion configures it."""
+    from transformers import ClapAudioConfig, ClapConfig, ClapModel, ClapTextConfig
+
+    audio = ClapAudioConfig(patch_embeds_hidden_size=128, hidden_size=1024, depths=[2, 2, 12, 2])
+    text = ClapTextConfig(vocab_size=vocabulary)
+    return ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=512)).eval()
 
 
 def clip() -> Any:

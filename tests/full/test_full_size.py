@@ -22,7 +22,7 @@ from v2a_lightning.checkpoints.weights import read_weights
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.generators.audioldm_conversion import unet_of
 from v2a_lightning.media import write_clip
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(7200)]
 
@@ -79,16 +79,16 @@ def config(files: dict[str, Path], place: Path) -> list[str]:
                 "csv": str(place / "vggsound.csv"),
                 "media": str(place / "clips"),
                 "store": str(place / "store"),
-                "clip": model("ClipEncoder", checkpoint=str(files["clip"])),
+                "encoder": model("ClipEncoder", checkpoint=str(files["clip"])),
                 "batch_size": 1,
-                "validation_clips": 2,
-                "num_workers": 1,
+                "splits": {"validation_clips": 2},
+                "decoding": {"num_workers": 1},
             },
         },
         "evaluation": {
             "class_path": "v2a_lightning.callbacks.AudioEvaluation",
             "init_args": {
-                "audioldm": model(
+                "generator": model(
                     # A processor has no units for the config's bfloat16.
                     "AudioLDM",
                     checkpoint="audioldm-s-full-v2",
@@ -142,7 +142,7 @@ def test_every_step_of_the_papers_run(
     assert "error " not in found
     assert "512 wide, 16000 Hz, 4/8/12/20 attention heads" in found
     assert "512 wide, 224 px, 49408 tokens" in found
-    assert "is the one AudioLDM was trained with" in found
+    assert "is the one the generator was trained with" in found
 
     step(f"embed, {TRAIN + TEST} clips, 2 processes", "embed", *settings, "--devices", "2", "--accelerator", "cpu")
     step("fit, 2 steps and a validation, 2 processes", "fit", *settings)
@@ -212,7 +212,7 @@ def test_a_published_folder_with_corrected_heads_is_the_converted_checkpoint(
     published.audioldm_vocoder().save_pretrained(folder / "vocoder")
     from safetensors.torch import save_file
 
-    from v2a_lightning.generators.audioldm_folder import build_scheduler
+    from v2a_lightning.generators.diffusion_folder import build_scheduler
 
     build_scheduler().save_pretrained(folder / "scheduler")
     save_file({"embedding": torch.randn(512)}, folder / "unconditional.safetensors")

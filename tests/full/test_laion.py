@@ -10,7 +10,7 @@ from tests.full.checkpoints import lively_clap
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.encoders.clap_weights import config_of, laion_part
 from v2a_lightning.encoders.laion import _build
-from v2a_lightning.generators.clap_match import SAMPLE_RATE, self_test_wave
+from v2a_lightning.generators.clap_match import SAMPLE_RATE, self_test_waveform
 
 pytestmark = pytest.mark.full
 
@@ -38,7 +38,7 @@ def test_both_backends_give_the_same_embeddings(file: Path) -> None:
     time = torch.arange(3 * 48_000) / 48_000
     chirp = 0.3 * torch.sin(2 * torch.pi * (200 + 900 * time) * time)
     noise = 0.1 * torch.randn(2, 480_000, generator=torch.Generator().manual_seed(0))
-    for waves, rate in ((torch.from_numpy(self_test_wave()), SAMPLE_RATE), (noise, 48_000), (chirp[None], 48_000)):
+    for waves, rate in ((torch.from_numpy(self_test_waveform()), SAMPLE_RATE), (noise, 48_000), (chirp[None], 48_000)):
         heard = ours.encode_audio(waves, rate)
         torch.testing.assert_close(heard, theirs.encode_audio(waves, rate), atol=1e-5, rtol=0)
         assert heard.shape == (len(waves), 512)

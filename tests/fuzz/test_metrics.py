@@ -9,10 +9,8 @@ from hypothesis import given
 from tests.fuzz.strategies import accepted, json_files
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import MetricCard
-from v2a_lightning.evaluation.comparing import check_comparable, paired_difference
-from v2a_lightning.evaluation.score_files import ScoreFile, read_score_file
-from v2a_lightning.evaluation.scoring import Score, Scores
-from v2a_lightning.evaluation.tables import comparison_table, score_table
+from v2a_lightning.evaluation.compare import check_comparable, comparison_table, paired_difference, score_table
+from v2a_lightning.evaluation.score_files import Score, ScoreFile, Scores, read_score_file
 from v2a_lightning.generation import GenerationRecord, read_generation
 
 IDS = ["a_000001", "b_000002", "c_000003"]

@@ -161,11 +161,11 @@ def test_a_published_folder_warns_of_its_heads_and_takes_others(weights: Path, t
 
 
 def test_wrong_use_is_named(audioldm: AudioLDM, weights: Path, embeddings: torch.Tensor, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="2 seeds for 3 embeddings"):
+    with pytest.raises(ValueError, match="2 seeds for 3 conditions"):
         audioldm.generate(embeddings, seconds=1, seeds=[1, 2])
     with pytest.raises(RunFailure, match=r"not finite: .*precision"):
         audioldm.generate(embeddings * math.nan, seconds=1, seeds=[1, 2, 3])
-    with pytest.raises(ValueError, match=r"shape \(B, 512\)"):
+    with pytest.raises(ValueError, match=r"shape \(B, 1, 512\) or \(B, 512\)"):
         audioldm.generate(embeddings[0], seconds=1, seeds=[1])
     with pytest.raises(UsageError, match="sampler 'euler'"):
         AudioLDM(sampler="euler")  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.generators.audioldm_conversion import convert_audioldm
-from v2a_lightning.generators.audioldm_folder import build_scheduler, save_audioldm
-from v2a_lightning.generators.clap_match import SAMPLE_RATE, compare, self_test_wave
+from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm
+from v2a_lightning.generators.clap_match import SAMPLE_RATE, compare, self_test_waveform
 from v2a_lightning.miniature.models.architectures import build_unet, build_vae
 
 
@@ -79,7 +79,7 @@ def test_its_own_clap_and_the_embedding_of_nothing_come_along(original: Path) ->
     torch.testing.assert_close(found, torch.nn.functional.normalize(nothing, dim=0))
     folder = ClapEncoder(str(original / "converted" / "clap"))
     file = ClapEncoder(str(original / "audioldm.ckpt"))
-    wave = self_test_wave()
+    wave = self_test_waveform()
     torch.testing.assert_close(folder.encode_audio(wave, SAMPLE_RATE), file.encode_audio(wave, SAMPLE_RATE))
     agreement = compare(file, original / "converted")
     assert agreement.same, agreement.evidence

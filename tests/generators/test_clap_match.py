@@ -7,7 +7,7 @@ import pytest
 from transformers import ClapModel, ClapTextModelWithProjection
 
 from v2a_lightning.encoders import ClapEncoder
-from v2a_lightning.generators.clap_match import SELF_TEST_FILE, compare, self_test_wave
+from v2a_lightning.generators.clap_match import SELF_TEST_FILE, compare, self_test_waveform
 from v2a_lightning.miniature.models.architectures import write_random
 
 
@@ -18,7 +18,7 @@ def claps(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clap
 
 
 def test_the_wave_is_always_the_same() -> None:
-    wave = self_test_wave()
+    wave = self_test_waveform()
     assert wave.shape == (1, 163_840)
     assert wave[0, [1, 1000, 100_000]] == pytest.approx([0.0918, 0.0897, -0.2123], abs=1e-3)
 

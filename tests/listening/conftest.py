@@ -1,4 +1,4 @@
-"""Small films, their sounds, and three systems' renderings of them."""
+"""Small videos, their sounds, and three systems' renderings of them."""
 
 from pathlib import Path
 

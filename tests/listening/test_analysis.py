@@ -13,8 +13,7 @@ from scipy import stats
 from tests.listening.simulated import SimulatedRater
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.cards import MetricCard
-from v2a_lightning.evaluation.score_files import ScoreFile
-from v2a_lightning.evaluation.scoring import Score, Scores
+from v2a_lightning.evaluation.score_files import Score, ScoreFile, Scores
 from v2a_lightning.listening.analysis import analyse_answers
 from v2a_lightning.listening.answers import Choice, Responses, read_answers
 from v2a_lightning.listening.correlation import correlate, kendall, spearman

@@ -18,7 +18,7 @@ from v2a_lightning.listening.building import build_test
 from v2a_lightning.listening.key import Key, read_key
 from v2a_lightning.listening.loudness import loudness
 from v2a_lightning.listening.plan import find_folders, make_plan
-from v2a_lightning.listening.stimuli import film, low_anchor, read_sounds
+from v2a_lightning.listening.stimuli import low_anchor, read_sounds, silent_video
 from v2a_lightning.media import MediaError, probe, read_wave, write_wave
 
 
@@ -81,12 +81,12 @@ def test_sounds_of_a_clip_differ_in_nothing_but_their_sound(built: tuple[Path, P
     assert list(lengths.values()) == [{(9600, 16_000)}] * 4
 
 
-def test_films_lose_their_sound(sounds_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "film.mp4").write_bytes(film(sounds_folder / "media" / f"{CLIPS[0]}.mp4", 0.6))
-    info = probe(tmp_path / "film.mp4")
+def test_videos_lose_their_sound(sounds_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "video.mp4").write_bytes(silent_video(sounds_folder / "media" / f"{CLIPS[0]}.mp4", 0.6))
+    info = probe(tmp_path / "video.mp4")
     assert (info.has_audio, info.width, info.height) == (False, 64, 48)
     assert info.duration == pytest.approx(0.6, abs=0.11)
-    with av.open(str(tmp_path / "film.mp4")) as container:
+    with av.open(str(tmp_path / "video.mp4")) as container:
         assert "title" not in container.metadata
 
 

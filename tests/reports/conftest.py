@@ -101,6 +101,7 @@ def _write_metrics(path: Path) -> None:
         "val/loss",
         "val/recall@1",
         "val/embedding_fd",
+        "val/embedding_fd_floor",
     ]
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -122,5 +123,6 @@ def _write_metrics(path: Path) -> None:
                     "val/loss": 0.8 - 0.1 * epoch,
                     "val/recall@1": 0.1 * epoch,
                     "val/embedding_fd": 0.5 - 0.1 * epoch,
+                    "val/embedding_fd_floor": 0.15,
                 }
             )

@@ -10,7 +10,8 @@ import torch
 
 from tests.reports.conftest import CLIPS
 from v2a_lightning.errors import UsageError
-from v2a_lightning.reports.run_page import card_table, latest_evaluation, shown_clips, write_report
+from v2a_lightning.reports.run_files import latest_evaluation
+from v2a_lightning.reports.run_page import card_table, shown_clips, write_report
 
 
 def test_page_holds_every_clip_inlined(run_folder: Path) -> None:
@@ -19,7 +20,7 @@ def test_page_holds_every_clip_inlined(run_folder: Path) -> None:
     assert page.count("data:audio/flac;base64,") == 6  # true and generated
     assert page.count("data:image/png;base64,") == 6  # their spectrograms
     assert page.count("data:image/jpeg;base64,") == 18  # six frames each
-    assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page needs a file beside it"
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page), "the page needs a file beside it"
     assert "&lt;not a tag&gt; &amp; so on" in page
 
 
@@ -34,6 +35,8 @@ def test_page_tells_the_scores_of_one_checkpoint(run_folder: Path) -> None:
     whose, found = tiles(write_report(run_folder).read_text())
     assert whose == "the last evaluation, epoch 3"
     assert found["FD"] == ("12.0", "from 40.0")
+    # The score that chooses best.ckpt stands first, with the distance between two halves of the true embeddings.
+    assert next(iter(found.items())) == ("Embedding FD", ("0.200", "from 0.500, floor 0.150"))
     (run_folder / "checkpoints").mkdir()
     torch.save({"epoch": 3}, run_folder / "checkpoints" / "last.ckpt")
     assert tiles(write_report(run_folder).read_text())[0] == "last.ckpt, epoch 3"
@@ -42,7 +45,7 @@ def test_page_tells_the_scores_of_one_checkpoint(run_folder: Path) -> None:
     whose, found = tiles(page)
     assert whose == "best.ckpt, epoch 1"
     assert {name: value for name, (value, _) in found.items()} == {
-        "FD": "20.0", "FAD": "7.00", "KL": "2.20", "IS": "3.00", "CLIP-score": "9.40"
+        "Embedding FD": "0.400", "FD": "20.0", "FAD": "7.00", "KL": "2.20", "IS": "3.00", "CS": "9.40"
     }  # fmt: skip
     assert page.count('<svg class="chart"') == 9
     assert "miniature world" in page
@@ -103,5 +106,6 @@ def test_the_domain_gap_is_shown_at_first_and_at_last(run_folder: Path) -> None:
     assert "After epoch 9<" not in page
     assert "After epoch 19<" in page
     assert "separability 75% · centroids 0.500" in page
-    mapped = [float(x) for x in re.findall(r'class="spot p2" cx="([\d.]+)"', page)]
-    assert mapped[0] < mapped[2], "both pictures have one scale"
+    mapped = [re.findall(r'<use [^>]*x="([\d.]+)"', part)[0] for part in page.split('<g id="mapped">')[1:]]
+    assert len(mapped) == 2
+    assert float(mapped[0]) < float(mapped[1]), "both pictures have one scale"

@@ -10,7 +10,7 @@ import yaml
 
 from v2a_lightning.studies import runner
 from v2a_lightning.studies.plan import Options
-from v2a_lightning.studies.worker import ReusedProcess, environment
+from v2a_lightning.studies.workers import ReusedProcess, environment
 
 PROJECT = Path(__file__).parents[2]
 BASE = "base.yaml"
@@ -20,22 +20,21 @@ def random_base(weights: Path) -> dict[str, Any]:
     """experiments/ablations/base.yaml with random weights."""
     config: dict[str, Any] = yaml.safe_load((PROJECT / "experiments/ablations/base.yaml").read_text())
     data, evaluation = config["data"]["init_args"], config["evaluation"]["init_args"]
-    data["clip"]["init_args"]["checkpoint"] = str(weights / "clip")
+    data["encoder"]["init_args"]["checkpoint"] = str(weights / "clip")
     data["clap"]["init_args"]["checkpoint"] = str(weights / "clap")
-    data["num_workers"] = 1
+    data["decoding"] = {"num_workers": 1}
     config["model"]["init_args"]["network"]["init_args"]["hidden"] = 64
     config["trainer"]["limit_train_batches"] = 1
-    evaluation["audioldm"]["init_args"]["checkpoint"] = str(weights / "audioldm")
-    extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip"}
+    evaluation["generator"]["init_args"]["checkpoint"] = str(weights / "audioldm")
+    extractors = {"tagger": "cnn14", "vggish": "vggish", "wav2clip": "wav2clip", "clip": "clip"}
     evaluation["suite"]["init_args"] = {kind: str(weights / name) for kind, name in extractors.items()}
     return config
 
 
 @pytest.fixture(scope="session")
 def project(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the project's experiments, a base on random weights, and room for data and runs."""
+    """Any folder, with a base on random weights and room for data and runs: studies are found by name."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "experiments").symlink_to(PROJECT / "experiments")
     (folder / BASE).write_text(yaml.safe_dump(random_base(random_weights)))
     return folder
 
@@ -65,7 +64,7 @@ def in_project(project: Path, shared_process: SharedProcess, monkeypatch: pytest
     """That folder as the working directory; studies are run by the session's worker."""
     monkeypatch.chdir(project)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setattr(runner, "launchers", lambda workers: [shared_process])
+    monkeypatch.setattr(runner, "start_processes", lambda workers: [shared_process])
     return project
 
 

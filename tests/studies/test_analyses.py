@@ -8,17 +8,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from v2a_lightning.studies.circumstances import (
+from v2a_lightning.reports.pages import Item, Section, players, write_sounds_page
+from v2a_lightning.studies.analyses.interpolation import choose_pairs, largest_step, slerp
+from v2a_lightning.studies.analyses.subgroups import (
     STYLE,
-    Clip,
-    circumstances_of,
+    ClipScores,
     class_means,
     like_another,
     nearest_classes,
+    subgroups_of,
 )
-from v2a_lightning.studies.interpolation import choose_pairs, largest_step, slerp
-from v2a_lightning.studies.keeping import kept, published
-from v2a_lightning.studies.pages import Item, Section, players, write_page
+from v2a_lightning.studies.trained_runs import cached_json, copy_into
 
 
 def test_slerp_walks_the_great_circle_evenly() -> None:
@@ -67,15 +67,15 @@ def test_classes_like_another_are_the_nearest_to_one() -> None:
     assert like_another({"a": means["a"]}) == set()
 
 
-def test_a_clips_circumstances_come_from_what_is_in_it() -> None:
+def test_a_clips_subgroups_come_from_what_is_in_it() -> None:
     scene = {"entrance": "occluder", "count": 1, "visible_from": 0.2, "visible_to": 0.6}
     attributes = {"one": {"scenes": [scene], "boundary": 1.0}, "two": {"scenes": [scene, scene], "boundary": 0.5}}
     hidden, behind = "object in view less than half of the time", "behind something (not at the side)"
-    assert circumstances_of(Clip("one", "dog", 0.0, "dog"), attributes) == [hidden, behind]
-    assert "two scenes in the clip" in circumstances_of(Clip("two", "dog", 0.0, "dog"), attributes)
-    assert circumstances_of(Clip("one", "dog", 0.0, "dog", style=True), attributes) == [STYLE]
+    assert subgroups_of(ClipScores("one", "dog", 0.0, "dog"), attributes) == [hidden, behind]
+    assert "two scenes in the clip" in subgroups_of(ClipScores("two", "dog", 0.0, "dog"), attributes)
+    assert subgroups_of(ClipScores("one", "dog", 0.0, "dog", style=True), attributes) == [STYLE]
     # Of real clips nobody wrote down what is in them.
-    assert circumstances_of(Clip("real", "dog", 0.0, "dog"), {}) == []
+    assert subgroups_of(ClipScores("real", "dog", 0.0, "dog"), {}) == []
 
 
 def test_an_analysis_is_computed_once(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_an_analysis_is_computed_once(tmp_path: Path) -> None:
         calls.append(1)
         return {"cosine": 0.5}
 
-    assert kept(tmp_path / "a.json", compute) == {"cosine": 0.5}
-    assert kept(tmp_path / "a.json", compute) == {"cosine": 0.5}
+    assert cached_json(tmp_path / "a.json", compute) == {"cosine": 0.5}
+    assert cached_json(tmp_path / "a.json", compute) == {"cosine": 0.5}
     assert len(calls) == 1
 
 
@@ -101,11 +101,11 @@ def test_an_analysis_of_other_settings_or_without_its_files_is_computed_again(tm
 
     settings = {"steps": (1, 2)}
     for expected in (1, 1):
-        assert kept(tmp_path / "a.json", compute, settings, [page]) == {"steps": [expected]}
-    assert kept(tmp_path / "a.json", compute, {"steps": (1, 3)}, [page]) == {"steps": [2]}
+        assert cached_json(tmp_path / "a.json", compute, settings, [page]) == {"steps": [expected]}
+    assert cached_json(tmp_path / "a.json", compute, {"steps": (1, 3)}, [page]) == {"steps": [2]}
     page.unlink()
-    assert kept(tmp_path / "a.json", compute, {"steps": (1, 3)}, [page]) == {"steps": [3]}
-    assert published(page, tmp_path / "study").read_text() == "page"
+    assert cached_json(tmp_path / "a.json", compute, {"steps": (1, 3)}, [page]) == {"steps": [3]}
+    assert copy_into(tmp_path / "study", page).read_text() == "page"
 
 
 def test_the_largest_step_is_told_from_an_even_way() -> None:
@@ -118,14 +118,14 @@ def test_the_largest_step_is_told_from_an_even_way() -> None:
 
 def test_an_analysis_that_failed_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        kept(tmp_path / "a.json", lambda: 1 / 0)
+        cached_json(tmp_path / "a.json", lambda: 1 / 0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_page_is_one_file_with_its_sounds_inside(tmp_path: Path) -> None:
     wave = np.sin(np.arange(8000, dtype=np.float32) / 10) * 0.5
     items = [Item("dog & cat", players({"1 of 2": wave, "2 of 2": wave * 0.1}, 16_000), code="abc_000001")]
-    path = write_page(tmp_path / "page.html", "Title", "Why", "miniature", [Section("Pairs", items, "note")])
+    path = write_sounds_page(tmp_path / "page.html", "Title", "Why", "miniature", [Section("Pairs", items, "note")])
     text = path.read_text()
     assert text.count("<audio") == 2
     assert text.count("data:audio/flac;base64,") == 2

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.studies.test_tables import RECORDS, STUDY, record
-from v2a_lightning.studies.figures import draw_study
+from tests.studies.test_study_tables import RECORDS, STUDY, record
 from v2a_lightning.studies.records import Record
+from v2a_lightning.studies.tables import draw_study
 
 
 def size(records: list[Record], path: Path) -> tuple[int, int]:

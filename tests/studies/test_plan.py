@@ -8,7 +8,7 @@ import yaml
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.studies.plan import Options, plan
-from v2a_lightning.studies.study import read_study, row_name, rows_of, study_names
+from v2a_lightning.studies.study import read_study, study_names
 
 TARGETS = {
     "ablation-aggregation", "ablation-guidance", "ablation-mapper", "ablation-schedule", "ablation-steps",
@@ -42,9 +42,7 @@ def test_a_run_is_a_command_one_could_type(in_project: Path) -> None:
     ]  # fmt: skip
     assert len(trainings) == 10
     command = trainings[0].command
-    assert command.startswith(
-        "python -m v2a_lightning fit --config=experiments/ablations/base.yaml --seed_everything=0 "
-    )
+    assert command.startswith("python -m v2a_lightning fit --config=ablations/base --seed_everything=0 ")
     assert "--model.init_args.aggregator=v2a_lightning.mapper.RandomFrame" in command
     assert command.endswith("--ckpt_path=last")
 
@@ -113,11 +111,11 @@ def test_another_config_is_another_run(in_project: Path, tmp_path: Path) -> None
 def test_small_options_are_left_out_at_full_size(in_project: Path) -> None:
     study = read_study("ablation-mapper")
     small = [one for run in plan(study, Options(seeds=1)) for one in run.arguments]
-    options = Options(seeds=1, size="full", base=("experiments/v2a_mapper.yaml",))
+    options = Options(seeds=1, size="full", base=("v2a_mapper",))
     full = [one for run in plan(study, options) for one in run.arguments]
     assert any("network.init_args.depth" in one for one in small)
     assert not any("network.init_args.depth" in one for one in full)
-    assert "--config=experiments/v2a_mapper.yaml" in full
+    assert "--config=v2a_mapper" in full
 
 
 def test_overrides_come_last(in_project: Path) -> None:
@@ -129,7 +127,7 @@ def test_overrides_come_last(in_project: Path) -> None:
 
 def test_axes_are_combined(in_project: Path) -> None:
     study = read_study("ablation-schedule")
-    names = [row_name(variant, evaluation, study) for variant, evaluation in rows_of(study)]
+    names = [name for name, _, _ in study.rows()]
     assert len(names) == 12
     assert "sigmoid, velocity" in names
 

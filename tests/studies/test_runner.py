@@ -14,14 +14,14 @@ import yaml
 from v2a_lightning.app.cli import main
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.miniature.training.part import threads
+from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies import runner
-from v2a_lightning.studies.conduct import conduct
 from v2a_lightning.studies.plan import Options, Run, plan
 from v2a_lightning.studies.records import RECORD_FILE, Record, read_record, scores_of
+from v2a_lightning.studies.run import run_study
 from v2a_lightning.studies.runner import run_all
 from v2a_lightning.studies.study import Study, read_study
-from v2a_lightning.studies.tables import Table
-from v2a_lightning.studies.worker import FreshProcess, Outcome, ReusedProcess, cores, environment, reason_of
+from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, cores, environment, reason_of
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def study(in_project: Path, tmp_path: Path) -> Study:
     return read_study("two", tmp_path)
 
 
-def run_study(runs: list[Run]) -> tuple[dict[str, Record], list[str]]:
+def run_missing(runs: list[Run]) -> tuple[dict[str, Record], list[str]]:
     """Records by row, and the names of the runs that were run."""
     told: list[str] = []
     records = run_all(runs, 1, lambda run, record: told.append(run.name))
@@ -51,7 +51,7 @@ def run_study(runs: list[Run]) -> tuple[dict[str, Record], list[str]]:
 
 def test_runs_once_names_failures_and_equals_the_command_line(study: Study, tiny: Options, tmp_path: Path) -> None:
     runs = plan(study, tiny)
-    records, told = run_study(runs)
+    records, told = run_missing(runs)
 
     # Trainings come before what is measured of them.
     assert sorted(told) == sorted(run.name for run in runs)
@@ -65,7 +65,7 @@ def test_runs_once_names_failures_and_equals_the_command_line(study: Study, tiny
     assert records["broken, middle at inference"].reason.startswith("its training failed: ")
 
     # Only what failed is tried again.
-    _, again = run_study(runs)
+    _, again = run_missing(runs)
     assert again == [run.name for run in runs if run.variant == "broken"]
 
     # The very same command, typed, gives the same numbers with as many threads as the worker has.
@@ -78,22 +78,22 @@ def test_runs_once_names_failures_and_equals_the_command_line(study: Study, tiny
 def test_an_interrupted_run_leaves_no_row_and_is_finished_later(study: Study, tiny: Options) -> None:
     only = replace(study, variants=study.variants[:1], evaluations=())
     (run,) = plan(only, tiny)
-    records, _ = run_study([run])
+    records, _ = run_missing([run])
 
     # As a run that was killed after its checkpoint, before its scores were written down.
     (run.folder / RECORD_FILE).unlink()
     (run.folder / "metrics.csv").unlink()
     assert read_record(run) is None
-    again, told = run_study([run])
+    again, told = run_missing([run])
     assert told == [run.name]
     assert again["average"].metrics == records["average"].metrics
 
 
 def test_tables_and_figure_are_written(study: Study, tiny: Options) -> None:
-    conclusion = conduct(study, tiny, workers=1, say=lambda line: None)
+    result = run_study(study, tiny, workers=1, log=lambda line: None)
     folder = tiny.folder(study)
-    assert (conclusion.failed, conclusion.runs) == (2, 4)
-    tables = {finding.name: finding for finding in conclusion.findings if isinstance(finding, Table)}
+    assert (result.failed, result.runs) == (2, 4)
+    tables = {finding.name: finding for finding in result.findings if isinstance(finding, Table)}
     assert [row[0] for row in tables["table"].rows] == [
         "average", "average, middle at inference", "broken", "broken, middle at inference"
     ]  # fmt: skip
@@ -140,7 +140,8 @@ def test_two_workers_run_side_by_side_and_trainings_first(
 ) -> None:
     spans: list[tuple[str, float, float]] = []
     meeting = threading.Barrier(2)
-    monkeypatch.setattr(runner, "launchers", lambda workers: [Timed(spans, meeting=meeting) for _ in range(workers)])
+    timed = [Timed(spans, meeting=meeting) for _ in range(2)]
+    monkeypatch.setattr(runner, "start_processes", lambda workers: timed)
     runs = plan(study, replace(tiny, seeds=2))
     records = run_all(runs, 2, lambda run, record: None)
     assert [record.failed for record in records] == [False] * 8
@@ -155,7 +156,7 @@ def test_nothing_is_asked_of_a_training_that_failed_after_a_checkpoint(
     study: Study, tiny: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spans: list[tuple[str, float, float]] = []
-    monkeypatch.setattr(runner, "launchers", lambda workers: [Timed(spans, fails="fit")])
+    monkeypatch.setattr(runner, "start_processes", lambda workers: [Timed(spans, fails="fit")])
     only = replace(study, variants=study.variants[:1])
     records = run_all(plan(only, tiny), 1, lambda run, record: None)
     assert [record.reason for record in records] == ["out of memory", "its training failed: out of memory"]
@@ -163,10 +164,10 @@ def test_nothing_is_asked_of_a_training_that_failed_after_a_checkpoint(
 
 
 def test_workers_share_the_cores() -> None:
-    several = runner.launchers(2)
+    several = runner.start_processes(2)
     assert len(several) == 2
-    assert {one._environment["OMP_NUM_THREADS"] for one in several} == {str(max(1, cores() // 2))}
-    assert len(runner.launchers(0)) == 1
+    assert {one.environment["OMP_NUM_THREADS"] for one in several} == {str(max(1, cores() // 2))}
+    assert len(runner.start_processes(0)) == 1
 
 
 def test_a_killed_process_fails_its_run_and_the_next_gets_a_new_one(tmp_path: Path) -> None:

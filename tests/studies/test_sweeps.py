@@ -15,8 +15,8 @@ from v2a_lightning.app.cli import main
 from v2a_lightning.studies.records import scores_of
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
-BASE = "experiments/ablations/base.yaml"
-TINY = ["--config", "experiments/ablations/tiny.yaml"]
+BASE = "ablations/base"
+TINY = ["--config", "ablations/tiny"]
 
 
 def first_values(parameter: dict[str, Any]) -> list[Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from v2a_lightning.app.cli import main
-from v2a_lightning.studies.study import read_study, row_name, rows_of
+from v2a_lightning.studies.study import read_study
 
 TABLES = {
     "ablation-aggregation": {"table", "differences"},
@@ -17,7 +17,7 @@ TABLES = {
     "ablation-steps": {"table"},
     "direct-baseline": {"table", "differences"},
     "domain-gap": {"table"},
-    "failure-cases": {"circumstances", "classes"},
+    "failure-cases": {"subgroups", "classes"},
     "generalization": {"table", "cost"},
     "interpolation": {"table"},
     "table1": {"table"},
@@ -42,8 +42,7 @@ def table(target: str, name: str = "table", output: str = OUTPUT) -> dict[str, d
 
 def row_names(target: str) -> list[str]:
     """What the study's YAML says the rows are."""
-    study = read_study(target)
-    return [row_name(variant, evaluation, study) for variant, evaluation in rows_of(study)]
+    return [name for name, _, _ in read_study(target).rows()]
 
 
 @pytest.mark.parametrize("target", TABLES)

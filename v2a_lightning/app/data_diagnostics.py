@@ -1,15 +1,15 @@
 """Whether a run's data can be relied on: clips with files that decode, a store that is of this kind and has room."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from v2a_lightning.app.messages import PROGRAM
-from v2a_lightning.app.model_diagnostics import Finding
-from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.app.model_diagnostics import Finding, free_bytes
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.encoded import EncodedDataModule
 from v2a_lightning.data_modules.manifest import read_manifest
+from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.data_modules.miniature import MiniatureDataModule
 from v2a_lightning.errors import V2AError
 from v2a_lightning.media import MediaError, read_audio, read_frames
@@ -18,12 +18,13 @@ SAMPLED_CLIPS = 5
 GIGABYTE = 1e9
 
 
-def check_data(data: ClipDataModule, encoders_are_there: bool) -> Iterator[Finding]:
+def check_data(data: ClipDataModule, numbers: int | None) -> Iterator[Finding]:
     """Whether clips are there and can be decoded, and whether their embeddings are there, or fit on the disk.
 
     Args:
         data: of the config.
-        encoders_are_there: whether the encoders' weights can be read; without them stores cannot be told apart.
+        numbers: kept of a clip; None when the encoders' weights cannot be read, without which stores cannot be told
+            apart.
     """
     if isinstance(data, MiniatureDataModule) and not (data.root / "vggsound.csv").is_file():
         yield Finding("ok", "data", "clips are rendered when the run begins")
@@ -37,34 +38,46 @@ def check_data(data: ClipDataModule, encoders_are_there: bool) -> Iterator[Findi
         return
     yield _check_presence(named, present)
     if data.unused_splits:
-        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.test_split")
+        yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.splits.test_split")
     if present and isinstance(data, EncodedDataModule):
-        yield check_decoding(data, present)
-        if encoders_are_there and data.mode == "cached":
-            yield check_store(data, present)
-        yield check_disk(data, len(present))
+        yield _check_decoding(data, present)
+        if numbers and data.mode == "cached":
+            yield _check_store(data, present)
+            yield _check_disk(data, len(present) * numbers)
 
 
-def check_decoding(data: EncodedDataModule, present: Sequence[Clip]) -> Finding:
+def _check_presence(named: Sequence[Clip], present: Sequence[Clip]) -> Finding:
+    """How many of the clips have a file, by split."""
+    splits = sorted({clip.split for clip in present})
+    counts = ", ".join(f"{sum(clip.split == split for clip in present)} {split}" for split in splits)
+    text = f"{len(present)} of {len({clip.clip_id for clip in named})} clips have a file ({counts or 'none'})"
+    if not present:
+        return Finding("error", "data", text, "data.media names the folder of <youtube id>_<start, 6 digits>.mp4")
+    if any(clip.path is None for clip in named):
+        remedy = f"`{PROGRAM} download` fetches clips, `{PROGRAM} manifest` lists what is missing"
+        return Finding("warning", "data", text, remedy)
+    return Finding("ok", "data", text)
+
+
+def _check_decoding(data: EncodedDataModule, present: Sequence[Clip]) -> Finding:
     """Decode a few clips, spread over the list."""
-    chosen = [clip for clip in present[:: max(1, len(present) // SAMPLED_CLIPS)][:SAMPLED_CLIPS] if clip.path]
-    failures = []
-    for clip in chosen:
-        assert clip.path is not None
+    chosen: list[Any] = [one.path for one in present[:: max(1, len(present) // SAMPLED_CLIPS)] if one.path]
+    chosen, failures = chosen[:SAMPLED_CLIPS], []
+    for path in chosen:
         try:
-            read_frames(clip.path, data.encoders.frames)
+            read_frames(path, data.encoders.frames)
             if data.encoders.audio is not None:
-                read_audio(clip.path, data.encoders.audio)
+                read_audio(path, data.encoders.audio)
         except MediaError as error:
             failures.append(str(error))
+    text = f"{len(chosen) - len(failures)} of {len(chosen)} clips decode"
     if not failures:
-        return Finding("ok", "decoding", f"{len(chosen)} of {len(chosen)} clips decode")
-    text = f"{len(chosen) - len(failures)} of {len(chosen)} clips decode; {failures[0]}"
-    remedy = f"`{PROGRAM} manifest` says which clips of all can be used"
-    return Finding("error" if len(failures) == len(chosen) else "warning", "decoding", text, remedy)
+        return Finding("ok", "decoding", text)
+    level = "error" if len(failures) == len(chosen) else "warning"
+    return Finding(level, "decoding", f"{text}; {failures[0]}", f"`{PROGRAM} manifest` lists which clips can be used")
 
 
-def check_store(data: EncodedDataModule, present: Sequence[Clip]) -> Finding:
+def _check_store(data: EncodedDataModule, present: Sequence[Clip]) -> Finding:
     """Whether the store may take these encoders' embeddings, and how many it has."""
     try:
         spec = data.encoders.spec()
@@ -76,30 +89,12 @@ def check_store(data: EncodedDataModule, present: Sequence[Clip]) -> Finding:
     return Finding("ok", "store", f"{data.store.url} has the embeddings of {done} of {len(present)} clips")
 
 
-def check_disk(data: EncodedDataModule, clips: int) -> Finding:
+def _check_disk(data: EncodedDataModule, numbers: int) -> Finding:
     """Whether the embedding store has room."""
-    url = data.store_url
-    if "://" in url:
-        return Finding("ok", "disk", f"the store is at {url}, whose room is not known")
-    numbers = data.encoders.frames.count + (data.encoders.audio is not None)
-    needed = clips * numbers * 512 * (2 if data.precision == "float16" else 4)
-    folder = next(parent for parent in (Path(url), *Path(url).absolute().parents) if parent.exists())
-    free = shutil.disk_usage(folder).free
-    text = f"embeddings of {clips} clips take {needed / GIGABYTE:.2f} GB (computed), {free / GIGABYTE:.1f} GB are free"
+    if "://" in data.store_url:
+        return Finding("ok", "disk", f"the store is at {data.store_url}, whose room is not known")
+    needed, free = numbers * (2 if data.precision == "float16" else 4), free_bytes(Path(data.store_url))
+    text = f"embeddings take {needed / GIGABYTE:.2f} GB (computed), {free / GIGABYTE:.1f} GB are free"
     if needed < 0.9 * free:
         return Finding("ok", "disk", text)
     return Finding("error", "disk", text, "make room, or name another data.store")
-
-
-def _check_presence(named: Sequence[Clip], present: Sequence[Clip]) -> Finding:
-    """How many of the clips have a file, by split."""
-    splits = sorted({clip.split for clip in present})
-    counts = ", ".join(f"{sum(clip.split == split for clip in present)} {split}" for split in splits)
-    wanted = len({clip.clip_id for clip in named})
-    text = f"{len(present)} of {wanted} clips have a file ({counts or 'none'})"
-    if not present:
-        return Finding("error", "data", text, "data.media names the folder of <youtube id>_<start, 6 digits>.mp4")
-    if any(clip.path is None for clip in named):
-        remedy = f"`{PROGRAM} download` fetches clips, `{PROGRAM} manifest` lists what is missing"
-        return Finding("warning", "data", text, remedy)
-    return Finding("ok", "data", text)

@@ -13,15 +13,14 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.configs import config_files, with_config_paths
 from v2a_lightning.app.environment import variables_read, without_environment
 from v2a_lightning.app.loggers import loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
@@ -29,10 +28,11 @@ from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.checkpoints.weights import refuse_not_finite
-from v2a_lightning.data_modules.base import ClipDataModule
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.loaders import share_of_batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.project_configs import config_files, with_config_paths
 from v2a_lightning.runs import (
     CHECKPOINTS,
     CONFIG_FILE,

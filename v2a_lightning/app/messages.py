@@ -1,6 +1,7 @@
 """Messages at the terminal: an error as one line, and what Lightning and its parser say that nobody can act on."""
 
 import logging
+import re
 import warnings
 
 from v2a_lightning.errors import V2AError
@@ -40,6 +41,18 @@ _NOISE = (
 )
 
 
+# Keys and options of earlier versions, and a key that is not accepted in jsonargparse's words.
+_SPLITS = ("validation_fraction", "validation_clips", "test_split", "max_clips", "passes")
+_DECODING = ("num_workers", "timeout", "encoder_batch_size", "keep_still", "backend")
+NEW_NAMES = {
+    **{name: f"splits.{name}" for name in _SPLITS},
+    **{name: f"decoding.{name}" for name in _DECODING},
+    "audioldm": "generator",
+    "clip": "encoder",
+}
+_REFUSED_KEY = re.compile(rf"(?:unrecognized arguments: --|Option ')(?:init_args\.)?({'|'.join(NEW_NAMES)})\b")
+
+
 def one_line(error: BaseException) -> str:
     """An error's message as a single line, without the steps a parser took to find it."""
     lines = [line.strip() for line in str(error).splitlines()]
@@ -47,8 +60,7 @@ def one_line(error: BaseException) -> str:
     message = " ".join(kept) or type(error).__name__
     if isinstance(error, V2AError):
         return message
-    return (
-        message.replace("Parser key", "key")
-        if type(error).__name__ == "ArgumentError"
-        else f"{type(error).__name__}: {message}"
-    )
+    if type(error).__name__ != "ArgumentError":
+        return f"{type(error).__name__}: {message}"
+    old = _REFUSED_KEY.search(message)
+    return message.replace("Parser key", "key") + (f"; {old[1]} is called {NEW_NAMES[old[1]]} now" if old else "")

@@ -1,4 +1,4 @@
-"""Whether a frozen model can be relied on: there, whole, readable, of the right width, and what may be done with it."""
+"""Whether a model can be relied on: there, whole, readable, and what may be done with it."""
 
 import json
 import shutil
@@ -8,24 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from v2a_lightning.checkpoints.frozen_model import READING_ERRORS, FrozenModel, checkpoint_files, first_line
 from v2a_lightning.checkpoints.known import CHECKPOINTS, Checkpoint, licence_of
 from v2a_lightning.checkpoints.registry import cache_folder, find, mirror_name, resolve
-from v2a_lightning.encoders.clap import ClapEncoder
-from v2a_lightning.encoders.open_clip import ClipEncoder
 from v2a_lightning.errors import V2AError
 from v2a_lightning.files import sha256_file
-from v2a_lightning.generators.audioldm import AudioLDM
-from v2a_lightning.generators.clap_match import compare
-
-MAPPER_WIDTH = 512
 
 Level = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a checkup.
+    """One line of doctor's.
 
     Args:
         level: ok, warning (the run will do something, perhaps not what is wanted) or error (it will fail).
@@ -51,8 +47,7 @@ def check_file(kind: str, checkpoint: str, fetch: bool = False) -> Finding:
     try:
         path = find(checkpoint, kind)
         if path is None and fetch:
-            resolve(checkpoint, kind)
-            path = find(checkpoint, kind)
+            path = resolve(checkpoint, kind)
     except V2AError as error:
         return Finding("error", kind, str(error), "correct the name, or fetch the file")
     entry = CHECKPOINTS.get(checkpoint)
@@ -62,67 +57,35 @@ def check_file(kind: str, checkpoint: str, fetch: bool = False) -> Finding:
     return _check_content(kind, checkpoint, path, entry)
 
 
-def check_model(model: FrozenModel, fetch: bool = False) -> Iterator[Finding]:
-    """Whether a model's weights are there, can be read, and give what the mapper works on."""
-    file = check_file(model.kind, model.checkpoint, fetch)
-    yield file
-    if file.level == "error":
-        return
+def check_model(model: Any, fetch: bool = False) -> Iterator[Finding]:
+    """Whether an encoder's or a generator's weights are there and can be read, and what it is."""
+    subject = getattr(model, "kind", model.name)
+    if isinstance(model, FrozenModel):
+        file = check_file(model.kind, model.checkpoint, fetch)
+        yield file
+        if file.level == "error":
+            return
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            description = describe(model)
-            width = model.embedding_dim
+            model.load()
+            text = model.summary() if isinstance(model, FrozenModel) else model.name
     except (V2AError, *READING_ERRORS) as error:
-        text = f"{model.checkpoint} cannot be used: {first_line(error)}"
-        yield Finding("error", model.kind, text, "fetch it again, or name another checkpoint")
+        named = getattr(model, "checkpoint", model.name)
+        remedy = "fetch it again, or name another checkpoint"
+        yield Finding("error", subject, f"{named} cannot be used: {first_line(error)}", remedy)
         return
-    if width == MAPPER_WIDTH:
-        yield Finding("ok", model.kind, f"opens: {description}")
-    else:
-        text = f"its embeddings have {width} numbers, the mapper works on {MAPPER_WIDTH}"
-        yield Finding("error", model.kind, text, f"name a {model.kind} of width {MAPPER_WIDTH}")
+    yield Finding("ok", subject, f"opens: {text}")
     for warning in caught:
         if "head_counts" in str(warning.message):
-            said, _, remedy = str(warning.message).rpartition(". ")
-            yield Finding("warning", model.kind, said, remedy)
+            told, _, remedy = str(warning.message).rpartition(". ")
+            yield Finding("warning", subject, told, remedy)
 
 
-def describe(model: FrozenModel) -> str:
-    """What a loaded model is, in a line; looks at whatever may be missing in silence, such as a tokenizer's words."""
-    model.load()
-    if isinstance(model, ClipEncoder):
-        return f"{model.embedding_dim} wide, {model.image_size} px, {_vocabulary(model)} tokens"
-    if isinstance(model, ClapEncoder):
-        texts = "reads texts" if model.has_tokenizer else "has no tokenizer, which only texts need"
-        if model.has_tokenizer:
-            model.encode_text([""])
-        return f"{model.embedding_dim} wide, {model.sample_rate} Hz, {texts}"
-    if isinstance(model, AudioLDM):
-        heads = "/".join(map(str, model.attention_heads))
-        return f"{model.embedding_dim} wide, {model.sample_rate} Hz, {heads} attention heads"
-    return model.name
-
-
-def check_same_clap(clap: ClapEncoder, audioldm: AudioLDM) -> Finding:
-    """Whether the CLAP that the targets come from is the one the AudioLDM was trained with."""
-    remedy = f"name the checkpoint of AudioLDM ({audioldm.checkpoint}) for clap too, if it holds its own CLAP"
-    try:
-        agreement = compare(clap, audioldm.path)
-    except (V2AError, *READING_ERRORS) as error:
-        return Finding("error", "clap", f"cannot be compared with AudioLDM's: {first_line(error)}", remedy)
-    if agreement.same is None:
-        return Finding("warning", "clap", f"may not be the one AudioLDM was trained with: {agreement.evidence}", remedy)
-    if agreement.same:
-        return Finding("ok", "clap", f"is the one AudioLDM was trained with: {agreement.evidence}")
-    return Finding("error", "clap", f"is not the one AudioLDM was trained with: {agreement.evidence}", remedy)
-
-
-def weight_bytes(model: FrozenModel) -> int:
-    """Bytes of a loaded model's weights."""
-    import torch
-
-    modules = [part for part in model.load()._parts.values() if isinstance(part, torch.nn.Module)]
+def weight_bytes(model: Any) -> int:
+    """Bytes of a loaded model's weights; 0 for one that is no FrozenModel."""
+    parts = model.load()._parts.values() if isinstance(model, FrozenModel) else ()
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
     return sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
 
 
@@ -142,19 +105,17 @@ def _check_content(kind: str, checkpoint: str, path: Path, entry: Checkpoint | N
 
 def _published(path: Path, entry: Checkpoint) -> dict[Path, tuple[int | None, str]]:
     """Sizes and digests of the weights that are read from a file or folder, as far as they are known."""
-    digests = entry.digests
     named = {file: entry.file if file == path else file.relative_to(path).as_posix() for file in checkpoint_files(path)}
-    return {file: digests[name] for file, name in named.items() if name in digests}
+    return {file: entry.digests[name] for file, name in named.items() if name in entry.digests}
 
 
 def _check_card(kind: str, checkpoint: str, path: Path, licence: str) -> Finding:
     """The miniature's folders carry a card with the sha256 of each of their files."""
     stated = json.loads((path / "card.json").read_text()).get("sha256", {})
-    other = [name for name, digest in stated.items() if sha256_file(path / name) != digest]
-    if other:
-        return Finding(
-            "error", kind, f"{path / other[0]} is not the file its card describes", "install the package again"
-        )
+    for name, digest in stated.items():
+        if sha256_file(path / name) != digest:
+            text = f"{path / name} is not the file its card describes"
+            return Finding("error", kind, text, "install the package again")
     known = "sha256 as on its card" if stated else "no sha256 on its card"
     return Finding("ok", kind, f"{checkpoint}: {path}, {known}; {licence}")
 
@@ -163,25 +124,12 @@ def _how_to_fetch(checkpoint: str, entry: Checkpoint | None) -> str:
     by_hand = f"or put {mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
     if entry is None:
         return f"--fetch true downloads it; {by_hand}"
-    free = shutil.disk_usage(_existing_parent(cache_folder())).free // 10**6
     about = "about " if "megabytes" in entry.unverified else ""
-    room = f"{about}{entry.megabytes} MB to {cache_folder()}, where {free} MB are free"
+    room = f"{about}{entry.megabytes} MB to {cache_folder()}, where {free_bytes(cache_folder()) // 10**6} MB are free"
     return f"--fetch true downloads it ({room}); {by_hand}"
 
 
-def _existing_parent(path: Path) -> Path:
-    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-
-
-def _vocabulary(clip: Any) -> int:
-    """Tokens of a CLIP's tokenizer, which must be all that its text tower knows.
-
-    Raises:
-        ValueError: when they are not.
-    """
-    tokenizer, model = clip._part("tokenizer"), clip._part("model")
-    count = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else int(tokenizer.vocab_size)
-    expected = getattr(model, "vocab_size", count)
-    if count != expected:
-        raise ValueError(f"its tokenizer has {count} tokens, its text tower {expected}; tokenizer files are missing")
-    return count
+def free_bytes(path: Path) -> int:
+    """Room on the disk where a path is, or will be."""
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    return shutil.disk_usage(existing).free

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from torch import nn
 
 from v2a_lightning.checkpoints.registry import resolve
 from v2a_lightning.checkpoints.web import masked
+from v2a_lightning.components import SelfDescribing
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
 
@@ -25,7 +27,7 @@ READING_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, Att
 CONFIG_SUFFIXES = (".json", ".txt")
 
 
-class FrozenModel(ABC):
+class FrozenModel(SelfDescribing, ABC):
     """A pretrained model that is only ever looked through.
 
     It is deliberately no `nn.Module`: a LightningModule that holds one neither trains it nor saves it in a checkpoint.
@@ -52,10 +54,18 @@ class FrozenModel(ABC):
         """Kind and checkpoint, as logs and cards write it."""
         return f"{self.kind}:{masked(self.checkpoint)}"
 
-    @property
-    @abstractmethod
-    def embedding_dim(self) -> int:
-        """Width of the embeddings that come out, or go in."""
+    def describe(self) -> dict[str, Any]:
+        """Class path and arguments, as they are by now; an address without the name and password in it."""
+        described = super().describe()
+        arguments = described["init_args"]
+        now = {name: getattr(self, name, None) for name in arguments if name != "dtype"}
+        arguments |= {name: value for name, value in now.items() if isinstance(value, bool | int | float | str)}
+        arguments |= {"checkpoint": masked(self.checkpoint), "dtype": str(self.dtype).removeprefix("torch.")}
+        return described
+
+    def summary(self) -> str:
+        """What the loaded model is, in a line."""
+        return self.load().name
 
     @property
     def path(self) -> Path:
@@ -65,14 +75,17 @@ class FrozenModel(ABC):
             UsageError: when there is no such checkpoint.
         """
         if self._path is None or not self._path.exists():
-            self._path = resolve(self.checkpoint, self.kind)
+            self._path = self._locate()
         return self._path
+
+    def _locate(self) -> Path:
+        return resolve(self.checkpoint, self.kind)
 
     @property
     def fingerprint(self) -> str:
         """Sha256 over the weights, their configs and everything else that changes what comes out."""
         root = self.path
-        files = {str(file.relative_to(root) if root.is_dir() else file.name): _sha256(file) for file in self.files()}
+        files = {os.path.relpath(file, root) if root.is_dir() else file.name: _sha256(file) for file in self.files()}
         content = {"kind": self.kind, "files": files, "settings": {**self.settings(), "dtype": str(self.dtype)}}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

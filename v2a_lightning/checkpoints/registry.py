@@ -29,7 +29,6 @@ MINIATURE = "miniature"
 MINIATURE_WEIGHTS = Path(__file__).resolve().parent.parent / "miniature" / "weights"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 FOLDER_MARKS = ("model_index.json", "open_clip_config.json", "config.json")
-ORIGINAL_SUFFIXES = (".ckpt", ".pt", ".pth")
 # How the Hub's folders mark weights at half precision: they are taken where there are no others.
 HALF = re.compile(r"\.(fp16|bf16)(?=\.)")
 
@@ -37,28 +36,15 @@ HALF = re.compile(r"\.(fp16|bf16)(?=\.)")
 def resolve(checkpoint: str, kind: str) -> Path:
     """The file or folder that a checkpoint's name stands for.
 
-    An original AudioLDM `.ckpt` is converted once; `audioldm` then stands for the converted folder and `clap` for the
-    CLAP that came with it. For `clap`, a converted folder stands for its own CLAP too.
-
     Args:
         checkpoint: see above.
-        kind: clip, clap, audioldm, cnn14, vggish, wav2clip, referee or mapper.
+        kind: what is read from it, as `Checkpoint.kinds` names it; also the name of a folder of the miniature's weights.
 
     Raises:
         UsageError: when the name stands for nothing, or nothing is there and nothing may be fetched.
-        RunFailure: when fetching or converting it fails.
+        RunFailure: when fetching it fails.
     """
-    path = find(checkpoint, kind)
-    if path is None:
-        path = _fetch(checkpoint, kind)
-    entry = CHECKPOINTS.get(checkpoint)
-    is_whole_audioldm = kind == "audioldm" or (entry is not None and "audioldm" in entry.kinds)
-    if is_whole_audioldm and path.is_file() and path.suffix in ORIGINAL_SUFFIXES:
-        from v2a_lightning.generators.audioldm_conversion import converted
-
-        path = converted(path, cache_folder() / "converted")
-    own_clap = path / "clap"
-    return own_clap if kind == "clap" and own_clap.is_dir() else path
+    return find(checkpoint, kind) or _fetch(checkpoint, kind)
 
 
 def find(checkpoint: str, kind: str) -> Path | None:

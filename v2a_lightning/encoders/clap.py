@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision
+from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision, checkpoint_files
 from v2a_lightning.checkpoints.weights import find_weights, load_strictly, read_weights, without_values
 from v2a_lightning.encoders.log_mel import MelSpec, clap_log_mel
 from v2a_lightning.errors import UsageError
@@ -76,7 +76,26 @@ class ClapEncoder(FrozenModel):
     @property
     def has_tokenizer(self) -> bool:
         """Whether texts can be read: the checkpoint brings a tokenizer, or one was given."""
-        return self.tokenizer is not None or (self.path / "tokenizer_config.json").is_file()
+        return self.tokenizer is not None or (tokenizer_of(self.path) / "tokenizer_config.json").is_file()
+
+    def summary(self) -> str:
+        """Width, rate and whether it reads texts, in a line."""
+        texts = "reads texts" if self.has_tokenizer else "has no tokenizer, which only texts need"
+        if self.has_tokenizer:
+            self.encode_text([""])
+        return f"{self.embedding_dim} wide, {self.sample_rate} Hz, {texts}"
+
+    def _locate(self) -> Path:
+        """A generator's folder stands for the CLAP in it: AudioLDM's converted one has `clap`, MusicLDM's a whole CLAP as
+        its `text_encoder`."""
+        path = super()._locate()
+        inside = "text_encoder" if (path / "feature_extractor").is_dir() else "clap"
+        return path / inside if (path / inside).is_dir() else path
+
+    def files(self) -> list[Path]:
+        """The weights and configs, those beside MusicLDM's `text_encoder` too."""
+        beside = self.path.parent / "feature_extractor"
+        return super().files() + (checkpoint_files(beside) if beside.is_dir() else [])
 
     def settings(self) -> dict[str, Any]:
         """The recipe that prepares waves. The backend is no part of it: both give the same numbers."""
@@ -147,7 +166,7 @@ class ClapEncoder(FrozenModel):
     def _read_tokenizer(self, vocabulary_size: int) -> Any:
         if not self.has_tokenizer:
             raise UsageError(f"clap: {self.path} brings no tokenizer; give tokenizer, a RoBERTa tokenizer's folder")
-        return read_tokenizer(Path(self.tokenizer or self.path), vocabulary_size)
+        return read_tokenizer(Path(self.tokenizer or tokenizer_of(self.path)), vocabulary_size)
 
 
 class TransformersClap(nn.Module):
@@ -191,13 +210,14 @@ def listening_of(path: Path) -> Listening:
         return Listening()
     from transformers import ClapConfig, ClapFeatureExtractor
 
-    for name in ("config.json", "preprocessor_config.json"):
-        if not (path / name).is_file():
-            raise UsageError(f"{path} is no CLAP folder: it has no {name}")
+    preprocessor = path.parent / "feature_extractor" if path.name == "text_encoder" else path
+    for folder, name in ((path, "config.json"), (preprocessor, "preprocessor_config.json")):
+        if not (folder / name).is_file():
+            raise UsageError(f"{path} is no CLAP folder: there is no {folder / name}")
     audio: Any = ClapConfig.from_pretrained(path, local_files_only=True).audio_config
     if audio.enable_fusion:
         raise UsageError(f"{path} is a fused CLAP; AudioLDM's embeddings come from a CLAP without fusion")
-    features = ClapFeatureExtractor.from_pretrained(path, local_files_only=True)
+    features = ClapFeatureExtractor.from_pretrained(preprocessor, local_files_only=True)
     mel = MelSpec(
         sample_rate=features.sampling_rate,
         n_fft=features.fft_window_size,
@@ -208,6 +228,11 @@ def listening_of(path: Path) -> Listening:
     )
     frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
     return Listening(mel, round(features.max_length_s * mel.sample_rate), frames * mel.hop / mel.sample_rate)
+
+
+def tokenizer_of(path: Path) -> Path:
+    """Where a CLAP's tokenizer is: in its folder, or beside MusicLDM's `text_encoder`."""
+    return path.parent / "tokenizer" if path.name == "text_encoder" else path
 
 
 def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:

@@ -62,6 +62,19 @@ class ClipEncoder(FrozenModel):
         size = self._part("model").visual.image_size
         return int(size[0] if isinstance(size, (tuple, list)) else size)
 
+    def summary(self) -> str:
+        """Width, picture size and vocabulary, in a line.
+
+        Raises:
+            ValueError: when the tokenizer has other tokens than the text tower.
+        """
+        tokenizer, model = self._part("tokenizer"), self._part("model")
+        count = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else int(tokenizer.vocab_size)
+        expected = getattr(model, "vocab_size", count)
+        if count != expected:
+            raise ValueError(f"its tokenizer has {count} tokens, its text tower {expected}; tokenizer files are missing")
+        return f"{self.embedding_dim} wide, {self.image_size} px, {count} tokens"
+
     def settings(self) -> dict[str, Any]:
         """The architecture's name, where it is not in the files."""
         return {"model_name": self.model_name}

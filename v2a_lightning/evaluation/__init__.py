@@ -1,40 +1,47 @@
-"""Metrics of generated sound, the extractors they listen with, and the cards their numbers leave with.
+"""Metrics of generated sound, the networks whose features they take, and the cards their numbers leave with.
 
-`EvaluationSuite` scores sounds from end to end. The torchmetrics classes take features of any extractor. EVALUATION.md
-beside this file says how every number is made, step by step.
+`EvaluationSuite` scores sounds from end to end. The torchmetrics classes take features of any extractor; the catalogue
+names them. docs/EVALUATION.md says how every number is computed, and in which files.
 """
 
 from v2a_lightning.evaluation.cards import MetricCard, differing_fields
 from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.evaluation.divergence import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler
+from v2a_lightning.evaluation.divergence import (
+    InceptionScore,
+    KullbackLeibler,
+    SigmoidKullbackLeibler,
+    SplitInceptionScore,
+)
 from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
-from v2a_lightning.evaluation.extrapolation import FrechetAtInfinity, frechet_at_infinity
-from v2a_lightning.evaluation.frechet import FrechetDistance, frechet_distance, frechet_distance_from_moments
-from v2a_lightning.evaluation.kernel import KernelDistance, kernel_distance, paired_kernel_distance
-from v2a_lightning.evaluation.neighbours import PrecisionRecallDensityCoverage, neighbourhoods
-from v2a_lightning.evaluation.similarity import ClapScore, ClipScore, ClipScoreOfMeanFrame
+from v2a_lightning.evaluation.features import FeatureExtractor
+from v2a_lightning.evaluation.frechet import FrechetAtInfinity, FrechetAudioDistance, FrechetDistance
+from v2a_lightning.evaluation.kernel import KernelDistance
+from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric, SetMetric
+from v2a_lightning.evaluation.neighbours import PrecisionRecallDensityCoverage
+from v2a_lightning.evaluation.similarity import ClapAudioScore, ClapTextScore, ClipScore, ClipScoreOfMeanFrame
 from v2a_lightning.evaluation.suite import EvaluationSuite
 
 __all__ = [
     "CATALOGUE",
-    "ClapScore",
+    "AudioMetric",
+    "ClapAudioScore",
+    "ClapTextScore",
+    "ClipMetric",
     "ClipScore",
     "ClipScoreOfMeanFrame",
     "EmbeddingMetrics",
     "EvaluationSuite",
+    "FeatureExtractor",
     "FrechetAtInfinity",
+    "FrechetAudioDistance",
     "FrechetDistance",
     "InceptionScore",
     "KernelDistance",
     "KullbackLeibler",
     "MetricCard",
     "PrecisionRecallDensityCoverage",
+    "SetMetric",
     "SigmoidKullbackLeibler",
+    "SplitInceptionScore",
     "differing_fields",
-    "frechet_at_infinity",
-    "frechet_distance",
-    "frechet_distance_from_moments",
-    "kernel_distance",
-    "neighbourhoods",
-    "paired_kernel_distance",
 ]

@@ -1,55 +1,97 @@
-"""The metrics by name: what each computes, from which ear, and which way is better."""
+"""Every metric by name: the one list that suite, cards, tables, reports, studies and docs read."""
 
-from dataclasses import dataclass
-from typing import Literal
+import importlib
+from collections.abc import Iterable, Sequence
+
+from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.divergence import (
+    InceptionScore,
+    KullbackLeibler,
+    SigmoidKullbackLeibler,
+    SplitInceptionScore,
+)
+from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
+from v2a_lightning.evaluation.frechet import FrechetAtInfinity, FrechetAudioDistance, FrechetDistance
+from v2a_lightning.evaluation.kernel import KernelDistance
+from v2a_lightning.evaluation.metric import AudioMetric, Number
+from v2a_lightning.evaluation.neighbours import PrecisionRecallDensityCoverage
+from v2a_lightning.evaluation.package_metrics import (
+    DeSync,
+    ImageBindScore,
+    PasstFrechetDistance,
+    PasstInceptionScore,
+    PasstKullbackLeibler,
+)
+from v2a_lightning.evaluation.similarity import ClapAudioScore, ClapTextScore, ClipScore, ClipScoreOfMeanFrame
+
+DEFAULT = "default"
+"""Stands for the metrics that need no package of their own."""
+DEFAULT_METRICS: tuple[type[AudioMetric], ...] = (
+    FrechetDistance,
+    FrechetAudioDistance,
+    FrechetAtInfinity,
+    KernelDistance,
+    KullbackLeibler,
+    SigmoidKullbackLeibler,
+    InceptionScore,
+    SplitInceptionScore,
+    ClipScore,
+    ClipScoreOfMeanFrame,
+    ClapAudioScore,
+    ClapTextScore,
+    PrecisionRecallDensityCoverage,
+)
+PACKAGE_METRICS: tuple[type[AudioMetric], ...] = (
+    PasstFrechetDistance,
+    PasstKullbackLeibler,
+    PasstInceptionScore,
+    ImageBindScore,
+    DeSync,
+)
+CLASSES = {name: metric for metric in DEFAULT_METRICS + PACKAGE_METRICS for name in metric.numbers()}
+CATALOGUE: dict[str, Number] = {name: metric.numbers()[name] for name, metric in CLASSES.items()}
+"""The numbers about sound, by name, in the order in which tables have them."""
+EMBEDDING_NUMBERS = EmbeddingMetrics.numbers()
+"""The numbers about embeddings, which the mapper logs."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One metric.
+def choose(metrics: Sequence[str]) -> tuple[list[type[AudioMetric]], list[str]]:
+    """The metrics of a list of names, class paths and "default", and the names of the numbers wanted of them.
 
-    Args:
-        title: as a table heads it.
-        ear: which extractor it needs, by its part in the evaluation.
-        better: which way is better.
-        formula: what is computed, in words that name the choice among its variants.
-        floor: a value it cannot fall below, if there is one.
+    Raises:
+        UsageError: naming what is no metric.
     """
+    wanted: dict[str, type[AudioMetric]] = {}
+    for one in metrics:
+        if one == DEFAULT:
+            wanted |= {name: metric for metric in DEFAULT_METRICS for name in metric.numbers()}
+        elif one in CLASSES:
+            wanted[one] = CLASSES[one]
+        else:
+            metric = _imported(one)
+            wanted |= dict.fromkeys(metric.numbers(), metric)
+    names = in_order(wanted)
+    return list(dict.fromkeys(wanted[name] for name in names)), names
 
-    title: str
-    ear: Literal["tagger", "vggish", "wav2clip", "clap", "passt", "imagebind", "desync"]
-    better: Literal["lower", "higher"]
-    formula: str
-    floor: float | None = None
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names in the order of tables: the catalogue's, then those of metrics that others wrote."""
+    names = list(dict.fromkeys(names))
+    return [*(name for name in CATALOGUE if name in names), *(name for name in names if name not in CATALOGUE)]
 
 
-CATALOGUE: dict[str, Entry] = {
-    "fd": Entry("FD", "tagger", "lower", "Frechet distance of one embedding per clip (after fc1 and ReLU)", 0.0),
-    "fad": Entry("FAD", "vggish", "lower", "Frechet distance of one embedding per 0.96 s (no PCA, no last ReLU)", 0.0),
-    "fad_infinity": Entry("FAD inf", "vggish", "lower", "FAD of paired parts of the set, extended to 1 / N = 0"),
-    "kad": Entry(
-        "KAD",
-        "tagger",
-        "lower",
-        "100 x unbiased squared MMD of paired sets, Gaussian kernel, bandwidth the reference's median distance",
-    ),
-    "kl": Entry("KL", "tagger", "lower", "mean KL(softmax(reference) || softmax(generated)) of pairs, in nats", 0.0),
-    "kl_sigmoid": Entry("KL sigmoid", "tagger", "lower", "mean sum of p log(p / q) over the tags' sigmoids, pairs"),
-    "is": Entry("IS", "tagger", "higher", "exp of the mean KL of tags to mean tags, softmax, all clips at once", 1.0),
-    "is_splits": Entry("IS/10", "tagger", "higher", "the mean of the inception score over 10 shuffled parts", 1.0),
-    "cs": Entry("CS", "wav2clip", "higher", "100 x cosine of Wav2CLIP and CLIP: mean over frames, then over clips"),
-    "cs_mean_frame": Entry(
-        "CS mean frame", "wav2clip", "higher", "100 x cosine of Wav2CLIP and the mean of a clip's normalised frames"
-    ),
-    "clap_audio": Entry("CLAP audio", "clap", "higher", "100 x cosine of generated and reference sound, mean of pairs"),
-    "clap_text": Entry("CLAP text", "clap", "higher", "100 x cosine of generated sound and the clip's text, mean"),
-    "precision": Entry("Precision", "tagger", "higher", "share of generated clips inside a reference's 5-NN ball"),
-    "recall": Entry("Recall", "tagger", "higher", "share of reference clips inside a generated one's 5-NN ball"),
-    "density": Entry("Density", "tagger", "higher", "mean number of references' 5-NN balls round a generated clip / 5"),
-    "coverage": Entry("Coverage", "tagger", "higher", "share of references whose 5-NN ball holds a generated clip"),
-    "fd_passt": Entry("FD PaSST", "passt", "lower", "Frechet distance of one embedding (768) per clip", 0.0),
-    "kl_passt": Entry("KL PaSST", "passt", "lower", "as KL, on PaSST's logits", 0.0),
-    "is_passt": Entry("IS PaSST", "passt", "higher", "as IS, on PaSST's logits", 1.0),
-    "imagebind": Entry("ImageBind", "imagebind", "higher", "100 x cosine of sound and film, mean over clips"),
-    "desync": Entry("DeSync", "desync", "lower", "mean absolute offset in seconds that Synchformer predicts", 0.0),
-}
+def _imported(class_path: str) -> type[AudioMetric]:
+    module, _, name = class_path.rpartition(".")
+    if not module:
+        known = ", ".join([DEFAULT, *CLASSES])
+        raise UsageError(f"metrics: there is no metric {class_path!r}; there are {known}, or give a class path")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"metrics: {class_path} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, AudioMetric)):
+        raise UsageError(f"metrics: {class_path} is no ClipMetric or SetMetric")
+    missing = [one for one in ("name", "title", "needs") if not hasattr(found, one) and "numbers" not in vars(found)]
+    if missing:
+        raise UsageError(f"metrics: {class_path} does not say its {missing[0]}")
+    return found

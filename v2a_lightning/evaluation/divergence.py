@@ -3,10 +3,11 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
 
-from v2a_lightning.evaluation.shapes import check_features
-from v2a_lightning.evaluation.streams import MeanOfScores
+from v2a_lightning.distances import check_features
+from v2a_lightning.evaluation.metric import ClipMetric, SetMetric, rows
+
+SPLITS = 10
 
 
 def softmax_divergence(generated: Tensor, reference: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ def inception_score(logits: Tensor, weights: Tensor | None = None) -> Tensor:
     return torch.exp(_entropy(shares @ tags) - shares @ entropies)
 
 
-def split_inception_score(logits: Tensor, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
+def split_inception_score(logits: Tensor, splits: int = SPLITS, seed: int = 2020) -> tuple[float, float]:
     """Mean and deviation of the inception score over `splits` parts of the shuffled sounds, as public tools report it.
 
     Raises:
@@ -64,65 +65,76 @@ def split_inception_score(logits: Tensor, splits: int = 10, seed: int = 2020) ->
     return float(scores.mean()), float(scores.std(correction=0))
 
 
-class KullbackLeibler(MeanOfScores):
-    """Mean `softmax_divergence` over pairs of logits; sums added over processes."""
+class KullbackLeibler(ClipMetric):
+    """Mean `softmax_divergence` over pairs of logits.
 
-    higher_is_better = False
-
-    def update(self, generated: Tensor, reference: Tensor) -> None:
-        """Add pairs of logits, (N, C) each."""
-        self.add(self.divergence(generated.detach(), reference.detach()))
-
-    def divergence(self, generated: Tensor, reference: Tensor) -> Tensor:
-        """(N, C), (N, C) -> (N,)."""
-        return softmax_divergence(generated, reference)
-
-
-class SigmoidKullbackLeibler(KullbackLeibler):
-    """Mean `sigmoid_divergence` over pairs of logits; sums added over processes."""
-
-    def divergence(self, generated: Tensor, reference: Tensor) -> Tensor:
-        """(N, C), (N, C) -> (N,)."""
-        return sigmoid_divergence(generated, reference)
-
-
-class InceptionScore(Metric):
-    """`inception_score` over a stream of logits from sums alone: mean tags and mean entropy.
-
-    Args:
-        classes: number of tags C.
+    Example:
+        >>> import torch
+        >>> metric = KullbackLeibler()
+        >>> metric.update(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.9, 0.1]]).log())
+        >>> round(float(metric.compute()), 4)  # 0.9 log 1.8 + 0.1 log 0.2
+        0.3681
     """
 
-    full_state_update = False
-    higher_is_better = True
-    is_differentiable = False
-    tags: Tensor
-    entropy: Tensor
-    count: Tensor
+    name, title, floor = "kl", "KL", 0.0
+    formula = "mean KL(softmax(reference) || softmax(generated)) of pairs, in nats"
+    meaning = "divergence of the tagger's classes, clip by clip"
+    needs = {"generated": "tagger/logits", "reference": "tagger/logits"}
 
-    def __init__(self, classes: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.add_state("tags", torch.zeros(classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("entropy", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        self.set_dtype(torch.float64)
+    def score(self, generated: Tensor, reference: Tensor) -> Tensor:  # type: ignore[override]
+        """(C,), (C,) -> ()."""
+        return softmax_divergence(generated[None], reference[None])[0]
 
-    def update(self, logits: Tensor) -> None:
-        """Add logits (N, C)."""
-        check_features(logits, self.tags[None], minimum=0)
-        entropies, tags = _entropy_terms(logits.detach().to(self.tags))
-        self.tags, self.entropy = self.tags + tags.sum(0), self.entropy + entropies.sum()
-        self.count = self.count + len(logits)
 
-    def compute(self) -> Tensor:
-        """The score, a double.
+class SigmoidKullbackLeibler(ClipMetric):
+    """Mean `sigmoid_divergence` over pairs of logits."""
 
-        Raises:
-            ValueError: when there was no sound.
-        """
-        if not int(self.count):
-            raise ValueError("an inception score needs at least one sound")
-        return torch.exp(_entropy(self.tags / self.count) - self.entropy / self.count)
+    name, title, headline = "kl_sigmoid", "KL sigmoid", False
+    formula = "mean sum of p log(p / q) over the tags' sigmoids, pairs"
+    needs = {"generated": "tagger/logits", "reference": "tagger/logits"}
+
+    def score(self, generated: Tensor, reference: Tensor) -> Tensor:  # type: ignore[override]
+        """(C,), (C,) -> ()."""
+        return sigmoid_divergence(generated[None], reference[None])[0]
+
+
+class InceptionScore(SetMetric):
+    """`inception_score` of all clips' logits.
+
+    Example:
+        >>> import torch
+        >>> metric = InceptionScore()
+        >>> metric.update(1000 * torch.eye(7))  # sure of each sound, and no two alike
+        >>> round(float(metric.compute()), 4)
+        7.0
+    """
+
+    name, title, better, floor = "is", "IS", "higher", 1.0
+    formula = "exp of the mean KL of tags to mean tags, softmax, all clips at once"
+    meaning = "Inception score: sure of each sound, varied over all"
+    needs = {"generated": "tagger/logits"}
+    minimum = 2
+
+    def value(self, generated: list[Tensor]) -> float:  # type: ignore[override]
+        """The score of all clips."""
+        return float(inception_score(rows(generated)))
+
+    def resampled(self, weights: Tensor, generated: list[Tensor]) -> Tensor:  # type: ignore[override]
+        """(B,) the score of resamples."""
+        return inception_score(rows(generated), weights)
+
+
+class SplitInceptionScore(SetMetric):
+    """Mean of `split_inception_score` over ten parts."""
+
+    name, title, better, floor, headline = "is_splits", "IS/10", "higher", 1.0, False
+    formula = "the mean of the inception score over 10 shuffled parts"
+    needs = {"generated": "tagger/logits"}
+    minimum = SPLITS
+
+    def value(self, generated: list[Tensor]) -> float:  # type: ignore[override]
+        """The mean over the parts."""
+        return split_inception_score(rows(generated))[0]
 
 
 def _entropy_terms(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,98 +1,66 @@
 """How mapped embeddings compare with true ones, before any sound is made: cheap enough for a whole validation set."""
 
-from contextlib import suppress
+from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
 
-from v2a_lightning.evaluation.frechet import frechet_distance
-from v2a_lightning.evaluation.kernel import paired_kernel_distance
-from v2a_lightning.evaluation.shapes import check_features, stored_rows
-
-RANKS = (1, 5, 10)
-ROWS_AT_ONCE = 1024
+from v2a_lightning.distances import RANKS, compare_embeddings
+from v2a_lightning.evaluation.metric import Number, SetMetric, rows
+from v2a_lightning.evaluation.score_files import Score
 
 
-def mean_cosines(predicted: Tensor, target: Tensor) -> tuple[float, float]:
-    """Mean cosine of pairs, and of predictions with the targets of other clips: (N, D), (N, D).
-
-    The second is NaN-free only for N >= 2; it is what the first has to be compared with.
-    """
-    predicted, target = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
-    count = len(predicted)
-    own = (predicted * target).sum()
-    every = predicted.sum(0) @ target.sum(0)
-    return float(own / count), float((every - own) / (count * (count - 1)))
-
-
-def retrieval_ranks(predicted: Tensor, target: Tensor) -> Tensor:
-    """For each prediction, how many other targets are at least as close (by cosine) as its own: (N, D), (N, D) -> (N,).
-
-    Equal cosines count against the prediction, so that a constant prediction retrieves nothing.
-    """
-    check_features(predicted, target, minimum=1, paired=True)
-    predicted, target = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
-    ranks = []
-    for rows in torch.arange(len(predicted), device=predicted.device).split(ROWS_AT_ONCE):
-        cosine = predicted[rows] @ target.T
-        own = cosine[torch.arange(len(rows)), rows]
-        ranks.append((cosine >= own[:, None]).sum(1) - 1)
-    return torch.cat(ranks)
-
-
-class EmbeddingMetrics(Metric):
-    """Frechet distance, KAD, cosine, cosine with other clips' targets, and recall@k over pairs of embeddings.
+class EmbeddingMetrics(SetMetric):
+    """`compare_embeddings` of mapped ("generated") and true ("reference") embeddings, (N, D) each.
 
     `compute` gives {"embedding_fd", "embedding_kad", "cosine", "cosine_unrelated", "recall@1", "recall@5",
-    "recall@10"}; recall counts the clips whose own target is among the k closest of all targets. All embeddings are
-    L2-normalised first, kept, and gathered over processes: exact under DDP with uneven shards.
+    "recall@10"}.
 
-    Args:
-        features: width D of the embeddings.
+    Example:
+        >>> import torch
+        >>> metric = EmbeddingMetrics()
+        >>> metric.update(torch.eye(4), torch.eye(4))
+        >>> metric.compute()["recall@1"]
+        1.0
     """
 
-    full_state_update = False
-    is_differentiable = False
-    predicted: list[Tensor] | Tensor
-    target: list[Tensor] | Tensor
+    needs = {"generated": "mapper/embedding", "reference": "target/embedding"}
+    minimum = 2
 
-    def __init__(self, features: int = 512, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.features = features
-        self.add_state("predicted", [], dist_reduce_fx="cat")
-        self.add_state("target", [], dist_reduce_fx="cat")
+    @classmethod
+    def numbers(cls) -> dict[str, Number]:
+        """Seven."""
+        return {
+            "embedding_fd": Number(
+                "Embedding FD", "lower", meaning="Fréchet distance of mapped and true CLAP embeddings"
+            ),
+            "embedding_kad": Number(
+                "Embedding KAD", "lower", meaning="kernel distance of mapped and true CLAP embeddings"
+            ),
+            "cosine": Number(
+                "Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"
+            ),
+            "cosine_unrelated": Number("Cosine, unrelated", None, meaning="to an unrelated clip's embedding"),
+            **{
+                f"recall@{rank}": Number(
+                    f"Recall@{rank}", "higher", meaning=f"share of clips with the own sound in the nearest {rank}"
+                )
+                for rank in RANKS
+            },
+        }
 
-    def update(self, predicted: Tensor, target: Tensor) -> None:
-        """Add pairs of embeddings, (N, D) each.
-
-        Raises:
-            ValueError: when shapes do not fit or a value is not finite.
-        """
-        check_features(predicted, target, minimum=0, paired=True)
-        check_features(predicted, predicted.new_zeros(1, self.features), minimum=0)
-        for state, embeddings in ((self.predicted, predicted), (self.target, target)):
-            assert isinstance(state, list)
-            state.append(F.normalize(embeddings.detach().to(self.device, self.dtype), dim=1).flatten())
+    def value(self, **sides: list[Tensor]) -> Any:
+        """All by name."""
+        return compare_embeddings(*(rows(clips) for clips in sides.values()))
 
     def compute(self) -> dict[str, float]:
-        """All metrics by name; without "embedding_kad" when most targets are one and the same, which has no bandwidth.
+        """All by name.
 
         Raises:
             ValueError: when there are fewer than two pairs.
         """
-        predicted, target = stored_rows(self.predicted, self.features), stored_rows(self.target, self.features)
-        check_features(predicted, target, minimum=2, paired=True)
-        cosine, unrelated = mean_cosines(predicted, target)
-        ranks = retrieval_ranks(predicted, target)
-        found = {
-            "embedding_fd": frechet_distance(predicted, target),
-            "cosine": cosine,
-            "cosine_unrelated": unrelated,
-            **{f"recall@{k}": float((ranks < k).double().mean()) for k in RANKS},
-        }
-        # Several cuts of one film may have one and the same sound; that is no reason to end a training.
-        with suppress(ValueError):
-            found["embedding_kad"] = float(paired_kernel_distance(predicted, target))
+        found: dict[str, float] = self.value(**self.sides())
         return found
+
+    def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
+        """All of them, without resamples."""
+        return {name: Score(value, clip_ids) for name, value in self.compute().items()}

@@ -1,126 +1,89 @@
-"""Frechet distance between Gaussians fitted to two sets of features: FD on Cnn14, FAD on VGGish.
+"""FD on Cnn14, FAD on VGGish, FAD at infinity: the Frechet distance of `v2a_lightning.distances` as metrics."""
 
-    d^2 = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))
+from collections.abc import Sequence
 
-Source: D. Dowson and B. Landau, J. Multivariate Analysis 12, 1982. The last trace equals the nuclear norm (the sum of
-singular values) of A1^T A2 for any factors S = A A^T. That needs no matrix square root, stays real, and is exact where
-a covariance has no full rank, which is the case whenever there are fewer samples than dimensions.
-"""
-
+import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from v2a_lightning.evaluation.shapes import check_features
+from v2a_lightning.distances import frechet_distance
+from v2a_lightning.evaluation.metric import SetMetric, rows
 
+# FAD at infinity: eight sizes, four draws of each, from a fixed seed.
+MINIMUM_CLIPS, SIZES, DRAWS, SEED = 16, 8, 4, 2020
 
-def frechet_distance(generated: Tensor, reference: Tensor) -> float:
-    """Frechet distance between two sets of features, with unbiased covariances, in double precision.
+def frechet_at_infinity(generated: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+    """Intercept of the least-squares line through (1 / n, Frechet distance of n clips on either side).
 
-    Fewer samples than dimensions cost O(N^2 D) and more cost O(N D^2 + D^3).
+    A distance of finite sets is too large by an amount proportional to 1 / n; most of it is gone at 1 / n = 0. Source:
+    M. J. Chong and D. Forsyth, CVPR 2020; for sound A. Gui et al., "Adapting Frechet Audio Distance", 2024.
+
+    The same clips are drawn on both sides, so that both sides' excess is taken away and a set against itself gives 0.
+    There are eight sizes n at equal steps from a quarter of the clips to all of them, four draws without replacement
+    each, from a fixed seed. The result may be slightly negative.
 
     Args:
-        generated: (N, D), N >= 2.
-        reference: (M, D), M >= 2.
+        generated: N clips' features, (examples, D) each.
+        reference: the same clips' reference features; the number of examples may differ.
 
     Raises:
-        ValueError: when a shape does not fit, a set has one sample, or a value is not finite.
+        ValueError: when the numbers of clips differ or are below 16.
     """
-    check_features(generated, reference, minimum=2)
-    first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
-    distance = (first.mean(0) - second.mean(0)).square().sum()
-    return _distance(distance, _factor(first), _factor(second))
+    count = len(generated)
+    if len(reference) != count or count < MINIMUM_CLIPS:
+        raise ValueError(f"{MINIMUM_CLIPS} clips on both sides are needed; there are {count} and {len(reference)}")
+    random = torch.Generator().manual_seed(SEED)
+    points = []
+    for size in np.unique(np.linspace(count // 4, count, SIZES).astype(int)):
+        for _ in range(DRAWS if size < count else 1):
+            chosen = torch.randperm(count, generator=random)[: int(size)].tolist()
+            parts = (torch.cat([side[row] for row in chosen]) for side in (generated, reference))
+            points.append((1.0 / size, frechet_distance(*parts)))
+    inverse, distances = np.array(points).T
+    _, intercept = np.polyfit(inverse, distances, 1)
+    return float(intercept)
 
 
-def frechet_distance_from_moments(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
-    """Frechet distance from means (D,) and covariances (D, D), in double precision."""
-    moments = [tensor.detach().double().cpu() for tensor in (mean1, covariance1, mean2, covariance2)]
-    distance = (moments[0] - moments[2]).square().sum()
-    return _distance(distance, _root(moments[1]), _root(moments[3]))
+class FrechetDistance(SetMetric):
+    """`frechet_distance` of two sets of features, one for each clip.
 
-
-class FrechetDistance(Metric):
-    """Frechet distance over a stream of features, whose memory does not grow with the number of samples.
-
-    States are counts, sums and sums of outer products in double precision, added over processes: exact under DDP
-    whatever the shards' sizes. With many more dimensions than samples, `frechet_distance` on the features is faster.
-
-    Args:
-        features: width D of the features.
+    Example:
+        >>> import torch
+        >>> features = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+        >>> metric = FrechetDistance()
+        >>> metric.update(generated=features + torch.tensor([3.0, 4.0, 0.0, 0.0]), reference=features)
+        >>> round(float(metric.compute()), 4)
+        25.0
     """
 
-    full_state_update = False
-    higher_is_better = False
-    is_differentiable = False
+    name, title, floor = "fd", "FD", 0.0
+    formula = "Frechet distance of one embedding per clip (after fc1 and ReLU)"
+    meaning = "Fréchet distance of tagger features: how far the generated sounds are from true ones as a set"
+    needs = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
+    minimum = 2
 
-    def __init__(self, features: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        for name in ("generated", "reference"):
-            self.add_state(f"{name}_count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-            self.add_state(f"{name}_sum", torch.zeros(features, dtype=torch.float64), dist_reduce_fx="sum")
-            self.add_state(f"{name}_outer", torch.zeros(features, features, dtype=torch.float64), dist_reduce_fx="sum")
-        # Sums in single precision would lose the covariance behind the mean.
-        self.set_dtype(torch.float64)
-
-    def update(self, generated: Tensor | None = None, reference: Tensor | None = None) -> None:
-        """Add features (N, D) to either set or both.
-
-        Raises:
-            ValueError: when a shape does not fit or a value is not finite.
-        """
-        for name, features in (("generated", generated), ("reference", reference)):
-            if features is not None:
-                self._add(name, features)
-
-    def compute(self) -> Tensor:
-        """The distance, a double.
-
-        Raises:
-            ValueError: when either set has fewer than two samples.
-        """
-        distance = frechet_distance_from_moments(*self._moments("generated"), *self._moments("reference"))
-        return torch.tensor(distance, dtype=torch.float64, device=self.device)
-
-    def _add(self, name: str, features: Tensor) -> None:
-        total, outer = getattr(self, f"{name}_sum"), getattr(self, f"{name}_outer")
-        check_features(features, total[None], minimum=0)
-        features = features.detach().to(total)
-        setattr(self, f"{name}_count", getattr(self, f"{name}_count") + len(features))
-        setattr(self, f"{name}_sum", total + features.sum(0))
-        setattr(self, f"{name}_outer", outer + features.T @ features)
-
-    def _moments(self, name: str) -> tuple[Tensor, Tensor]:
-        count = int(getattr(self, f"{name}_count"))
-        if count < 2:
-            raise ValueError(f"a covariance needs two {name} samples, there are {count}")
-        mean = getattr(self, f"{name}_sum") / count
-        outer = getattr(self, f"{name}_outer") - count * torch.outer(mean, mean)
-        return mean, outer / (count - 1)
+    def value(self, generated: list[Tensor], reference: list[Tensor]) -> float:  # type: ignore[override]
+        """The distance of all rows."""
+        return frechet_distance(rows(generated), rows(reference))
 
 
-def _distance(means: Tensor, factor1: Tensor, factor2: Tensor) -> float:
-    overlap = torch.linalg.svdvals(factor1.T @ factor2).sum()
-    distance = means + factor1.square().sum() + factor2.square().sum() - 2.0 * overlap
-    # Equal sets give the difference of equal numbers, which rounding may put below zero.
-    return max(0.0, float(distance))
+class FrechetAudioDistance(FrechetDistance):
+    """`frechet_distance` of VGGish's embeddings, several for each clip: `update` takes (examples, D) for each."""
+
+    name, title = "fad", "FAD"
+    formula = "Frechet distance of one embedding per 0.96 s (no PCA, no last ReLU)"
+    meaning = "Fréchet distance of VGGish features"
+    needs = {"generated": "vggish/examples", "reference": "vggish/examples"}
 
 
-def _factor(features: Tensor) -> Tensor:
-    """A with A A^T the unbiased covariance of features (N, D): (D, N) itself while that is the smaller one."""
-    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
-    if len(features) <= features.shape[1]:
-        return centred.T
-    # NumPy computes only half of a matrix times its own transpose; PyTorch computes all of it.
-    array = centred.numpy()
-    return _root(torch.from_numpy(array.T @ array))
+class FrechetAtInfinity(SetMetric):
+    """`frechet_at_infinity` of clips' features, (examples, D) for each clip and for its reference."""
 
+    name, title, headline = "fad_infinity", "FAD inf", False
+    formula = "FAD of paired parts of the set, extended to 1 / N = 0"
+    needs = {"generated": "vggish/examples", "reference": "vggish/examples"}
+    minimum = MINIMUM_CLIPS
 
-def _root(covariance: Tensor) -> Tensor:
-    """A with A A^T = covariance: Cholesky's factor, or eigenvectors where the covariance has no full rank."""
-    smallest = len(covariance) * torch.finfo(covariance.dtype).eps * covariance.diagonal().max().clamp_min(0.0)
-    factor, failure = torch.linalg.cholesky_ex(covariance)
-    if not int(failure) and factor.diagonal().square().min() > smallest:
-        return factor
-    values, vectors = torch.linalg.eigh(covariance)
-    kept = values > smallest
-    return vectors[:, kept] * values[kept].sqrt()
+    def value(self, generated: list[Tensor], reference: list[Tensor]) -> float:  # type: ignore[override]
+        """The extended distance."""
+        return frechet_at_infinity(generated, reference)

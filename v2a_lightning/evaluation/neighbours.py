@@ -5,12 +5,14 @@ et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from v2a_lightning.evaluation.shapes import check_features
-from v2a_lightning.evaluation.streams import TwoSets
+from v2a_lightning.distances import check_features
+from v2a_lightning.evaluation.metric import Number, SetMetric, mean_score, rows
+from v2a_lightning.evaluation.score_files import Score
 
 NEIGHBOURS = 5
 ROWS_AT_ONCE = 1024
@@ -44,46 +46,75 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
     made_radius, real_radius = _radii(made, neighbours), _radii(real, neighbours)
     density = torch.zeros(len(made), dtype=torch.float64)
     recall, coverage = torch.zeros(len(real), dtype=torch.bool), torch.zeros(len(real), dtype=torch.bool)
-    for rows in torch.arange(len(real)).split(ROWS_AT_ONCE):
-        distances = torch.cdist(real[rows], made, compute_mode="donot_use_mm_for_euclid_dist")
-        in_real_ball = distances < real_radius[rows, None]
+    for part in torch.arange(len(real)).split(ROWS_AT_ONCE):
+        distances = torch.cdist(real[part], made, compute_mode="donot_use_mm_for_euclid_dist")
+        in_real_ball = distances < real_radius[part, None]
         density += in_real_ball.sum(0)
-        coverage[rows] = in_real_ball.any(1)
-        recall[rows] = (distances < made_radius[None]).any(1)
+        coverage[part] = in_real_ball.any(1)
+        recall[part] = (distances < made_radius[None]).any(1)
     return Neighbourhoods((density > 0).double(), recall.double(), density / neighbours, coverage.double())
 
 
-class PrecisionRecallDensityCoverage(TwoSets):
-    """The means of `neighbourhoods` over a stream of features, which are kept and gathered over processes.
-
-    `compute` gives {"precision", "recall", "density", "coverage"}.
+class PrecisionRecallDensityCoverage(SetMetric):
+    """The means of `neighbourhoods`: `compute` gives {"precision", "recall", "density", "coverage"}.
 
     Args:
-        features: width D of the features.
         neighbours: k.
+
+    Example:
+        >>> import torch
+        >>> features = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+        >>> metric = PrecisionRecallDensityCoverage()
+        >>> metric.update(features, features)
+        >>> metric.compute()["coverage"]
+        tensor(1., dtype=torch.float64)
     """
 
-    higher_is_better = True
+    better = "higher"
+    needs = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
+    minimum = NEIGHBOURS + 1
 
-    def __init__(self, features: int, neighbours: int = NEIGHBOURS, **kwargs: object) -> None:
-        super().__init__(features, **kwargs)
+    def __init__(self, neighbours: int = NEIGHBOURS, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.neighbours = neighbours
 
-    def compute(self) -> dict[str, float]:
-        """The four metrics by name.
+    @classmethod
+    def numbers(cls) -> dict[str, Number]:
+        """Four."""
+        formulas = {
+            "precision": "share of generated clips inside a reference's 5-NN ball",
+            "recall": "share of reference clips inside a generated one's 5-NN ball",
+            "density": "mean number of references' 5-NN balls round a generated clip / 5",
+            "coverage": "share of references whose 5-NN ball holds a generated clip",
+        }
+        return {name: Number(name.capitalize(), "higher", formula) for name, formula in formulas.items()}
+
+    def value(self, **sides: list[Tensor]) -> Tensor:
+        """(4,) the means."""
+        return torch.stack([values.mean() for values in self._values(sides).values()])
+
+    def compute(self) -> dict[str, Tensor]:
+        """The four by name.
 
         Raises:
             ValueError: when a set has no more than `neighbours` samples.
         """
-        found = neighbourhoods(*self.sets(), self.neighbours)
-        return {name: float(getattr(found, name).mean()) for name in ("precision", "recall", "density", "coverage")}
+        return dict(zip(self.numbers(), super().compute(), strict=True))
+
+    def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
+        """The four with their values for each clip."""
+        return {name: mean_score(values, clip_ids, weights) for name, values in self._values(self.sides()).items()}
+
+    def _values(self, sides: dict[str, list[Tensor]]) -> dict[str, Tensor]:
+        found = neighbourhoods(rows(sides["generated"]), rows(sides["reference"]), self.neighbours)
+        return {name: getattr(found, name) for name in self.numbers()}
 
 
 def _radii(samples: Tensor, neighbours: int) -> Tensor:
     """(N,) distance of each sample to its k-th nearest other one."""
     radii = []
-    for rows in torch.arange(len(samples)).split(ROWS_AT_ONCE):
+    for part in torch.arange(len(samples)).split(ROWS_AT_ONCE):
         # The product form of the distance is not zero, and so not least, between a sample and itself.
-        distances = torch.cdist(samples[rows], samples, compute_mode="donot_use_mm_for_euclid_dist")
+        distances = torch.cdist(samples[part], samples, compute_mode="donot_use_mm_for_euclid_dist")
         radii.append(distances.kthvalue(neighbours + 1, dim=1).values)
     return torch.cat(radii)

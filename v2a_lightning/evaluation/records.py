@@ -1,14 +1,23 @@
-"""What is known of each clip once its sounds were heard, and how the processes of a run share it."""
+"""What is kept of each clip once its features are extracted, and how the processes of a run share it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from v2a_lightning.evaluation.hearing import Features
-from v2a_lightning.evaluation.sounds import Fault
+from v2a_lightning.evaluation.features import SHORTEST_SECONDS, Waveform
+from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric
+from v2a_lightning.evaluation.score_files import Score, Scores, resample_counts
+from v2a_lightning.media import is_silent
+from v2a_lightning.ranks import gather_lists
 
+Fault = Literal["silent", "clipped", "short", "not_finite"]
+
+CLIPPED_LEVEL = 0.999
+CLIPPED_SHARE = 1e-3
+MISSING_SHARE = 0.05
 SILENCE_WARNING_SHARE = 0.01
 
 
@@ -18,24 +27,22 @@ class ClipRecord:
 
     Args:
         clip_id: the clip.
-        generated: features of the generated sound; empty when the sound holds no finite samples.
-        reference: features of the clip's own sound; empty when there is none or it holds no finite samples.
-        similarities: named scores against the clip's frames or text.
+        features: input ("generated", "reference") -> "extractor/feature" -> what metrics of sets take; nothing of a
+            sound with values that are not finite.
+        values: metric -> the clip's own value.
+        inputs: what the clip came with.
+        frames: which frames of it were looked at, for cards.
         faults: of the generated sound.
         reference_faults: of the clip's own sound.
     """
 
     clip_id: str
-    generated: Features
-    reference: Features = field(default_factory=dict)
-    similarities: dict[str, float] = field(default_factory=dict)
+    features: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    inputs: frozenset[str] = frozenset()
+    frames: str = ""
     faults: frozenset[Fault] = frozenset()
     reference_faults: frozenset[Fault] = frozenset()
-
-    @property
-    def paired(self) -> bool:
-        """Whether both sounds were heard."""
-        return bool(self.generated) and bool(self.reference)
 
 
 def gather_records(records: Iterable[ClipRecord]) -> list[ClipRecord]:
@@ -44,17 +51,96 @@ def gather_records(records: Iterable[ClipRecord]) -> list[ClipRecord]:
     The order makes every score the same number whatever the processes, the shards and the batches were; a clip that a
     sampler handed to two processes counts once.
     """
-    shards = [list(records)]
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        mine, shards = shards[0], [[] for _ in range(torch.distributed.get_world_size())]
-        torch.distributed.all_gather_object(shards, mine)
-    by_clip = {record.clip_id: record for shard in reversed(shards) for record in shard}
+    by_clip = {record.clip_id: record for record in reversed(gather_lists(list(records)))}
     return [by_clip[clip_id] for clip_id in sorted(by_clip)]
 
 
-def stacked(records: Iterable[ClipRecord], side: str, name: str) -> Tensor:
-    """One feature of all records as (N, ...); `side` is "generated" or "reference"."""
-    return torch.stack([getattr(record, side)[name] for record in records])
+def score_records(
+    metrics: Sequence[AudioMetric], records: Sequence[ClipRecord], resamples: int = 0, seed: int = 0
+) -> Scores:
+    """Every metric that the records allow, and why the others cannot be computed.
+
+    Args:
+        metrics: torchmetrics objects, which are reset.
+        records: one per clip, in the order of their ids.
+        resamples: bootstrap resamples of the clips.
+        seed: of the resamples.
+    """
+    found: dict[str, Score] = {}
+    missing: dict[str, str] = {}
+    for metric in metrics:
+        clips = clips_of(metric, records)
+        if reason := _why_missing(metric, records, len(clips)):
+            missing |= dict.fromkeys(metric.numbers(), reason)
+            continue
+        try:
+            found |= _results(metric, clips, resamples, seed)
+        except ValueError as error:
+            # Several cuts of one video may have one and the same sound.
+            missing |= dict.fromkeys(metric.numbers(), str(error))
+    return Scores(found, missing)
+
+
+def clips_of(metric: AudioMetric, records: Iterable[ClipRecord]) -> list[ClipRecord]:
+    """The clips that take part in a metric."""
+    if isinstance(metric, ClipMetric):
+        return [record for record in records if metric.name in record.values]
+    return [
+        record
+        for record in records
+        if all(feature in record.features.get(given, {}) for given, feature in metric.needs.items())
+    ]
+
+
+def _why_missing(metric: AudioMetric, records: Iterable[ClipRecord], clips: int) -> str:
+    """Why a metric cannot be computed of this many clips; "" when it can."""
+    if clips >= metric.minimum:
+        return ""
+    present = frozenset[str]().union(*(record.inputs for record in records))
+    words = {"frames": "frames", "text": "a text", "video": "its video"}
+    for given in (*metric.needs, *(["video"] if any(one.needs_video for one in metric.extractors.values()) else [])):
+        if given in words and given not in present:
+            return f"no clip came with {words[given]}"
+    what = "pairs" if "reference" in metric.needs else "sounds"
+    return f"needs at least {metric.minimum} {what}; there {'is' if clips == 1 else 'are'} {clips}"
+
+
+def _results(metric: AudioMetric, clips: Sequence[ClipRecord], resamples: int, seed: int) -> dict[str, Score]:
+    """A metric's numbers of these clips: of their features, or of the values that each has by itself."""
+    metric.reset()
+    if isinstance(metric, ClipMetric):
+        metric.add([clip.values[metric.name] for clip in clips])
+    else:
+        columns = {given: [clip.features[given][name] for clip in clips] for given, name in metric.needs.items()}
+        metric.update(**columns)
+    weights = resample_counts(len(clips), resamples, seed)
+    found = metric.results([clip.clip_id for clip in clips], weights)
+    metric.reset()
+    return found
+
+
+def find_faults(waveform: Waveform, rate: int, expected_seconds: float | None = None) -> frozenset[Fault]:
+    """What is wrong with a sound (N,).
+
+    Args:
+        waveform: samples in [-1, 1].
+        rate: hertz.
+        expected_seconds: how long it ought to be; a twentieth may be missing.
+
+    Returns:
+        any of "silent" (`media.is_silent`), "clipped" (a thousandth of the samples at full scale), "short" and
+        "not_finite", which alone excludes the others.
+    """
+    if not np.isfinite(waveform).all():
+        return frozenset({"not_finite"})
+    faults: set[Fault] = set()
+    if is_silent(waveform):
+        faults.add("silent")
+    if len(waveform) and (np.abs(waveform) >= CLIPPED_LEVEL).mean() > CLIPPED_SHARE:
+        faults.add("clipped")
+    if len(waveform) / rate < (expected_seconds or SHORTEST_SECONDS) * (1 - MISSING_SHARE):
+        faults.add("short")
+    return frozenset(faults)
 
 
 def fault_lines(records: list[ClipRecord]) -> list[str]:

@@ -1,4 +1,4 @@
-"""scores.json: numbers with their cards, per-clip values and resamples, so that systems can be compared afterwards."""
+"""Numbers, their resamples, and scores.json, which holds them with their cards so that systems can be compared."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 import torch
+from torch import Tensor
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.evaluation.cards import MetricCard
-from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.evaluation.scoring import Score, Scores
+from v2a_lightning.evaluation.cards import SHOWN, MetricCard
 from v2a_lightning.files import atomic_write, refuse_unsafe_id
 from v2a_lightning.json_files import check, one_line, read_json
 
@@ -26,8 +25,58 @@ FORM = {
     "missing": {str: str},
     "metrics": {str: METRIC_FORM},
 }
-# A card's fields are checked by their declared types; how sounds were made is whatever their maker wrote.
-CARD_FORM = {name: get_origin(kind) or kind for name, kind in get_type_hints(MetricCard).items()}
+# A card's fields are checked by their declared types; how sounds were generated is whatever their maker wrote.
+CARD_FORM = {name: get_origin(kind) or kind for name, kind in get_type_hints(MetricCard).items() if name not in SHOWN}
+SHOWN_FORM = {"title": str, "better": str, "floor": (float, None), "headline": bool}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number.
+
+    Args:
+        value: over all its clips.
+        clip_ids: the clips in it.
+        replicates: (B,) its values over B resamples of the clips; empty where none were taken.
+        per_clip: (clips,) values whose mean it is, where it is a mean.
+    """
+
+    value: float
+    clip_ids: list[str]
+    replicates: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
+    per_clip: Tensor | None = None
+
+    def interval(self, floor: float | None = None, coverage: float = 0.95) -> tuple[float, float] | None:
+        """Bootstrap interval around the value, None without resamples.
+
+        The resamples' quantiles are moved by the difference between the value and their mean, since drawing clips with
+        replacement moves some scores (KAD, IS) throughout, and only their spread is wanted.
+        """
+        if not len(self.replicates):
+            return None
+        tail = (1 - coverage) / 2
+        quantiles = torch.quantile(self.replicates, torch.tensor([tail, 1 - tail], dtype=torch.float64))
+        low, high = (quantiles - self.replicates.mean() + self.value).tolist()
+        return (low, high) if floor is None else (max(floor, low), high)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Numbers by their names, and for other names why there is none."""
+
+    found: dict[str, Score] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def resample_counts(clips: int, resamples: int, seed: int) -> Tensor:
+    """How often each clip is drawn in each resample: (resamples, clips) doubles.
+
+    The same for the same three numbers, so that two systems scored on the same clips share their resamples.
+    """
+    random = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(clips, (resamples, clips), generator=random)
+    ones = torch.ones(resamples, clips, dtype=torch.float64)
+    return torch.zeros(resamples, clips, dtype=torch.float64).scatter_add_(1, drawn, ones)
 
 
 @dataclass(frozen=True)
@@ -78,7 +127,7 @@ class ScoreFile:
 
     def _metric(self, name: str) -> dict[str, Any]:
         score = self.scores.found[name]
-        interval = score.interval(CATALOGUE[name].floor)
+        interval = score.interval(self.cards[name].floor)
         return {
             "value": score.value,
             "interval": interval and list(interval),
@@ -101,7 +150,7 @@ def read_score_file(path: Path) -> ScoreFile:
     try:
         check(content, FORM)
         check(content.get("left_out", {}), {str: str}, "left_out")
-        metrics = {name: metric for name, metric in content["metrics"].items() if name in CATALOGUE}
+        metrics = content["metrics"]
         return ScoreFile(
             name=content["name"],
             scores=Scores({name: _score(name, content) for name in metrics}, content["missing"]),
@@ -138,5 +187,6 @@ def _score(name: str, content: dict[str, Any]) -> Score:
 
 def _card(name: str, values: dict[str, Any]) -> MetricCard:
     card = MetricCard.from_dict(values)
-    check(values, CARD_FORM, f"metrics.{name}.card")
+    shown = {field: kind for field, kind in SHOWN_FORM.items() if field in values}
+    check(values, CARD_FORM | shown, f"metrics.{name}.card")
     return card

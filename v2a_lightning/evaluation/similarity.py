@@ -1,13 +1,10 @@
-"""Cosines between what is seen, heard and written: CLIP-score and CLAP-score, x100."""
+"""Cosines between frames, sounds and texts: CLIP-score and CLAP-score, x100."""
 
-from collections.abc import Sequence
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from v2a_lightning.evaluation.shapes import check_features
-from v2a_lightning.evaluation.streams import MeanOfScores
+from v2a_lightning.distances import cosines
+from v2a_lightning.evaluation.metric import ClipMetric
 
 PERCENT = 100.0
 
@@ -33,42 +30,65 @@ def clip_score_of_mean_frame(audio: Tensor, frames: Tensor) -> float:
     return PERCENT * float(F.normalize(mean, dim=0) @ F.normalize(audio, dim=0))
 
 
-def cosines(first: Tensor, second: Tensor) -> Tensor:
-    """Cosine of each pair of rows: (N, D), (N, D) -> (N,) doubles."""
-    check_features(first, second, minimum=0, paired=True)
-    return F.cosine_similarity(first.double(), second.double(), dim=1)
+class ClipScore(ClipMetric):
+    """Mean `clip_score` over clips: `update(audio (N, D), frames=N x (T, D))`.
 
+    Example:
+        >>> import torch
+        >>> metric = ClipScore()
+        >>> metric.update(torch.tensor([[2.0, 0.0]]), frames=[torch.tensor([[3.0, 0.0], [0.0, 5.0]])])
+        >>> round(float(metric.compute()), 4)  # the mean of cosines 1 and 0
+        50.0
+    """
 
-class ClipScore(MeanOfScores):
-    """Mean `clip_score` over clips."""
+    name, title, better = "cs", "CS", "higher"
+    formula = "100 x cosine of Wav2CLIP and CLIP: mean over frames, then over clips"
+    meaning = "cosine of picture and generated sound, times 100"
+    needs = {"generated": "wav2clip/audio", "frames": "clip/frames"}
 
-    higher_is_better = True
-
-    def update(self, audio: Tensor, frames: Sequence[Tensor]) -> None:
-        """Add sounds (N, D) and, for each, its clip's frames (T, D)."""
-        self.add(torch.tensor([self.score(*pair) for pair in zip(audio, frames, strict=True)]))
-
-    def score(self, audio: Tensor, frames: Tensor) -> float:
-        """(D,), (T, D) -> score of one clip."""
-        return clip_score(audio, frames)
+    def score(self, generated: Tensor, frames: Tensor) -> float:  # type: ignore[override]
+        """(D,), (T, D) -> the score of one clip."""
+        return clip_score(generated, frames)
 
 
 class ClipScoreOfMeanFrame(ClipScore):
     """Mean `clip_score_of_mean_frame` over clips."""
 
-    def score(self, audio: Tensor, frames: Tensor) -> float:
-        """(D,), (T, D) -> score of one clip."""
-        return clip_score_of_mean_frame(audio, frames)
+    name, title, headline = "cs_mean_frame", "CS mean frame", False
+    formula = "100 x cosine of Wav2CLIP and the mean of a clip's normalised frames"
+    meaning = ""
+
+    def score(self, generated: Tensor, frames: Tensor) -> float:  # type: ignore[override]
+        """(D,), (T, D) -> the score of one clip."""
+        return clip_score_of_mean_frame(generated, frames)
 
 
-class ClapScore(MeanOfScores):
-    """100 x mean cosine of pairs of CLAP embeddings: sound and reference sound, or sound and text."""
+class ClapAudioScore(ClipMetric):
+    """100 x mean cosine of CLAP embeddings of generated and reference sound, (N, D) each.
 
-    higher_is_better = True
+    Example:
+        >>> import torch
+        >>> metric = ClapAudioScore()
+        >>> metric.update(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 0.0]]))
+        >>> float(metric.compute())
+        50.0
+    """
 
-    def update(self, first: Tensor, second: Tensor) -> None:
-        """Add pairs of embeddings, (N, D) each."""
-        self.add(PERCENT * cosines(first, second))
+    name, title, better, headline = "clap_audio", "CLAP audio", "higher", False
+    formula = "100 x cosine of generated and reference sound, mean of pairs"
+    needs = {"generated": "clap/embedding", "reference": "clap/embedding"}
+
+    def score(self, **inputs: Tensor) -> Tensor:
+        """(D,), (D,) -> ()."""
+        return PERCENT * cosines(*(one[None] for one in inputs.values()))[0]
+
+
+class ClapTextScore(ClapAudioScore):
+    """100 x mean cosine of CLAP embeddings of generated sound and text: `update(audio (N, D), text=(N, D))`."""
+
+    name, title = "clap_text", "CLAP text"
+    formula = "100 x cosine of generated sound and the clip's text, mean"
+    needs = {"generated": "clap/embedding", "text": "clap/text"}
 
 
 def _checked(audio: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:

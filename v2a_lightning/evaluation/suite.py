@@ -1,170 +1,231 @@
 """The evaluation of generated sounds: one class behind the training callback and the `evaluate` command."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from v2a_lightning.devices import choose_device
 from v2a_lightning.evaluation.cards import MetricCard, clips_sha256
-from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.evaluation.extras import check_extras, load_ears, load_onlookers
-from v2a_lightning.evaluation.hearing import (
-    ClapEar,
-    Described,
-    Ear,
-    ExtractorEar,
+from v2a_lightning.evaluation.catalogue import DEFAULT, choose
+from v2a_lightning.evaluation.features import (
+    CHANNELS,
+    RESAMPLER,
+    SHORTEST_SECONDS,
+    ClapFeatures,
+    Crop,
     FeatureCache,
     Features,
+    NetworkFeatures,
+    Waveform,
     content_sha256,
+    make_extractors,
 )
-from v2a_lightning.evaluation.records import ClipRecord, fault_lines, fault_share, gather_records
-from v2a_lightning.evaluation.scoring import SIMILARITIES, Scores, score_records
-from v2a_lightning.evaluation.similarity import PERCENT, clip_score, clip_score_of_mean_frame, cosines
-from v2a_lightning.evaluation.sounds import CHANNELS, RESAMPLER, SHORTEST_SECONDS, Crop, Wave, find_faults
+from v2a_lightning.evaluation.frames import ClipFrames, FrameSampling, default_clip, require_width
+from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric
+from v2a_lightning.evaluation.records import (
+    ClipRecord,
+    clips_of,
+    fault_lines,
+    fault_share,
+    find_faults,
+    gather_records,
+    score_records,
+)
+from v2a_lightning.evaluation.score_files import Scores
+from v2a_lightning.media import read_wave
+
+Side = Literal["generated", "reference"]
 
 
 class EvaluationSuite:
-    """Hears generated sounds and the clips' own, and scores the one by the other.
+    """Extracts features of generated sounds and of the clips' own, and computes metrics of them.
 
     Construction is cheap: networks are loaded when the first sound comes. It is no module and holds no part of a
     training, so it ends up in no checkpoint. The same clips give the same numbers in any order, in any batches and over
     any number of processes.
 
     Args:
+        metrics: names of the catalogue, class paths of `AudioMetric`s, and "default" for all that need no package of
+            their own.
         tagger: Cnn14 behind FD, KAD, KL and IS: "miniature", a folder, or the published file (16 or 32 kHz).
         vggish: VGGish behind FAD.
         wav2clip: Wav2CLIP behind the CLIP-score.
+        clip: CLIP behind the CLIP-score, whatever the data is embedded with; the one that Wav2CLIP was trained against
+            when None (the miniature's, or openai/ViT-B-32).
         clap: CLAP behind the CLAP-score; None leaves it out.
         device: where the networks run; "auto" takes a GPU when there is one, each process of a run its own.
-        seconds: how much of a sound is heard, from its start; None for all of it.
+        seconds: how much of a sound is used, from its start; None for all of it.
         cache: folder that keeps features by content for the next run; None keeps nothing.
-        generation: how the sounds were made (seed, sampler, steps, guidance, checkpoint), for the cards.
-        frames: which frames of the clips are looked at, for the cards.
-        extras: scores through packages of their own: "passt", "imagebind", "desync".
 
     Raises:
-        UsageError: when an extra is unknown or its package is not installed.
+        UsageError: when there is no such metric or its package is not installed.
     """
 
     def __init__(
         self,
+        metrics: Sequence[str] = (DEFAULT,),
         tagger: str = "miniature",
         vggish: str = "miniature",
         wav2clip: str = "miniature",
+        clip: str | None = None,
         clap: str | None = None,
         device: str = "cpu",
         seconds: float | None = None,
         cache: Path | None = None,
-        generation: dict[str, Any] | None = None,
-        frames: str = "",
-        extras: Sequence[str] = (),
     ) -> None:
-        device = choose_device(device)
-        # Training names no folders; its clips have sounds and pictures as far as the data has them.
-        check_extras(extras, has_reference=True, has_media=True)
+        self._arguments = {name: value for name, value in locals().items() if name != "self"}
+        self.device = choose_device(device)
         self.crop = Crop(seconds)
-        self.ears: dict[str, Ear] = {
-            "tagger": ExtractorEar("cnn14", tagger, device, self.crop),
-            "vggish": ExtractorEar("vggish", vggish, device, self.crop),
-            "wav2clip": ExtractorEar("wav2clip", wav2clip, device, self.crop),
-        }
-        if clap is not None:
-            self.ears["clap"] = ClapEar(clap, device)
-        self.ears.update(load_ears(extras, device, self.crop))
-        self.onlookers = load_onlookers(extras, device)
-        self.device = device
+        classes, self.names = choose(metrics)
+        self.metrics = [metric(sync_on_compute=False) for metric in classes]
+        self.numbers = {name: number for metric in self.metrics for name, number in metric.numbers().items()}
         self.cache = FeatureCache(cache)
-        self.generation, self.frames = dict(generation or {}), frames
+        needed = {feature.partition("/")[0] for metric in self.metrics for feature in metric.needs.values()}
+        networks = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip}
+        self.extractors = make_extractors(needed, networks, clap, self.device, self.crop)
+        for metric in self.metrics:
+            self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
+        self.clip = ClipFrames(clip or default_clip(wav2clip), self.device, self.cache)
+        self._references: dict[str, dict[str, Features]] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the generated sounds; the features of the references are kept."""
         self._records: dict[str, ClipRecord] = {}
-        self._references: dict[str, Features] = {}
         self._gathered: list[ClipRecord] | None = None
         self._scores: Scores | None = None
 
+    def limited_to(self, seconds: float) -> "EvaluationSuite":
+        """A suite that uses the first `seconds` of every sound; this one where it has a length of its own."""
+        if self.crop.seconds is not None:
+            return self
+        return EvaluationSuite(**{**self._arguments, "seconds": max(seconds, SHORTEST_SECONDS)})
+
     @property
     def options(self) -> dict[str, Any]:
-        """What the `evaluate` command is to be given to hear with the same ears."""
-        found: dict[str, Any] = {"device": self.device}
-        for name, ear in self.ears.items():
-            if isinstance(ear, (ExtractorEar, ClapEar)):
-                found[name] = ear.checkpoint
+        """What the `evaluate` command is to be given to compute the same numbers."""
+        metrics = list(self._arguments["metrics"])
+        found: dict[str, Any] = {"device": self.device, **({} if metrics == [DEFAULT] else {"metrics": metrics})}
+        for name, extractor in self.extractors.items():
+            if isinstance(extractor, (NetworkFeatures, ClapFeatures)):
+                found[name] = extractor.checkpoint
+        if self._takes("frames"):
+            found["clip"] = self.clip.checkpoint
         return found if self.crop.seconds is None else {**found, "seconds": self.crop.seconds}
 
-    def load(self) -> None:
+    def load(self, frames: bool = True) -> None:
         """Load every network, so that what is wrong with one is found before the first sound.
+
+        Args:
+            frames: whether clips will come with frames.
 
         Raises:
             UsageError: naming the checkpoint that cannot be used.
         """
-        listeners: list[Described] = [*self.ears.values(), *self.onlookers.values()]
-        for listener in listeners:
-            _ = listener.fingerprint
+        for extractor in self.extractors.values():
+            _ = extractor.fingerprint
+        wav2clip = self.extractors.get("wav2clip")
+        if frames and self._takes("frames") and isinstance(wav2clip, NetworkFeatures):
+            require_width(self.clip, wav2clip)
 
-    def limit(self, seconds: float) -> None:
-        """Hear the first so many seconds of every sound from now on, unless it was said already how many."""
-        if self.crop.seconds is None:
-            self.crop = Crop(max(seconds, SHORTEST_SECONDS))
-            for ear in self.ears.values():
-                if hasattr(ear, "part"):
-                    ear.part = self.crop
+    def add_files(
+        self,
+        clip_id: str,
+        generated: Path,
+        reference: Path | None = None,
+        video: Path | None = None,
+        text: str | None = None,
+        frames: FrameSampling | Tensor | None = None,
+        frames_described: str = "",
+    ) -> None:
+        """Add one clip from its files: whole files at their own rates, of which the suite takes its part.
+
+        Args:
+            clip_id: the clip.
+            generated: file of the generated sound.
+            reference: file of the clip's own sound, its video for instance.
+            video: the clip's video or picture.
+            text: what the clip is labelled.
+            frames: which frames of the video the suite embeds, or embeddings (T, D) of `clip`'s.
+            frames_described: which frames given embeddings are of, for cards.
+
+        Raises:
+            MediaError: when a file cannot be read.
+        """
+        embeddings = frames if isinstance(frames, Tensor) else None
+        if isinstance(frames, FrameSampling) and video is not None and self._takes("frames"):
+            embeddings, frames_described = self.clip.read(video, frames), frames.describe(video)
+        waveform, rate = read_wave(generated)
+        own, own_rate = read_wave(reference) if reference is not None else (None, None)
+        columns = ([waveform], rate, [own], [embeddings], [text], own_rate, [video], frames_described)
+        self.update([clip_id], *columns)
 
     def update(
         self,
         clip_ids: Sequence[str],
-        generated: Sequence[Tensor | Wave],
+        generated: Sequence[Tensor | Waveform],
         sample_rate: int,
-        references: Sequence[Tensor | Wave | None] | None = None,
+        references: Sequence[Tensor | Waveform | None] | None = None,
         frame_embeddings: Sequence[Tensor | None] | None = None,
         texts: Sequence[str | None] | None = None,
         reference_rate: int | None = None,
-        media: Sequence[Path | None] | None = None,
+        videos: Sequence[Path | None] | None = None,
+        frames_described: str = "",
     ) -> None:
-        """Hear some clips. A clip that comes again replaces what was heard of it before.
+        """Add some clips. A clip that comes again replaces what was known of it before.
 
         Args:
             clip_ids: B ids.
-            generated: B mono waves (N,) in [-1, 1]; lengths may differ.
-            sample_rate: of the generated waves.
-            references: the clips' own waves; None where a clip has none. Each is heard once, however often it comes.
+            generated: B mono waveforms (N,) in [-1, 1]; lengths may differ.
+            sample_rate: of the generated waveforms.
+            references: the clips' own waveforms; None where a clip has none. Features of each are extracted once.
             frame_embeddings: CLIP embeddings (T, D) of the clips' real frames, padding left out.
             texts: what the clips are labelled.
             reference_rate: of the references, if it is not `sample_rate`.
-            media: the clips' films or pictures; only the extras that look at them need their files.
+            videos: the clips' videos or pictures; only metrics that look at them themselves need their files.
+            frames_described: which frames were embedded, for cards.
 
         Raises:
-            ValueError: when the sequences' lengths differ or a wave is not (N,).
+            ValueError: when the sequences' lengths differ or a waveform is not (N,).
         """
         count = len(clip_ids)
-        sides = (generated, references, frame_embeddings, texts, media)
-        columns = [[None] * count if side is None else list(side) for side in sides]
+        columns = [
+            [None] * count if side is None else list(side)
+            for side in (generated, references, frame_embeddings, texts, videos)
+        ]
         if any(len(column) != count for column in columns):
             raise ValueError(f"{count} clip ids come with {[len(column) for column in columns]} sounds, frames, texts")
         self._gathered = self._scores = None
-        for clip_id, made, own, *against in zip(clip_ids, *columns, strict=True):
+        for clip_id, made, own, frames, text, video in zip(clip_ids, *columns, strict=True):
             reference = None if own is None else (_array(own), reference_rate or sample_rate)
-            self._records[clip_id] = self._hear(clip_id, (_array(made), sample_rate), reference, *against)
+            generated_at = (_array(made), sample_rate)
+            against = (frames, text, video, frames_described)
+            self._records[clip_id] = self._record(clip_id, generated_at, reference, *against)
 
     def compute(self) -> dict[str, float]:
-        """Every metric that the clips of all processes allow, by its name in the catalogue (fd, fad, kl, is, cs, ...).
+        """Every chosen metric that the clips of all processes allow, by name (fd, fad, kl, is, cs, ...).
 
         Under DDP every process must call it, and every process gets the same numbers; afterwards `scores`, `faults`,
         `records` and `card` need no other process. Warns when more than 1 % of the sounds are silent: distances of
         distributions can look well on silence.
         """
-        self._gathered = gather_records(self._records.values())
-        self._scores = score_records(self._gathered)
+        self._gathered, self._scores = gather_records(self._records.values()), None
         for line in self.faults():
             if line.startswith("WARNING"):
                 warnings.warn(line.removeprefix("WARNING: "), stacklevel=2)
-        return {name: score.value for name, score in self._scores.found.items()}
+        return {name: score.value for name, score in self.scores().found.items()}
 
     def scores(self, resamples: int = 0, seed: int = 0) -> Scores:
         """The numbers of `compute` with per-clip values and bootstrap resamples, and why any is missing."""
         if self._scores is None or resamples:
-            self._scores = score_records(self.records(), resamples, seed)
+            scores = score_records(self.metrics, self.records(), resamples, seed)
+            missing = {name: self._unnamed(name) or reason for name, reason in scores.missing.items()}
+            self._scores = Scores(*({name: of[name] for name in self.names if name in of} for of in (scores.found, missing)))
         return self._scores
 
     def faults(self) -> list[str]:
@@ -177,99 +238,133 @@ class EvaluationSuite:
             self._gathered = gather_records(self._records.values())
         return self._gathered
 
-    def card(self, metric: str = "fd") -> MetricCard:
+    def card(self, name: str = "fd", generation: Mapping[str, Any] | None = None) -> MetricCard:
         """What one number was measured with.
 
+        Args:
+            name: the number's.
+            generation: how the sounds were generated (seed, generator, mapper, checkpoint).
+
         Raises:
-            ValueError: when the catalogue has no such metric, or its ear was not named.
+            ValueError: when it is not among the chosen ones, or its extractor was not named.
         """
-        listeners: dict[str, Described] = {**self.ears, **self.onlookers}
-        if metric not in CATALOGUE or CATALOGUE[metric].ear not in listeners:
-            raise ValueError(f"no metric {metric!r} in this evaluation")
-        entry, records = CATALOGUE[metric], self.records()
-        ear = listeners[entry.ear]
-        clips = [record for record in records if _takes_part(record, metric)]
+        metric = next((one for one in self.metrics if name in one.numbers() and name in self.names), None)
+        if metric is None or (extractor := self.extractors.get(_extractor_of(metric))) is None:
+            raise ValueError(f"no metric {name!r} in this evaluation")
+        number, records = metric.numbers()[name], self.records()
+        clips = clips_of(metric, records)
         return MetricCard(
-            metric=metric,
-            formula=entry.formula,
-            extractor=ear.name,
-            weights_sha256=ear.weights_sha256,
-            fingerprint=ear.fingerprint,
-            label=ear.label,
-            sample_rate=ear.sample_rate,
+            metric=name,
+            formula=number.formula,
+            extractor=extractor.name,
+            weights_sha256=extractor.weights_sha256,
+            fingerprint=extractor.fingerprint,
+            label=extractor.label,
+            sample_rate=extractor.sample_rate,
             channels=CHANNELS,
             resampler=RESAMPLER,
-            crop=ear.crop,
+            crop=extractor.crop,
             n_generated=len(clips),
-            n_reference=sum(record.paired for record in clips),
+            n_reference=sum("reference" in record.inputs for record in clips),
             clips_sha256=clips_sha256([record.clip_id for record in clips]),
-            frames=self.frames if metric.startswith("cs") else "",
+            frames=self.clip.describe(record.frames for record in clips) if "frames" in metric.needs else "",
             silent_share=fault_share(records, "silent"),
             clipped_share=fault_share(records, "clipped"),
-            generation=self.generation,
+            generation=dict(generation or {}),
+            title=number.title,
+            better=number.better or "",
+            floor=number.floor,
+            headline=number.headline,
         )
 
-    def cards(self) -> dict[str, MetricCard]:
+    def cards(self, generation: Mapping[str, Any] | None = None) -> dict[str, MetricCard]:
         """A card for every number of `compute`."""
-        return {name: self.card(name) for name in self.scores().found}
+        return {name: self.card(name, generation) for name in self.scores().found}
 
-    def reset(self) -> None:
-        """Forget the generated sounds; what the references sound like is remembered."""
-        self._records, self._gathered, self._scores = {}, None, None
+    def _unnamed(self, name: str) -> str:
+        """Why a number's extractor is not there; "" when it is."""
+        metric = next(one for one in self.metrics if name in one.numbers())
+        return "" if _extractor_of(metric) in self.extractors else f"no {_extractor_of(metric).upper()} was named"
 
-    def _hear(
+    def _takes(self, given: str) -> bool:
+        return any(given in metric.needs for metric in self.metrics)
+
+    def _record(
         self,
         clip_id: str,
-        generated: tuple[Wave, int],
-        reference: tuple[Wave, int] | None,
+        generated: tuple[Waveform, int],
+        reference: tuple[Waveform, int] | None,
         frames: Tensor | None,
         text: str | None,
-        media: Path | None,
+        video: Path | None,
+        frames_described: str,
     ) -> ClipRecord:
         own_seconds = None if reference is None else len(reference[0]) / reference[1]
         faults = find_faults(*generated, self.crop.seconds or own_seconds)
-        heard = {} if "not_finite" in faults else self._listen(*generated)
         own_faults = frozenset() if reference is None else find_faults(*reference, self.crop.seconds)
-        own = {} if reference is None or "not_finite" in own_faults else self._listen_once(*reference)
-        similarities = self._similarities(heard, frames, text)
-        if heard and media is not None:
-            for onlooker in self.onlookers.values():
-                similarities |= onlooker.compare(*generated, media)
-        return ClipRecord(clip_id, heard, own, similarities, faults, own_faults)
+        features: dict[str, dict[str, Tensor]] = {}
+        if "not_finite" not in faults:
+            features["generated"] = self._extract("generated", *generated, video)
+            features |= self._others(frames, text)
+        if reference is not None and "not_finite" not in own_faults:
+            features["reference"] = self._extract_once(*reference)
+        values = {
+            metric.name: float(metric.score(**inputs))
+            for metric in self.metrics
+            if isinstance(metric, ClipMetric) and (inputs := _inputs(metric, features)) is not None
+        }
+        inputs = frozenset(features) | (frozenset() if video is None else {"video"})
+        shown = frames_described if frames is not None else ""
+        return ClipRecord(clip_id, self._kept(features), values, inputs, shown, faults, own_faults)
 
-    def _listen(self, wave: Wave, rate: int) -> Features:
-        heard: Features = {}
-        for ear in self.ears.values():
-            heard.update(self.cache.hear(ear, wave, rate))
-        return heard
-
-    def _listen_once(self, wave: Wave, rate: int) -> Features:
-        key = content_sha256(wave, rate)
-        if key not in self._references:
-            self._references[key] = self._listen(wave, rate)
-        return self._references[key]
-
-    def _similarities(self, heard: Features, frames: Tensor | None, text: str | None) -> dict[str, float]:
-        found: dict[str, float] = {}
-        if heard and frames is not None:
-            found["cs"] = clip_score(heard["audio"], frames)
-            found["cs_mean_frame"] = clip_score_of_mean_frame(heard["audio"], frames)
-        clap = self.ears.get("clap")
-        if heard and text is not None and isinstance(clap, ClapEar):
-            found["clap_text"] = PERCENT * float(cosines(heard["clap"][None], clap.read(text)[None]))
+    def _others(self, frames: Tensor | None, text: str | None) -> dict[str, dict[str, Tensor]]:
+        """What a sound is compared with besides sound."""
+        found = {} if frames is None else {"frames": {"clip/frames": frames}}
+        if text is not None:
+            clap = self.extractors.get("clap")
+            found["text"] = _named("clap", clap.extract_text(text)) if isinstance(clap, ClapFeatures) else {}
         return found
 
+    def _extract(self, side: Side, waveform: Waveform, rate: int, video: Path | None = None) -> dict[str, Tensor]:
+        """The features that metrics need of one side's sound, as "extractor/feature"."""
+        needed = {metric.needs[side].partition("/")[0] for metric in self.metrics if side in metric.needs}
+        found: dict[str, Tensor] = {}
+        for name, extractor in self.extractors.items():
+            if name in needed and (video is not None or not extractor.needs_video):
+                found |= _named(name, self.cache.extract(extractor, waveform, rate, video))
+        return found
 
-def _takes_part(record: ClipRecord, metric: str) -> bool:
-    if metric in ("is", "is_splits"):
-        return bool(record.generated)
-    if metric in SIMILARITIES:
-        return metric in record.similarities
-    return record.paired
+    def _extract_once(self, waveform: Waveform, rate: int) -> dict[str, Tensor]:
+        key = content_sha256(waveform, rate)
+        if key not in self._references:
+            self._references[key] = self._extract("reference", waveform, rate)
+        return self._references[key]
+
+    def _kept(self, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """Of a clip's features what metrics of sets take; the others have given their value."""
+        sets = [metric for metric in self.metrics if not isinstance(metric, ClipMetric)]
+        kept = {item for metric in sets for item in metric.needs.items()}
+        return {given: {name: one for name, one in of.items() if (given, name) in kept} for given, of in features.items()}
 
 
-def _array(wave: Tensor | Wave | Any) -> Wave:
-    array = wave.detach().float().cpu().numpy() if isinstance(wave, Tensor) else np.asarray(wave, np.float32)
+def _inputs(metric: AudioMetric, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor] | None:
+    """What `score` takes of one clip; None when something is missing."""
+    found = {given: features.get(given, {}).get(feature) for given, feature in metric.needs.items()}
+    present = {given: one for given, one in found.items() if one is not None}
+    return present if len(present) == len(found) else None
+
+
+def _named(extractor: str, features: Features) -> dict[str, Tensor]:
+    return {f"{extractor}/{name}" if name else extractor: feature for name, feature in features.items()}
+
+
+def _extractor_of(metric: AudioMetric) -> str:
+    return metric.needs["generated"].partition("/")[0]
+
+
+def _array(waveform: Any) -> Waveform:
+    is_tensor = isinstance(waveform, torch.Tensor)
+    array = waveform.detach().float().cpu().numpy() if is_tensor else np.asarray(waveform, np.float32)
     if array.ndim != 1 or not len(array):
         raise ValueError(f"a sound is (N,) with N > 0, not {array.shape}")
     return array

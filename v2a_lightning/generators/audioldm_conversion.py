@@ -1,29 +1,38 @@
-"""An original AudioLDM `.ckpt` to a folder in diffusers' layout, with the right attention heads and its own CLAP."""
+"""An original AudioLDM `.ckpt` to a folder in diffusers' layout, with the right attention heads and its own CLAP.
+
+The checkpoint's layout is that of latent diffusion models (CompVis), whose names diffusers converts, with AudioLDM's
+additions: `film_emb` for the CLAP embedding, a HiFi-GAN in the first stage, and the averaged weights that the original
+samples with.
+"""
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from filelock import FileLock
+from torch import nn
 
-from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
+from v2a_lightning.checkpoints.frozen_model import quiet_libraries
+from v2a_lightning.checkpoints.weights import State, load_strictly, read_weights, without_values
+from v2a_lightning.encoders.clap import ClapEncoder
 from v2a_lightning.encoders.clap_weights import clap_of_state
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import refusals, sha256_file
-from v2a_lightning.generators import audioldm_state_dict as names
-from v2a_lightning.generators.audioldm_folder import build_scheduler, save_audioldm
-
-if TYPE_CHECKING:
-    from transformers import ClapModel
+from v2a_lightning.generators.clap_match import write_self_test
+from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm
 
 CONVERTER = 1
 """Raised when the conversion changes, so that folders of an older one are not taken for its own."""
 EMPTY_TEXT = (0, 2)
 """What RoBERTa's tokenizer makes of "": begin and end."""
+UNET, AVERAGED, FIRST_STAGE, VOCODER = "model.diffusion_model.", "model_ema.", "first_stage_model.", "vocoder."
+AUTOENCODER = tuple(FIRST_STAGE + part for part in ("encoder.", "decoder.", "quant_conv.", "post_quant_conv."))
+KERNELS, RATES = [16, 16, 8, 4, 4], [5, 4, 2, 2, 2]
 
 
 def converted(checkpoint: Path, cache: Path) -> Path:
@@ -33,8 +42,6 @@ def converted(checkpoint: Path, cache: Path) -> Path:
         checkpoint: the `.ckpt`.
         cache: folder of converted checkpoints; each is known by its file's content.
     """
-    from filelock import FileLock
-
     status = checkpoint.stat()
     key = f"{CONVERTER}/{checkpoint.resolve()}/{status.st_size}/{status.st_mtime_ns}"
     folder = cache / f"{checkpoint.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -50,7 +57,7 @@ def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
 
     Beside the UNet (averaged weights, 32 channels to a head), the autoencoder, the vocoder and the scheduler it has
     `unconditional.safetensors` in place of a text tower, `clap` with the CLAP it was trained with, and that CLAP's
-    embedding of a fixed wave, by which `doctor` tells whether another CLAP is the same.
+    embedding of a fixed waveform, by which `doctor` finds out whether another CLAP is the same.
 
     Args:
         checkpoint: the `.ckpt`.
@@ -63,8 +70,8 @@ def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
     if folder.exists():
         raise UsageError(f"{folder} is there already; remove it to convert {checkpoint} again")
     state = read_weights(checkpoint)
-    if not any(name.startswith(names.UNET) for name in state):
-        raise UsageError(f"{checkpoint} is no original AudioLDM checkpoint: it has no tensor named {names.UNET}...")
+    if not any(name.startswith(UNET) for name in state):
+        raise UsageError(f"{checkpoint} is no original AudioLDM checkpoint: it has no tensor named {UNET}...")
     with refusals(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -77,13 +84,14 @@ def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
     return folder
 
 
-def _write(state: dict[str, Tensor], checkpoint: Path, folder: Path) -> None:
-    from v2a_lightning.checkpoints.frozen_model import quiet_libraries
-    from v2a_lightning.encoders.clap import ClapEncoder
-    from v2a_lightning.generators.clap_match import write_self_test
+def _write(state: State, checkpoint: Path, folder: Path) -> None:
+    from transformers import ClapFeatureExtractor
 
     with quiet_libraries(), torch.random.fork_rng(), torch.no_grad():
-        clap: Any = _write_clap(state, checkpoint, folder / "clap")
+        clap: Any = clap_of_state(state, checkpoint).eval()
+        clap.save_pretrained(folder / "clap")
+        features = ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
+        features.save_pretrained(folder / "clap")
         tokens = torch.tensor([EMPTY_TEXT])
         nothing = clap.text_projection(clap.text_model(tokens, attention_mask=torch.ones_like(tokens)).pooler_output)
         unconditional = nn.functional.normalize(nothing[0], dim=0)
@@ -93,42 +101,128 @@ def _write(state: dict[str, Tensor], checkpoint: Path, folder: Path) -> None:
     (folder / "source.txt").write_text(f"{checkpoint.name} sha256 {sha256_file(checkpoint)}\n")
 
 
-def _write_clap(state: dict[str, Tensor], checkpoint: Path, folder: Path) -> "ClapModel":
-    from transformers import ClapFeatureExtractor
-
-    clap = clap_of_state(state, checkpoint).eval()
-    clap.save_pretrained(folder)
-    features = ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
-    features.save_pretrained(folder)
-    return clap
-
-
-def unet_of(state: dict[str, Tensor], source: Path) -> Any:
-    """diffusers' UNet with an original checkpoint's weights."""
+def unet_of(checkpoint: State, source: Path) -> Any:
+    """diffusers' UNet with an original checkpoint's weights, the averaged ones where they are kept."""
     from diffusers import UNet2DConditionModel
+    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
-    original = names.unet_state(state)
-    config = names.unet_config(original)
+    state = {name: tensor for name, tensor in checkpoint.items() if name.startswith(UNET)}
+    state = {name: checkpoint.get(AVERAGED + name[6:].replace(".", ""), tensor) for name, tensor in state.items()}
+    config = _unet_config({name[len(UNET) :]: tensor for name, tensor in state.items()})
+    film = {name: state.pop(name) for name in list(state) if name.startswith(f"{UNET}film_emb.")}
+    renamed = _whole(convert_ldm_unet_checkpoint(state, config), state, source)
+    renamed |= {name[len(UNET) :].replace("film_emb", "class_embedding"): tensor for name, tensor in film.items()}
     with without_values():
         unet: Any = UNet2DConditionModel(**config)
-    return load_strictly(unet, names.rename_unet(original, config["layers_per_block"]), source)
+    return load_strictly(unet, renamed, source)
 
 
-def vae_of(state: dict[str, Tensor], source: Path) -> Any:
+def _unet_config(state: State) -> dict[str, Any]:
+    """diffusers' config of a UNet in the original's names. A head has 32 channels, or 64 in the large model."""
+    inputs = 1 + _largest(state, r"input_blocks\.(\d+)\.")
+    downsamplers = [i for i in range(inputs) if f"input_blocks.{i}.0.op.weight" in state]
+    layers = downsamplers[0] - 1
+    first_blocks = range(1, inputs, layers + 1)
+    channels = [state[f"input_blocks.{i}.0.out_layers.3.weight"].shape[0] for i in first_blocks]
+    attends = [f"input_blocks.{i}.1.proj_in.weight" in state for i in first_blocks]
+    head = 64 if channels[0] == 256 else 32
+    return {
+        "sample_size": 128,
+        "in_channels": state["input_blocks.0.0.weight"].shape[1],
+        "out_channels": state["out.2.weight"].shape[0],
+        "down_block_types": ["CrossAttnDownBlock2D" if attention else "DownBlock2D" for attention in attends],
+        "up_block_types": ["CrossAttnUpBlock2D" if attention else "UpBlock2D" for attention in reversed(attends)],
+        "block_out_channels": channels,
+        "layers_per_block": layers,
+        "cross_attention_dim": channels,
+        "attention_head_dim": [max(1, width // head) for width in channels],
+        "class_embed_type": "simple_projection",
+        "projection_class_embeddings_input_dim": state["film_emb.weight"].shape[1],
+        "class_embeddings_concat": True,
+    }
+
+
+def vae_of(checkpoint: State, source: Path) -> Any:
     """diffusers' autoencoder with an original checkpoint's weights and the latents' factor it was trained with."""
     from diffusers import AutoencoderKL
+    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-    original = names.vae_state(state)
+    # Without the discriminator of its training and the vocoder.
+    state = {name: tensor for name, tensor in checkpoint.items() if name.startswith(AUTOENCODER)}
+    config = _vae_config({name[len(FIRST_STAGE) :]: tensor for name, tensor in state.items()})
     with without_values():
-        vae: Any = AutoencoderKL(**names.vae_config(original, float(state["scale_factor"])))
-    return load_strictly(vae, names.rename_vae(original), source)
+        vae: Any = AutoencoderKL(**config, scaling_factor=float(checkpoint["scale_factor"]))
+    return load_strictly(vae, _whole(convert_ldm_vae_checkpoint(state, config), state, source), source)
 
 
-def vocoder_of(state: dict[str, Tensor], source: Path) -> Any:
-    """transformers' HiFi-GAN with an original checkpoint's weights."""
+def _vae_config(state: State) -> dict[str, Any]:
+    """diffusers' config of an autoencoder in the original's names."""
+    levels = 1 + _largest(state, r"encoder\.down\.(\d+)\.")
+    channels = [state[f"encoder.down.{i}.block.0.conv1.weight"].shape[0] for i in range(levels)]
+    return {
+        "sample_size": 512,
+        "in_channels": state["encoder.conv_in.weight"].shape[1],
+        "out_channels": state["decoder.conv_out.weight"].shape[0],
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "block_out_channels": channels,
+        "latent_channels": state["post_quant_conv.weight"].shape[0],
+        "layers_per_block": 1 + _largest(state, r"encoder\.down\.0\.block\.(\d+)\."),
+    }
+
+
+def _whole(renamed: State, state: State, source: Path) -> State:
+    """Refuse a part of which diffusers passed tensors over: it is built in another way.
+
+    Raises:
+        UsageError: with their number.
+    """
+    if len(renamed) != len(state):
+        raise UsageError(f"{source}: {len(state) - len(renamed)} tensors have no place in AudioLDM's architecture")
+    return renamed
+
+
+def vocoder_of(checkpoint: State, source: Path) -> Any:
+    """transformers' HiFi-GAN with an original checkpoint's weights, weight normalisation worked in if it was kept."""
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-    original = names.vocoder_state(state)
+    prefix = FIRST_STAGE + VOCODER
+    state = {name[len(prefix) :]: tensor for name, tensor in checkpoint.items() if name.startswith(prefix)}
+    for name in [name for name in state if name.endswith("weight_g")]:
+        length, direction = state.pop(name), state.pop(name[:-1] + "v")
+        state[name[:-2]] = torch._weight_norm(direction, length, 0)
+    state = {re.sub(r"^ups\.", "upsampler.", name): tensor for name, tensor in state.items()}
+    bins = state["conv_pre.weight"].shape[1]
+    state |= {"mean": torch.zeros(bins), "scale": torch.ones(bins)}
     with without_values():
-        vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**names.vocoder_config(original)))
-    return load_strictly(vocoder, original, source)
+        vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**_vocoder_config(state)))
+    return load_strictly(vocoder, state, source)
+
+
+def _vocoder_config(state: State) -> dict[str, Any]:
+    """transformers' config of AudioLDM's HiFi-GAN. Its upsampling rates are in no tensor's shape.
+
+    Raises:
+        UsageError: when it is none of AudioLDM's for 16 kHz.
+    """
+    stages = 1 + _largest(state, r"upsampler\.(\d+)\.")
+    kernels = [state[f"upsampler.{i}.weight"].shape[2] for i in range(stages)]
+    if kernels != KERNELS:
+        raise UsageError(f"the vocoder's kernels are {kernels}; AudioLDM's at 16 kHz has {KERNELS}")
+    blocks = (1 + _largest(state, r"resblocks\.(\d+)\.")) // stages
+    depth = 1 + _largest(state, r"resblocks\.0\.convs1\.(\d+)\.")
+    return {
+        "model_in_dim": state["conv_pre.weight"].shape[1],
+        "sampling_rate": 16_000,
+        "upsample_initial_channel": state["conv_pre.weight"].shape[0],
+        "upsample_rates": RATES,
+        "upsample_kernel_sizes": KERNELS,
+        "resblock_kernel_sizes": [state[f"resblocks.{i}.convs1.0.weight"].shape[2] for i in range(blocks)],
+        "resblock_dilation_sizes": [[2 * i + 1 for i in range(depth)] for _ in range(blocks)],
+        "normalize_before": False,
+    }
+
+
+def _largest(state: State, pattern: str) -> int:
+    """The largest number the pattern's group matches at the start of a name."""
+    return max(int(match.group(1)) for name in state if (match := re.match(pattern, name)))

@@ -1,21 +1,25 @@
-"""Whether a CLAP is the one an AudioLDM was trained with: by its text tower, or by what it makes of a fixed wave.
+"""Whether a CLAP is the one a generator was trained with: by its text tower, or by its embedding of a fixed waveform.
 
-AudioLDM hears nothing but its own CLAP. Embeddings of another one have the same width and look alike, and what is made
-from them is noise that no error announces.
+Embeddings of another CLAP have the same width and look alike, and what is generated from them is noise that no error
+announces.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from v2a_lightning.generators.audioldm_folder import UNCONDITIONAL_FILE, read_embedding, save_tensors
-
-if TYPE_CHECKING:
-    from v2a_lightning.encoders.clap import ClapEncoder
+from v2a_lightning.checkpoints.frozen_model import quiet_libraries
+from v2a_lightning.encoders.clap import ClapEncoder, TransformersClap
+from v2a_lightning.generators.base import Agreement
+from v2a_lightning.generators.diffusion_folder import (
+    UNCONDITIONAL_FILE,
+    read_embedding,
+    read_text_tower,
+    save_tensors,
+)
 
 SELF_TEST_FILE = "clap_self_test.safetensors"
 SAMPLE_RATE = 16_000
@@ -23,15 +27,7 @@ SAME_COSINE = 0.999
 """Precisions and versions of libraries keep the cosine above it; another training of the same CLAP is far below."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Whether two CLAPs are one: True, False, or None where nothing tells; and what was compared."""
-
-    same: bool | None
-    evidence: str
-
-
-def self_test_wave() -> np.ndarray:
+def self_test_waveform() -> np.ndarray:
     """(1, 163840) float32 at 16 kHz: a rising tone, then noise of falling loudness. The same everywhere, for ever."""
     samples = round(10.24 * SAMPLE_RATE)
     time = np.arange(samples) / SAMPLE_RATE
@@ -40,22 +36,22 @@ def self_test_wave() -> np.ndarray:
     return (0.3 * tone + 0.2 * noise).astype(np.float32)[None]
 
 
-def write_self_test(folder: Path | str, clap: "ClapEncoder") -> None:
-    """Leave a CLAP's embedding of the fixed wave in the folder of the AudioLDM that was trained with it."""
-    embedding = clap.encode_audio(self_test_wave(), SAMPLE_RATE)[0]
+def write_self_test(folder: Path | str, clap: ClapEncoder) -> None:
+    """Leave a CLAP's embedding of the fixed waveform in the folder of the generator that was trained with it."""
+    embedding = clap.encode_audio(self_test_waveform(), SAMPLE_RATE)[0]
     save_tensors({"embedding": embedding}, Path(folder) / SELF_TEST_FILE)
 
 
-def compare(clap: "ClapEncoder", audioldm: Path) -> Agreement:
-    """Whether `clap` is the CLAP that the AudioLDM in a folder was trained with."""
-    if (audioldm / SELF_TEST_FILE).is_file():
-        found = clap.encode_audio(self_test_wave(), SAMPLE_RATE)[0]
-        return _agreement(found, audioldm / SELF_TEST_FILE, "of a fixed wave")
-    if (audioldm / "text_encoder").is_dir():
-        return _by_text_tower(clap, audioldm / "text_encoder")
-    if (audioldm / UNCONDITIONAL_FILE).is_file() and clap.has_tokenizer:
-        return _agreement(clap.encode_text([""])[0], audioldm / UNCONDITIONAL_FILE, "of the empty text")
-    return Agreement(None, f"{audioldm} has neither {SELF_TEST_FILE} nor a text_encoder to compare with")
+def compare(clap: ClapEncoder, folder: Path) -> Agreement:
+    """Whether `clap` is the CLAP that the generator in a folder was trained with."""
+    if (folder / SELF_TEST_FILE).is_file():
+        found = clap.encode_audio(self_test_waveform(), SAMPLE_RATE)[0]
+        return _agreement(found, folder / SELF_TEST_FILE, "of a fixed waveform")
+    if (folder / "text_encoder").is_dir():
+        return _by_text_tower(clap, folder / "text_encoder")
+    if (folder / UNCONDITIONAL_FILE).is_file() and clap.has_tokenizer:
+        return _agreement(clap.encode_text([""])[0], folder / UNCONDITIONAL_FILE, "of the empty text")
+    return Agreement(None, f"{folder} has neither {SELF_TEST_FILE} nor a text_encoder to compare with")
 
 
 def _agreement(found: Tensor, file: Path, of_what: str) -> Agreement:
@@ -66,16 +62,12 @@ def _agreement(found: Tensor, file: Path, of_what: str) -> Agreement:
     return Agreement(cosine > SAME_COSINE, f"cosine {cosine:.4f} between their embeddings {of_what}")
 
 
-def _by_text_tower(clap: "ClapEncoder", folder: Path) -> Agreement:
-    from v2a_lightning.checkpoints.frozen_model import quiet_libraries
-    from v2a_lightning.encoders.clap import TransformersClap
-    from v2a_lightning.generators.audioldm_parts import read_text_tower
-
+def _by_text_tower(clap: ClapEncoder, folder: Path) -> Agreement:
     with quiet_libraries(), torch.random.fork_rng():
         tower = read_text_tower(folder)
         model: Any = TransformersClap(clap.path).clap
-    ours = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("text_")}
-    different = [name for name, tensor in tower.named_parameters() if not _equal(tensor, ours.get(name))]
+    found = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("text_")}
+    different = [name for name, tensor in tower.named_parameters() if not _equal(tensor, found.get(name))]
     count = sum(1 for _ in tower.parameters())
     return Agreement(not different, f"{count - len(different)} of {count} tensors of the text towers are equal")
 

@@ -1,21 +1,18 @@
 """All that raters' answers say, computed in one go."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from v2a_lightning.errors import RunFailure
+from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.listening.answers import Responses
 from v2a_lightning.listening.correlation import Correlation, correlate
 from v2a_lightning.listening.key import Key
 from v2a_lightning.listening.opinion import Opinion, Preference, draw, opinions, preferences
 from v2a_lightning.listening.reliability import Agreement, agreements
 from v2a_lightning.listening.screening import RaterCheck, screen
-
-if TYPE_CHECKING:
-    from v2a_lightning.evaluation.score_files import ScoreFile
 
 FORMAT = 1
 
@@ -84,18 +81,18 @@ class Analysis:
             "margin": self.margin,
             "resamples": self.resamples,
             "seed": self.seed,
-            "raters": [dataclasses.asdict(check) | {"kept": check.kept} for check in self.checks],
-            "mos": [dataclasses.asdict(opinion) for opinion in self.opinions],
-            "preferences": [dataclasses.asdict(preference) for preference in self.preferences],
-            "agreement": [dataclasses.asdict(agreement) for agreement in self.agreements],
-            "correlations": [dataclasses.asdict(correlation) for correlation in self.correlations],
+            "raters": [asdict(check) | {"kept": check.kept} for check in self.checks],
+            "mos": list(map(asdict, self.opinions)),
+            "preferences": list(map(asdict, self.preferences)),
+            "agreement": list(map(asdict, self.agreements)),
+            "correlations": list(map(asdict, self.correlations)),
         }
         defined: dict[str, Any] = _defined(content)
         return defined
 
 
 def analyse_answers(
-    responses: Responses, key: Key, files: Sequence["ScoreFile"], margin: float, resamples: int, seed: int
+    responses: Responses, key: Key, files: Sequence[ScoreFile], margin: float, resamples: int, seed: int
 ) -> Analysis:
     """Screen the raters, then compute everything from those who are kept.
 

@@ -1,7 +1,7 @@
 """Raters' answers, checked against the test's key and laid out as arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ class Responses:
     trials: tuple[int, ...]
     answered: tuple[int, ...]
 
+    @property
+    def systems(self) -> list[str]:
+        """The names without the anchors."""
+        return [name for name in self.names if not name.endswith(" anchor")]
+
     def of(self, name: str, scale: str) -> Ratings:
         """Ratings (raters, clips) of one system or anchor."""
         return self.ratings[scale][:, self.names.index(name)]
@@ -62,17 +67,13 @@ class Responses:
     def only(self, raters: Sequence[int]) -> "Responses":
         """The answers of some raters, by their places."""
         places = {old: new for new, old in enumerate(raters)}
-        choices = [Choice(places[c.rater], c.clip, c.chosen, c.other) for c in self.choices if c.rater in places]
-        return Responses(
-            tuple(self.raters[rater] for rater in raters),
-            tuple(self.simulated[rater] for rater in raters),
-            self.names,
-            self.clips,
-            {scale: ratings[list(raters)] for scale, ratings in self.ratings.items()},
-            tuple(choices),
-            tuple(self.trials[rater] for rater in raters),
-            tuple(self.answered[rater] for rater in raters),
-        )
+        chosen = {
+            name: tuple(getattr(self, name)[rater] for rater in raters)
+            for name in ("raters", "simulated", "trials", "answered")
+        }
+        ratings = {scale: ratings[list(raters)] for scale, ratings in self.ratings.items()}
+        choices = tuple(replace(one, rater=places[one.rater]) for one in self.choices if one.rater in places)
+        return replace(self, ratings=ratings, choices=choices, **chosen)  # type: ignore[arg-type]
 
 
 def read_answers(paths: Sequence[Path], key: Key) -> Responses:

@@ -11,13 +11,15 @@ from v2a_lightning.files import atomic_write
 from v2a_lightning.listening import stimuli
 from v2a_lightning.listening.key import Key, Sound, read_key
 from v2a_lightning.listening.loudness import level
-from v2a_lightning.listening.pages import render
 from v2a_lightning.listening.plan import Folders, Plan, make_plan
+from v2a_lightning.media import is_picture
 from v2a_lightning.randomness import clip_seed
+from v2a_lightning.reports.pages import data_uri, render, write_page
 
-PAGE_FILE = "index.html"
-MEDIA_FOLDER = "media"
-# Where the volume is set when sounds keep the loudness they came with.
+PAGE_FILE, MEDIA_FOLDER = "index.html", "media"
+TEMPLATES = Path(__file__).parent / "page"
+KINDS = {".flac": "audio/flac", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
+# The loudness to set the volume by when sounds keep the loudness they came with.
 USUAL_LOUDNESS = -23.0
 CHECK_RATE = 24_000
 
@@ -50,10 +52,10 @@ class Settings:
 
 @dataclass
 class _Materials:
-    """What the page shows and plays; `sounds` is the key's view of it."""
+    """The key's view of the sounds, and the page's view of sounds and pictures."""
 
     sounds: dict[str, Sound] = field(default_factory=dict)
-    heard: dict[str, dict[str, Any]] = field(default_factory=dict)
+    played: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -75,14 +77,26 @@ def build_test(folders: Folders, settings: Settings, output: Path) -> tuple[Path
     """
     inline = output.suffix.lower() == ".html"
     beside: dict[str, bytes] = {}
-    address = _data_uri if inline else _remembering(beside)
+
+    def address(name: str, content: bytes) -> str:
+        if inline:
+            return data_uri(content, KINDS[Path(name).suffix])
+        beside[name] = content
+        return f"{MEDIA_FOLDER}/{name}"
+
     plan = make_plan(folders, settings.clips, settings.anchors, settings.seed)
     materials = _gather(plan, folders, settings, address)
     key = _key(plan, folders, settings, materials)
     key_path = output.with_name(f"{output.stem if inline else output.name}.key.json")
     _check_free(output, key_path, key)
     page = output if inline else output / PAGE_FILE
-    _write_page(_page_content(key, plan, settings, materials, address), beside, page)
+    content = _page_content(key, settings, materials, address)
+    for name, file in beside.items():
+        with atomic_write(page.parent / MEDIA_FOLDER / name) as temporary:
+            temporary.write_bytes(file)
+    # A script element ends at the first "</", wherever that stands.
+    text = json.dumps(content).replace("</", "<\\/")
+    write_page(page, render("test.html", TEMPLATES, title=settings.title, content=text))
     key.write(key_path)
     return page, key_path, key
 
@@ -92,30 +106,32 @@ def _gather(plan: Plan, folders: Folders, settings: Settings, address: Address) 
     for clip, code in plan.clips.items():
         own = {name: sound for name, sound in plan.sounds.items() if sound.clip_id == clip}
         prepared, rate, seconds = _prepare(own, settings)
-        for name, (wave, gain) in prepared.items():
+        for name, (waveform, gain) in prepared.items():
             materials.sounds[name] = replace(plan.sounds[name], gain_db=round(gain, 2))
-            source = address(f"{name}.flac", stimuli.flac(wave, rate))
-            materials.heard[name] = {"clip": code, "source": source, "seconds": round(seconds, 3)}
+            source = address(f"{name}.flac", stimuli.flac(waveform, rate))
+            materials.played[name] = {"clip": code, "source": source, "seconds": round(seconds, 3)}
         if clip in folders.media:
             materials.pictures[code] = _picture(folders.media[clip], code, seconds, address)
     return materials
 
 
-def _prepare(sounds: dict[str, Sound], settings: Settings) -> tuple[dict[str, tuple[stimuli.Wave, float]], int, float]:
-    """Code -> a clip's sound as it is heard and its gain in decibels; their sample rate; their seconds."""
-    waves, rate = stimuli.read_sounds({code: Path(sound.source) for code, sound in sounds.items()}, settings.seconds)
+def _prepare(
+    sounds: dict[str, Sound], settings: Settings
+) -> tuple[dict[str, tuple[stimuli.Waveform, float]], int, float]:
+    """Code -> a clip's sound as it is played and its gain in decibels; their sample rate; their seconds."""
+    read, rate = stimuli.read_sounds({code: Path(sound.source) for code, sound in sounds.items()}, settings.seconds)
     prepared = {}
-    for code, wave in waves.items():
+    for code, waveform in read.items():
         if sounds[code].role == "low":
-            wave = stimuli.low_anchor(wave, rate, clip_seed(settings.seed, sounds[code].clip_id))
-        prepared[code] = (wave, 0.0) if settings.loudness is None else level(wave, rate, settings.loudness)
-    return prepared, rate, len(next(iter(waves.values()))) / rate
+            waveform = stimuli.low_anchor(waveform, rate, clip_seed(settings.seed, sounds[code].clip_id))
+        prepared[code] = (waveform, 0.0) if settings.loudness is None else level(waveform, rate, settings.loudness)
+    return prepared, rate, len(next(iter(read.values()))) / rate
 
 
 def _picture(path: Path, code: str, seconds: float, address: Address) -> dict[str, str]:
-    if stimuli.is_film(path):
-        return {"kind": "film", "source": address(f"{code}.mp4", stimuli.film(path, seconds))}
-    return {"kind": "still", "source": address(f"{code}.jpg", stimuli.picture(path))}
+    if is_picture(path):
+        return {"kind": "still", "source": address(f"{code}.jpg", stimuli.picture(path))}
+    return {"kind": "video", "source": address(f"{code}.mp4", stimuli.silent_video(path, seconds))}
 
 
 def _key(plan: Plan, folders: Folders, settings: Settings, materials: _Materials) -> Key:
@@ -131,8 +147,8 @@ def _key(plan: Plan, folders: Folders, settings: Settings, materials: _Materials
     )
 
 
-def _page_content(key: Key, plan: Plan, settings: Settings, materials: _Materials, address: Address) -> dict[str, Any]:
-    """All a rater's browser is told: codes in a drawn order, and no name of a system."""
+def _page_content(key: Key, settings: Settings, materials: _Materials, address: Address) -> dict[str, Any]:
+    """Everything a rater's browser gets: codes in a drawn order, and no name of a system."""
     noise = stimuli.volume_check(USUAL_LOUDNESS if settings.loudness is None else settings.loudness, CHECK_RATE)
     return {
         "test": key.test,
@@ -140,43 +156,20 @@ def _page_content(key: Key, plan: Plan, settings: Settings, materials: _Material
         "contact": settings.contact,
         "asks": key.asks,
         "pictures": materials.pictures,
-        "sounds": {code: materials.heard[code] for code in plan.sounds},
-        "blocks": plan.blocks,
+        "sounds": {code: materials.played[code] for code in key.sounds},
+        "blocks": key.blocks,
         "check": address("volume.flac", stimuli.flac(noise, CHECK_RATE)),
     }
 
 
 def _check_free(output: Path, key_path: Path, key: Key) -> None:
-    if key_path.exists() and read_key(key_path).test != key.test:
-        raise UsageError(
-            f"{key_path} is the key of another test, without which its answers cannot be read; choose another --output"
-        )
-    if not key_path.exists() and output.is_file():
+    if key_path.exists():
+        if read_key(key_path).test != key.test:
+            raise UsageError(
+                f"{key_path} is the key of another test, without which its answers cannot be read; choose another "
+                "--output"
+            )
+    elif output.is_file():
         raise UsageError(f"--output {output} is there and is no listening test's page; choose another")
-    if not key_path.exists() and output.is_dir() and any(output.iterdir()):
+    elif output.is_dir() and any(output.iterdir()):
         raise UsageError(f"--output {output}: the folder is not empty; choose another, raters get all that is in it")
-
-
-def _write_page(content: dict[str, Any], beside: dict[str, bytes], path: Path) -> None:
-    for name, file in beside.items():
-        with atomic_write(path.parent / MEDIA_FOLDER / name) as temporary:
-            temporary.write_bytes(file)
-    # A script element ends at the first "</", wherever that stands.
-    text = json.dumps(content).replace("</", "<\\/")
-    with atomic_write(path) as temporary:
-        temporary.write_text(render("test.html", title=content["title"], content=text), encoding="utf-8")
-
-
-def _data_uri(name: str, content: bytes) -> str:
-    from v2a_lightning.reports.pictures import data_uri
-
-    kinds = {".flac": "audio/flac", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
-    return data_uri(content, kinds[Path(name).suffix])
-
-
-def _remembering(files: dict[str, bytes]) -> Address:
-    def address(name: str, content: bytes) -> str:
-        files[name] = content
-        return f"{MEDIA_FOLDER}/{name}"
-
-    return address

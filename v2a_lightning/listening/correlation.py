@@ -2,13 +2,16 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.catalogue import in_order
+from v2a_lightning.evaluation.compare import check_comparable, number_of
+from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.listening.answers import Responses
 from v2a_lightning.listening.opinion import (
     Draws,
@@ -18,9 +21,6 @@ from v2a_lightning.listening.opinion import (
     opinion_replicates,
     preference_replicates,
 )
-
-if TYPE_CHECKING:
-    from v2a_lightning.evaluation.score_files import ScoreFile
 
 # Fewer systems have no ranking to speak of, fewer sounds no correlation worth printing.
 LEAST_SYSTEMS, LEAST_SOUNDS = 3, 6
@@ -42,6 +42,7 @@ class Correlation:
         spearman: Spearman's rho.
         kendall: Kendall's tau-b.
         p_value: of no correlation, by all orders of the systems (of Spearman's rho, two-sided); NaN over sounds.
+        title: of the metric, as tables head it.
     """
 
     metric: str
@@ -51,6 +52,7 @@ class Correlation:
     spearman: Estimate
     kendall: Estimate
     p_value: float
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def kendall(first: Values, second: Values) -> Values:
     return _ratio((signs[0] * signs[1]).sum(-1), (signs[0] ** 2).sum(-1) * (signs[1] ** 2).sum(-1))
 
 
-def correlate(responses: Responses, files: Sequence["ScoreFile"], draws: Draws, seed: int) -> list[Correlation]:
+def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, seed: int) -> list[Correlation]:
     """The rank correlations of every metric in the score files with every question.
 
     Over systems, resamples draw raters and clips for people's side, and take the metric's own resamples of its clips
@@ -88,35 +90,31 @@ def correlate(responses: Responses, files: Sequence["ScoreFile"], draws: Draws, 
     Raises:
         UsageError: when a file is of no system in the test, or two are of one, or their cards differ.
     """
-    from v2a_lightning.evaluation.catalogue import CATALOGUE
-    from v2a_lightning.evaluation.comparing import check_comparable
-
     scored = _by_system(files, responses)
     check_comparable(list(scored.values()))
     systems = [name for name in responses.names if name in scored]
     people = _people(responses, systems, draws)
     found = []
-    for metric in CATALOGUE:
+    for metric in in_order(name for file in scored.values() for name in file.scores.found):
         if not all(metric in scored[name].scores.found for name in systems):
             continue
-        sign = -1.0 if CATALOGUE[metric].better == "lower" else 1.0
+        sign = -1.0 if number_of(metric, files).better == "lower" else 1.0
         if len(systems) >= LEAST_SYSTEMS:
             values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
             found += [_over_systems(metric, one, sign * values, sign * replicates) for one in people]
         for question in responses.ratings:
             over_sounds = _over_sounds(metric, sign, question, responses, scored, draws)
             found += [over_sounds] if over_sounds is not None else []
-    return found
+    titles = {one.metric: number_of(one.metric, files).title for one in found}
+    return [replace(one, title=titles[one.metric]) for one in found]
 
 
-def _by_system(files: Sequence["ScoreFile"], responses: Responses) -> dict[str, "ScoreFile"]:
-    systems = [name for name in responses.names if not name.endswith(" anchor")]
+def _by_system(files: Sequence[ScoreFile], responses: Responses) -> dict[str, ScoreFile]:
     scored: dict[str, ScoreFile] = {}
     for file in files:
-        if file.name not in systems:
-            raise UsageError(
-                f"--scores are of {file.name!r}, and the test has {', '.join(systems)}; evaluate with --name SYSTEM"
-            )
+        if file.name not in responses.systems:
+            known = ", ".join(responses.systems)
+            raise UsageError(f"--scores are of {file.name!r}, and the test has {known}; evaluate with --name SYSTEM")
         if file.name in scored:
             raise UsageError(f"--scores has two files of system {file.name!r}; give one")
         scored[file.name] = file
@@ -134,7 +132,7 @@ def _people(responses: Responses, systems: Sequence[str], draws: Draws) -> list[
     return people
 
 
-def _metric(metric: str, files: Sequence["ScoreFile"], resamples: int, seed: int) -> tuple[Values, Replicates]:
+def _metric(metric: str, files: Sequence[ScoreFile], resamples: int, seed: int) -> tuple[Values, Replicates]:
     """A metric's values (systems,) and resamples (B, systems), which share their clips among systems.
 
     As in a score's own interval, resamples are moved to have the value as their mean.
@@ -174,7 +172,7 @@ def _over_sounds(
     sign: float,
     question: str,
     responses: Responses,
-    scored: dict[str, "ScoreFile"],
+    scored: dict[str, ScoreFile],
     draws: Draws,
 ) -> Correlation | None:
     measured = np.full((len(scored), len(responses.clips)), np.nan)

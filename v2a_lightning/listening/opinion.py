@@ -115,9 +115,9 @@ def preferences(responses: Responses, draws: Draws) -> list[Preference]:
     from scipy.stats import binomtest
 
     found = []
-    for pair in combinations(responses.names, 2):
+    for pair in combinations(responses.systems, 2):
         answers = _between(responses.choices, pair)
-        if not answers or any(name.endswith(" anchor") for name in pair):
+        if not answers:
             continue
         wins = {name: sum(answer.chosen == name for answer in answers) for name in pair}
         first, second = sorted(pair, key=lambda name: -wins[name])

@@ -18,7 +18,7 @@ class Folders:
     Args:
         systems: name -> clip id -> sound file.
         reference: the clips' own sounds; empty without a reference folder.
-        media: the clips' films or pictures; empty without a media folder.
+        media: the clips' videos or pictures; empty without a media folder.
     """
 
     systems: dict[str, dict[str, Path]]

@@ -73,18 +73,16 @@ def _alpha(counts: Counts, level: Level) -> float:
 
 def _rating_counts(responses: Responses, scale: str) -> Counts:
     """How many raters gave each value: (systems, clips, 5)."""
-    systems = [place for place, name in enumerate(responses.names) if not name.endswith(" anchor")]
-    ratings = responses.ratings[scale][:, systems]
+    ratings = responses.ratings[scale][:, [responses.names.index(name) for name in responses.systems]]
     return np.stack([(ratings == value).sum(0) for value in SCALE], axis=-1).astype(np.float64)
 
 
 def _choice_counts(responses: Responses) -> Counts:
     """How many raters chose the first and the second of each pair of systems: (pairs, clips, 2)."""
-    systems = [name for name in responses.names if not name.endswith(" anchor")]
-    pairs = list(combinations(systems, 2))
+    pairs = list(combinations(responses.systems, 2)) if responses.choices else []
     counts = np.zeros((len(pairs), len(responses.clips), 2))
     for choice in responses.choices:
         for place, pair in enumerate(pairs):
             if {choice.chosen, choice.other} == set(pair):
                 counts[place, choice.clip, pair.index(choice.chosen)] += 1
-    return counts if responses.choices else np.zeros((0, len(responses.clips), 2))
+    return counts

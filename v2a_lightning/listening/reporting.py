@@ -10,31 +10,34 @@ from markupsafe import Markup
 
 from v2a_lightning.files import atomic_write
 from v2a_lightning.listening.analysis import Analysis
-from v2a_lightning.listening.charts import Axis, Bar, interval_chart
 from v2a_lightning.listening.opinion import Estimate
-from v2a_lightning.listening.pages import render
-from v2a_lightning.studies.tables import Table
+from v2a_lightning.reports.charts import Interval, Scale, interval_chart
+from v2a_lightning.reports.pages import render, write_page
+from v2a_lightning.reports.tables import NOTHING, Table
 
+PAGES = Path(__file__).parent / "page"
 ANALYSIS_FILE, REPORT_FILE = "analysis.json", "report.html"
-NOTHING = "–"
 ANCHOR_NAMES = {"high anchor": "own sound (high)", "low anchor": "spoilt sound (low)"}
 
 
-def write_analysis(analysis: Analysis, output: Path) -> list[Path]:
+def write_analysis(analysis: Analysis, output: Path) -> None:
     """Write analysis.json, every table as Markdown, CSV and LaTeX, and report.html into a folder."""
     found = tables(analysis)
-    texts = {ANALYSIS_FILE: json.dumps(analysis.to_dict(), indent=1, allow_nan=False) + "\n"}
+    with atomic_write(output / ANALYSIS_FILE) as temporary:
+        temporary.write_text(json.dumps(analysis.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     for table in found:
-        texts |= {
-            f"{table.name}.md": table.markdown(),
-            f"{table.name}.csv": table.csv(),
-            f"{table.name}.tex": table.latex(),
-        }
-    texts[REPORT_FILE] = _page(analysis, found)
-    for name, text in texts.items():
-        with atomic_write(output / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return [output / name for name in texts]
+        table.write(output)
+    page = render(
+        "analysis.html",
+        PAGES,
+        analysis=analysis,
+        tables={table.name: table for table in found},
+        scale_charts=[(scale, _opinion_chart(analysis, scale)) for scale in analysis.key.asks],
+        preference_chart=_preference_chart(analysis) if analysis.preferences else "",
+        metric_charts=_metric_charts(analysis),
+        number=_number,
+    )
+    write_page(output / REPORT_FILE, page)
 
 
 def tables(analysis: Analysis) -> list[Table]:
@@ -106,11 +109,9 @@ def _rater_table(analysis: Analysis) -> Table:
 
 
 def _correlation_table(analysis: Analysis) -> Table:
-    from v2a_lightning.evaluation.catalogue import CATALOGUE
-
     rows = [
         [
-            CATALOGUE[one.metric].title,
+            one.title,
             one.question,
             f"{one.count} {one.level}",
             *_figures(one.spearman, 2),
@@ -145,39 +146,29 @@ def _shown(name: str) -> str:
     return ANCHOR_NAMES.get(name, name)
 
 
-def _page(analysis: Analysis, found: Sequence[Table]) -> str:
-    return render(
-        "analysis.html",
-        analysis=analysis,
-        tables={table.name: table for table in found},
-        scale_charts=[(scale, Markup(_opinion_chart(analysis, scale))) for scale in analysis.key.asks],
-        preference_chart=Markup(_preference_chart(analysis)) if analysis.preferences else "",
-        metric_charts=_metric_charts(analysis),
-        number=_number,
-    )
+def _opinion_chart(analysis: Analysis, scale: str) -> Markup:
+    shown = {_shown(one.name): one.estimate for one in analysis.opinions if one.scale == scale}
+    return _chart(shown, Scale((1, 2, 3, 4, 5)), quiet=list(ANCHOR_NAMES.values()))
 
 
-def _opinion_chart(analysis: Analysis, scale: str) -> str:
-    shown = [one for one in analysis.opinions if one.scale == scale]
-    bars = [Bar(_shown(one.name), one.estimate, one.name in ANCHOR_NAMES) for one in shown]
-    return interval_chart(bars, Axis(1, 5, (1, 2, 3, 4, 5)))
-
-
-def _preference_chart(analysis: Analysis) -> str:
-    bars = [Bar(f"{one.first} over {one.second}", one.exact) for one in analysis.preferences]
-    return interval_chart(bars, Axis(0, 1, (0, 0.25, 0.5, 0.75, 1), percent=True, middle=0.5))
+def _preference_chart(analysis: Analysis) -> Markup:
+    shown = {f"{one.first} over {one.second}": one.exact for one in analysis.preferences}
+    return _chart(shown, Scale((0, 0.25, 0.5, 0.75, 1), percent=True, middle=0.5))
 
 
 def _metric_charts(analysis: Analysis) -> list[tuple[str, Markup]]:
-    from v2a_lightning.evaluation.catalogue import CATALOGUE
-
     charts = []
     for level in ("systems", "sounds"):
         for question in dict.fromkeys(one.question for one in analysis.correlations):
-            shown = [one for one in analysis.correlations if (one.level, one.question) == (level, question)]
-            bars = [Bar(CATALOGUE[one.metric].title, one.spearman, level == "sounds") for one in shown]
-            if bars:
-                axis = Axis(-1, 1, (-1, -0.5, 0, 0.5, 1), middle=0)
-                title = f"{question.capitalize()}, over {shown[0].count} {level}"
-                charts.append((title, Markup(interval_chart(bars, axis))))
+            found = [one for one in analysis.correlations if (one.level, one.question) == (level, question)]
+            shown = {one.title: one.spearman for one in found}
+            if shown:
+                scale = Scale((-1, -0.5, 0, 0.5, 1), middle=0)
+                title = f"{question.capitalize()}, over {found[0].count} {level}"
+                charts.append((title, _chart(shown, scale, quiet=list(shown) if level == "sounds" else [])))
     return charts
+
+
+def _chart(shown: dict[str, Estimate], scale: Scale, quiet: Sequence[str] = ()) -> Markup:
+    intervals = {name: Interval(one.value, one.low, one.high) for name, one in shown.items()}
+    return interval_chart(intervals, scale, quiet)

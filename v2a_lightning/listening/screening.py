@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v2a_lightning.listening.answers import Responses
+from v2a_lightning.listening.answers import Ratings, Responses
 
-# Less than this share of the trials answered is no test taken.
+# A rater with less than this share of the trials answered has not taken the test.
 LEAST_ANSWERED = 0.5
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class RaterCheck:
-    """What was found out about one rater.
+    """The check of one rater.
 
     Args:
         rater: the code.
@@ -44,59 +45,35 @@ def screen(responses: Responses, margin: float) -> list[RaterCheck]:
     A rater is left out who answered less than half of the trials; whose mean rating of high anchors is not at least
     `margin` points above that of low anchors on every scale; or who preferred the low anchor in more than half of the
     pairs of anchors. Where a test has low anchors only, these may not be rated above the systems' sounds on average.
-
-    Args:
-        responses: all answers.
-        margin: points on the scale.
     """
     return [_check(responses, rater, margin) for rater in range(len(responses.raters))]
 
 
 def _check(responses: Responses, rater: int, margin: float) -> RaterCheck:
-    anchors = {
-        scale: (_mean(responses, rater, scale, "high"), _mean(responses, rater, scale, "low"))
-        for scale in responses.ratings
-    }
-    reasons = []
-    if responses.answered[rater] < LEAST_ANSWERED * responses.trials[rater]:
-        reasons.append(f"answered {responses.answered[rater]} of {responses.trials[rater]} trials")
-    for scale, (high, low) in anchors.items():
+    answered, trials = responses.answered[rater], responses.trials[rater]
+    reasons = [] if answered >= LEAST_ANSWERED * trials else [f"answered {answered} of {trials} trials"]
+    anchors = {}
+    for scale, ratings in responses.ratings.items():
+        high, low = (_anchor_mean(responses, ratings[rater], anchor) for anchor in ("high anchor", "low anchor"))
+        anchors[scale] = high, low
         if np.isfinite(high) and np.isfinite(low) and high - low < margin:
             reasons.append(f"{scale}: clips' own sounds {high:.2f}, spoilt ones {low:.2f}")
-        if "high anchor" not in responses.names and low > (systems := _systems_mean(responses, rater, scale)):
+        systems = _mean(ratings[rater, [responses.names.index(name) for name in responses.systems]])
+        if "high anchor" not in responses.names and low > systems:
             reasons.append(f"{scale}: spoilt sounds {low:.2f}, systems {systems:.2f}")
-    right, pairs = _anchor_pairs(responses, rater)
+    both = {"high anchor", "low anchor"}
+    chosen = [c.chosen for c in responses.choices if c.rater == rater and {c.chosen, c.other} == both]
+    right, pairs = chosen.count("high anchor"), len(chosen)
     if pairs and 2 * right < pairs:
         reasons.append(f"preferred the spoilt sound in {pairs - right} of {pairs} pairs of anchors")
-    return RaterCheck(
-        responses.raters[rater],
-        responses.simulated[rater],
-        responses.answered[rater],
-        responses.trials[rater],
-        anchors,
-        (right, pairs),
-        tuple(reasons),
-    )
+    code, simulated = responses.raters[rater], responses.simulated[rater]
+    return RaterCheck(code, simulated, answered, trials, anchors, (right, pairs), tuple(reasons))
 
 
-def _mean(responses: Responses, rater: int, scale: str, anchor: str) -> float:
-    if f"{anchor} anchor" not in responses.names:
-        return float("nan")
-    return _mean_of(responses.of(f"{anchor} anchor", scale)[rater])
+def _anchor_mean(responses: Responses, ratings: Ratings, anchor: str) -> float:
+    return _mean(ratings[responses.names.index(anchor)]) if anchor in responses.names else NAN
 
 
-def _systems_mean(responses: Responses, rater: int, scale: str) -> float:
-    systems = [place for place, name in enumerate(responses.names) if not name.endswith(" anchor")]
-    return _mean_of(responses.ratings[scale][rater, systems])
-
-
-def _mean_of(ratings: np.ndarray) -> float:
+def _mean(ratings: Ratings) -> float:
     given = ratings[np.isfinite(ratings)]
-    return float(given.mean()) if len(given) else float("nan")
-
-
-def _anchor_pairs(responses: Responses, rater: int) -> tuple[int, int]:
-    chosen = [
-        c.chosen for c in responses.choices if c.rater == rater and {c.chosen, c.other} == {"high anchor", "low anchor"}
-    ]
-    return chosen.count("high anchor"), len(chosen)
+    return float(given.mean()) if len(given) else NAN

@@ -1,4 +1,4 @@
-"""What raters hear and see: sounds of one length and loudness, hidden anchors, and films without their sound."""
+"""Stimuli: sounds of one length and loudness, hidden anchors, and videos without their sound."""
 
 import io
 import tempfile
@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.listening.loudness import level
-from v2a_lightning.media import MediaError, is_picture, probe, read_frames, read_wave, resample, write_clip
+from v2a_lightning.media import MediaError, probe, read_frames, read_wave, resample, write_clip
 from v2a_lightning.specs import FrameSpec
 
-Wave = NDArray[np.float32]
+Waveform = NDArray[np.float32]
 Frames = NDArray[np.uint8]
 
 # A cut in the middle of a sound would click.
 FADE_SECONDS = 0.01
 # The low anchor is what is left of a sound below this, under as much noise.
 LOW_ANCHOR_HERTZ = 1000.0
-FILM_HEIGHT, FILM_RATE = 360, 25.0
+VIDEO_HEIGHT, VIDEO_RATE = 360, 25.0
 HIGHEST_RATE = 48_000
 
 
-def read_sounds(paths: dict[str, Path], longest: float | None) -> tuple[dict[str, Wave], int]:
+def read_sounds(paths: dict[str, Path], longest: float | None) -> tuple[dict[str, Waveform], int]:
     """Read the sounds that belong to one clip, at one sample rate and cut to the shortest of them.
 
     Length and sample rate would otherwise tell which system made a sound. The common rate is the highest there is, so
@@ -40,24 +40,24 @@ def read_sounds(paths: dict[str, Path], longest: float | None) -> tuple[dict[str
     """
     read = {name: read_wave(path) for name, path in paths.items()}
     rate = min(HIGHEST_RATE, max(native for _, native in read.values()))
-    waves = {name: resample(wave, native, rate) for name, (wave, native) in read.items()}
-    shortest = min(len(wave) for wave in waves.values())
+    sounds = {name: resample(sound, native, rate) for name, (sound, native) in read.items()}
+    shortest = min(map(len, sounds.values()))
     samples = shortest if longest is None else min(shortest, round(longest * rate))
-    return {name: _faded(wave[:samples], rate) for name, wave in waves.items()}, rate
+    return {name: _faded(sound[:samples], rate) for name, sound in sounds.items()}, rate
 
 
-def low_anchor(wave: Wave, sample_rate: int, seed: int) -> Wave:
+def low_anchor(waveform: Waveform, sample_rate: int, seed: int) -> Waveform:
     """A sound nobody should find good: (N,) low-passed, under white noise of the same power."""
     from scipy.signal import butter, sosfiltfilt
 
     low = butter(4, min(LOW_ANCHOR_HERTZ, 0.4 * sample_rate), fs=sample_rate, output="sos")
-    dull = sosfiltfilt(low, wave.astype(np.float64))
-    noise = np.random.default_rng(seed).standard_normal(len(wave))
+    dull = sosfiltfilt(low, waveform.astype(np.float64))
+    noise = np.random.default_rng(seed).standard_normal(len(waveform))
     spoilt = dull + noise * np.sqrt(np.mean(dull**2))
     return _faded((spoilt / max(1.0, np.abs(spoilt).max())).astype(np.float32), sample_rate)
 
 
-def volume_check(target: float, sample_rate: int = 24_000, seconds: float = 3.0) -> Wave:
+def volume_check(target: float, sample_rate: int = 24_000, seconds: float = 3.0) -> Waveform:
     """Soft noise at `target` LUFS, to set the volume by: pink, so that it is as pleasant as noise can be."""
     samples = round(seconds * sample_rate)
     spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(samples))
@@ -66,45 +66,40 @@ def volume_check(target: float, sample_rate: int = 24_000, seconds: float = 3.0)
     return _faded(level((pink / np.abs(pink).max()).astype(np.float32), sample_rate, target)[0], sample_rate, 0.4)
 
 
-def flac(wave: Wave, sample_rate: int) -> bytes:
-    """A wave as FLAC, which loses nothing and carries no name."""
+def flac(waveform: Waveform, sample_rate: int) -> bytes:
+    """A waveform as FLAC, which loses nothing and carries no name."""
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(wave, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, np.clip(waveform, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
 def picture(path: Path) -> bytes:
-    """A still picture as JPEG, at most twice FILM_HEIGHT high."""
+    """A still picture as JPEG, at most twice VIDEO_HEIGHT high."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(_shrunk(read_frames(path, FrameSpec())[0], 2 * FILM_HEIGHT)).save(buffer, "JPEG", quality=88)
+    Image.fromarray(_shrunk(read_frames(path, FrameSpec())[0], 2 * VIDEO_HEIGHT)).save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
 
 
-def film(path: Path, seconds: float) -> bytes:
-    """The first seconds of a film as H.264 without sound, at most FILM_HEIGHT high and FILM_RATE frames a second.
+def silent_video(path: Path, seconds: float) -> bytes:
+    """The first seconds of a video as H.264 without sound, at most VIDEO_HEIGHT high and VIDEO_RATE frames a second.
 
     Raises:
         MediaError: when it cannot be read.
     """
-    rate = min(FILM_RATE, probe(path).frames_per_second or FILM_RATE)
+    rate = min(VIDEO_RATE, probe(path).frames_per_second or VIDEO_RATE)
     frames = np.concatenate(_seconds_of_frames(path, rate, seconds))
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "film.mp4"
+        target = Path(folder) / "video.mp4"
         write_clip(target, frames, rate, None)
         return target.read_bytes()
 
 
-def is_film(path: Path) -> bool:
-    """Whether a file's picture moves, going by its name."""
-    return not is_picture(path)
-
-
 def _seconds_of_frames(path: Path, rate: float, seconds: float) -> list[Frames]:
-    """Frames second by second, shrunk before the next second is read: ten seconds of a large film fill a memory."""
+    """Frames second by second, shrunk before the next second is read: ten seconds of a large video fill a memory."""
     pieces: list[Frames] = []
     for start in range(int(np.ceil(seconds - 1 / rate)) or 1):
         spec = FrameSpec(rate, min(1.0, seconds - start))
@@ -114,7 +109,7 @@ def _seconds_of_frames(path: Path, rate: float, seconds: float) -> list[Frames]:
             if pieces and error.reason == "short":
                 break
             raise
-        pieces.append(np.stack([_shrunk(frame, FILM_HEIGHT) for frame in frames]))
+        pieces.append(np.stack([_shrunk(frame, VIDEO_HEIGHT) for frame in frames]))
     return pieces
 
 
@@ -129,10 +124,10 @@ def _shrunk(pixels: Frames, height: int) -> Frames:
     return np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.LANCZOS))
 
 
-def _faded(wave: Wave, sample_rate: int, seconds: float = FADE_SECONDS) -> Wave:
-    samples = min(len(wave) // 2, round(seconds * sample_rate))
+def _faded(waveform: Waveform, sample_rate: int, seconds: float = FADE_SECONDS) -> Waveform:
+    samples = min(len(waveform) // 2, round(seconds * sample_rate))
     ramp = np.linspace(0, 1, samples, endpoint=False, dtype=np.float32)
-    faded = wave.astype(np.float32, copy=True)
+    faded = waveform.astype(np.float32, copy=True)
     faded[:samples] *= ramp
     faded[len(faded) - samples :] *= ramp[::-1]
     return faded

@@ -1,15 +1,12 @@
 """What a mapper is made of: a network, an objective and an aggregator, each of which can say how it was made."""
 
-import functools
-import importlib
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from v2a_lightning.components import SelfDescribing
 from v2a_lightning.randomness import Generators
 
 TIME_RANGE = 1000.0
@@ -19,43 +16,8 @@ Denoiser = Callable[[Tensor, int], Tensor]
 """`denoiser(x, step)`: a network with condition and noise levels bound, for one sampling run."""
 
 
-class Component(nn.Module):
-    """A module that remembers the arguments it was made with, so that a checkpoint can say how to make it again.
-
-    Arguments have to be what a YAML can say: numbers, texts, truth values, lists.
-    """
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__init__" in cls.__dict__:
-            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
-
-    def describe(self) -> dict[str, Any]:
-        """`{"class_path": ..., "init_args": {...}}`, the words LightningCLI and YAML use."""
-        return {"class_path": _class_path(type(self)), "init_args": dict(self.__dict__.get("_init_args", {}))}
-
-
-def _recording(initialise: Callable[..., None]) -> Callable[..., None]:
-    signature = inspect.signature(initialise)
-
-    @functools.wraps(initialise)
-    def wrapper(self: Component, *args: Any, **kwargs: Any) -> None:
-        # Only the outermost constructor's arguments say how to make the object; its super().__init__ calls do not.
-        if "_init_args" not in self.__dict__:
-            bound = signature.bind(self, *args, **kwargs)
-            bound.apply_defaults()
-            self.__dict__["_init_args"] = dict(list(bound.arguments.items())[1:])
-        initialise(self, *args, **kwargs)
-
-    return wrapper
-
-
-def _class_path(cls: type) -> str:
-    """Where users import the class from: files may move inside a package, and old checkpoints must still load."""
-    package = cls.__module__.rpartition(".")[0]
-    if package and getattr(importlib.import_module(package), cls.__qualname__, None) is cls:
-        return f"{package}.{cls.__qualname__}"
-    return f"{cls.__module__}.{cls.__qualname__}"
+class Component(SelfDescribing, nn.Module):
+    """A trained part of a mapper, which describes how it was made."""
 
 
 class Network(Component):

@@ -1,8 +1,10 @@
 """Which files of a folder may be media, by name, and which picture format a file has, by its content."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from v2a_lightning.errors import UsageError
 from v2a_lightning.media.errors import MediaError
 
 # Names only find candidates in folders; what a file is, its content says.
@@ -50,15 +52,25 @@ def find_media_files(
 
     Returns:
         the folder's own files by name, then those of each folder in it, folders by name.
+
+    Raises:
+        UsageError: when there is no such folder, or it cannot be listed.
     """
     wanted = frozenset(suffixes)
-    entries = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith("."))
-    found = [entry for entry in entries if entry.suffix.lower() in wanted and entry.is_file()]
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted((entry for entry in listing if not entry.name.startswith(".")), key=lambda one: one.name)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"media {folder}: there is no such folder") from error
+    except OSError as error:
+        raise UsageError(f"media {folder} cannot be listed: {error.strerror}") from error
+    # Names first: on a disk of the network, looking at each file takes its time.
+    found = [Path(one.path) for one in entries if Path(one.name).suffix.lower() in wanted and one.is_file()]
     if depth != 0:
         below = None if depth is None else depth - 1
         # A link may lead back to where it stands: it is followed only where the depth has an end.
-        inner = [entry for entry in entries if entry.is_dir() and not (depth is None and entry.is_symlink())]
-        found += [file for entry in inner for file in find_media_files(entry, wanted, depth=below)]
+        inner = [one.path for one in entries if one.is_dir(follow_symlinks=depth is not None)]
+        found += [file for one in inner for file in find_media_files(one, wanted, depth=below)]
     return found
 
 

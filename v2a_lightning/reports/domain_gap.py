@@ -1,19 +1,16 @@
-"""How far apart two sets of embeddings are, in figures and as a picture of both."""
+"""How far apart two sets of embeddings are, and the plane on which both are drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from v2a_lightning.evaluation.frechet import frechet_distance
-from v2a_lightning.files import atomic_write
+from v2a_lightning.distances import frechet_distance
 
 Embeddings = NDArray[np.float32]
 
-COLOURS = ("#2f6f9f", "#c98a1b", "#a3246f", "#1d7a4f", "#6a6a6a", "#7b5bb5")
 FOLDS = 5
 
 
@@ -66,22 +63,3 @@ def principal_axes(fitted_on: Sequence[Embeddings]) -> tuple[Embeddings, Embeddi
 def project(embeddings: Embeddings, mean: Embeddings, axes: Embeddings) -> Embeddings:
     """(N, D) onto two axes: (N, 2)."""
     return (embeddings - mean) @ axes.T
-
-
-def draw_scatter(points: Mapping[str, Embeddings], title: str, path: Path) -> None:
-    """Draw named sets of points (N, 2) into a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.4, 4.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for colour, (name, spots) in zip(COLOURS, points.items(), strict=False):
-        axes.scatter(spots[:, 0], spots[:, 1], s=14, alpha=0.65, linewidths=0, color=colour, label=name)
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlabel("first principal axis")
-    axes.set_ylabel("second principal axis")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, markerscale=1.6, loc="best")
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png")

@@ -1,4 +1,4 @@
-"""A run's `report.html`: what was seen, what was heard, what was made of it, and how the scores moved."""
+"""A run's `report.html`: frames, true and generated sounds, scores, curves, and how they were measured."""
 
 import json
 from collections import Counter
@@ -8,49 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write
 from v2a_lightning.media import MediaError, read_frames, read_wave, resample
-from v2a_lightning.reports.curves import Better, Series, line_chart, number, read_metrics
-from v2a_lightning.reports.pictures import Wave, sound_uri, spectrogram_pair, strip_uris
-from v2a_lightning.reports.scatter import Bounds, scatter_chart
-from v2a_lightning.runs import CHECKPOINTS, CLIPS_FILE, CONFIG_FILE, EVALUATION_FILE, METRICS_FILE, epoch_of
+from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
+from v2a_lightning.evaluation.cards import SHOWN
+from v2a_lightning.reports.measures import measure, sound_measures
+from v2a_lightning.reports.pages import players, render, strip_uris, write_page
+from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics
+from v2a_lightning.reports.tables import number
+from v2a_lightning.runs import CHECKPOINTS, CLIPS_FILE, CONFIG_FILE, METRICS_FILE, epoch_of
 from v2a_lightning.specs import FrameSpec
 
 REPORT_FILE = "report.html"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric as the page names it."""
-
-    name: str
-    title: str
-    better: Better | None
-    meaning: str
-    beside: str = ""
-
-
-SOUND_MEASURES = (
-    Measure(
-        "fd",
-        "FD",
-        "lower",
-        "Fréchet distance of tagger features: how far the generated sounds are from true ones as a set",
-    ),
-    Measure("fad", "FAD", "lower", "Fréchet distance of VGGish features"),
-    Measure("kl", "KL", "lower", "divergence of the tagger's classes, clip by clip"),
-    Measure("is", "IS", "higher", "Inception score: sure of each sound, varied over all"),
-    Measure("cs", "CLIP-score", "higher", "cosine of picture and generated sound, times 100"),
-)
-EMBEDDING_MEASURES = (
-    Measure("embedding_fd", "Embedding FD", "lower", "Fréchet distance of mapped and true CLAP embeddings"),
-    Measure("cosine", "Cosine", "higher", "to the true embedding, and to an unrelated clip's", "cosine_unrelated"),
-    Measure("recall@1", "Recall@1", "higher", "share of clips whose own sound is the nearest"),
-    Measure("loss", "Validation loss", "lower", "of the objective"),
-)
+# The score by which a checkpoint becomes best.ckpt; it stands first in the page's head.
+CHOOSES = "embedding_fd"
+EMBEDDING_MEASURES = (CHOOSES, "cosine", "recall@1", "loss")
+Cards = Mapping[str, Mapping[str, Any]]
+# What a chart shows beside a score.
+BESIDE = {"cosine": "cosine_unrelated"}
 
 
 def write_report(run: Path, clips: int = 12) -> Path:
@@ -70,31 +46,25 @@ def write_report(run: Path, clips: int = 12) -> Path:
         raise UsageError(f"{run} is not a run's folder: it has no {METRICS_FILE}")
     series = read_metrics(run / METRICS_FILE)
     evaluation = latest_evaluation(run)
-    page = _template().render(
+    cards = evaluation.get("cards", {})
+    page = render(
+        "run.html",
         experiment=run.parent.name,
         run=run.name,
-        miniature=any(card["label"] == "miniature" for card in evaluation.get("cards", {}).values()),
+        miniature=is_miniature(evaluation),
         evaluation=evaluation,
-        row=_row(run, series),
+        row=_row(run, series, cards),
         groups=[
-            ("Sound", _charts(series, SOUND_MEASURES)),
-            ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES)),
+            ("Sound", _charts(series, sound_measures(cards), cards)),
+            ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES, cards)),
         ],
         clips=[_clip(run, clip, evaluation) for clip in shown_clips(evaluation.get("clips", []), clips)],
         gaps=_gaps(run),
         used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
-        cards=card_table(evaluation.get("cards", {})),
+        cards=card_table(cards),
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
     )
-    with atomic_write(run / REPORT_FILE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return run / REPORT_FILE
-
-
-def latest_evaluation(run: Path) -> dict[str, Any]:
-    """What the newest evaluation of sound wrote down; empty when there was none."""
-    found = [json.loads(path.read_text()) for path in run.glob(f"audio/*/{EVALUATION_FILE}")]
-    return max(found, key=lambda one: (one["step"], one["stage"]), default={})
+    return write_page(run / REPORT_FILE, page)
 
 
 @dataclass(frozen=True)
@@ -108,7 +78,7 @@ class CardTable:
 
 def card_table(cards: Mapping[str, Mapping[str, Any]]) -> CardTable:
     """Lay out the cards of one evaluation, keyed by metric."""
-    keys = [key for key in next(iter(cards.values()), {}) if key != "metric"]
+    keys = [key for key in next(iter(cards.values()), {}) if key not in SHOWN | {"metric"}]
     values = {key: [_text(card[key]) for card in cards.values()] for key in keys}
     differing = [key for key in keys if len(set(values[key])) > 1]
     shared = [(_words(key), values[key][0]) for key in keys if key not in differing and values[key][0]]
@@ -131,19 +101,16 @@ def _gaps(run: Path) -> list[dict[str, Any]]:
     """The first and the last picture of the domain gap, at one scale."""
     written = [json.loads(path.read_text()) for path in sorted(run.glob("domain_gap/epoch_*.json"))]
     chosen = [written[0], written[-1]] if len(written) > 1 else written
-    if not chosen:
-        return []
-    bounds = Bounds.around([one["points"] for one in chosen])
     return [
         {
             "epoch": one["epoch"],
             "names": list(one["points"]),
-            "svg": Markup(scatter_chart(one["points"], bounds)),
+            "svg": chart,
             "centroid": number(one["gap"]["centroid"]),
             "frechet": number(one["gap"]["frechet"]),
             "separability": f"{one['gap']['separability']:.0%}",
         }
-        for one in chosen
+        for one, chart in zip(chosen, scatter_charts([one["points"] for one in chosen]), strict=True)
     ]
 
 
@@ -161,92 +128,80 @@ def _text(value: Any) -> str:
     return f"{text[:10]}…" if len(text) == 64 and " " not in text else text
 
 
-def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template(
-        "run.html"
-    )
-
-
-def _row(run: Path, series: Mapping[str, Series]) -> dict[str, Any]:
+def _row(run: Path, series: Mapping[str, Series], cards: Cards) -> dict[str, Any]:
     """One checkpoint's scores: those of `best.ckpt`, or of the last one where there is none; a test's own otherwise."""
+    sound = sound_measures(cards)
     for stage in ("val", "test"):
-        shown = {one.name: series[f"{stage}/{one.name}"] for one in SOUND_MEASURES if f"{stage}/{one.name}" in series}
-        if shown:
+        shown = [name for name in (CHOOSES, *sound) if f"{stage}/{name}" in series]
+        if any(name in sound for name in shown):
             break
     else:
         return {"of": "", "tiles": []}
-    epochs = sorted({epoch for one in shown.values() for epoch, _ in one.points})
+    points = {name: dict(series[f"{stage}/{name}"].points) for name in shown}
+    epochs = sorted({epoch for name in shown if name in sound for epoch in points[name]})
     files = ((name, run / CHECKPOINTS / f"{name}.ckpt") for name in ("best", "last"))
     named = next(((name, epoch_of(file)) for name, file in files if file.is_file()), ("", None))
     # A checkpoint of an epoch without an evaluation was scored by the evaluation before it.
     before = [one for one in epochs if named[1] is not None and one <= named[1]]
     whose, epoch = (f"{named[0]}.ckpt", before[-1]) if before else ("the last evaluation", epochs[-1])
-    measures = [one for one in SOUND_MEASURES if one.name in shown and epoch in dict(shown[one.name].points)]
     return {
         "of": f"{whose}, epoch {epoch:g}" if stage == "val" else "the test clips",
-        "tiles": [_tile(one, stage, epoch, series) for one in measures],
+        "tiles": [_tile(name, stage, epoch, series, cards) for name in shown if epoch in points[name]],
     }
 
 
-def _tile(measure: Measure, stage: str, epoch: float, series: Mapping[str, Series]) -> dict[str, str]:
-    points = series[f"{stage}/{measure.name}"].points
-    floor = dict(series.get(f"{stage}/{measure.name}_floor", Series("", ())).points)
+def _tile(name: str, stage: str, epoch: float, series: Mapping[str, Series], cards: Cards) -> dict[str, str]:
+    points = series[f"{stage}/{name}"].points
+    floor = dict(series.get(f"{stage}/{name}_floor", Series("", ())).points)
+    one = measure(name, cards)
     return {
-        "title": measure.title,
-        "better": str(measure.better),
-        "meaning": measure.meaning,
+        "title": one.title,
+        "better": str(one.better),
+        "meaning": (one.meaning or one.formula) + (", which chooses best.ckpt" if name == CHOOSES else ""),
         "value": number(dict(points)[epoch]),
         "first": number(points[0][1]) if points[0][0] < epoch else "",
         "floor": number(floor[epoch]) if epoch in floor else "",
     }
 
 
-def _charts(series: Mapping[str, Series], measures: Sequence[Measure]) -> list[dict[str, Any]]:
+def _charts(series: Mapping[str, Series], measures: Sequence[str], cards: Cards) -> list[dict[str, Any]]:
     charts = []
-    for measure in measures:
-        shown = [series[name] for name in (f"val/{measure.name}", f"val/{measure.beside}") if name in series]
+    for name in measures:
+        shown = [series[key] for key in (f"val/{name}", f"val/{BESIDE.get(name)}") if key in series]
         if shown:
+            one = measure(name, cards)
             charts.append(
                 {
-                    "title": measure.title,
-                    "meaning": measure.meaning,
-                    "better": measure.better,
-                    "names": [one.name for one in shown] if len(shown) > 1 else [],
-                    "svg": Markup(line_chart(shown, measure.better)),
+                    "title": one.title,
+                    "meaning": one.meaning or one.formula,
+                    "better": one.better,
+                    "names": [line.name for line in shown] if len(shown) > 1 else [],
+                    "svg": line_chart(shown, one.better),
                 }
             )
     return charts
 
 
 def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page shows of a clip. A source that has gone since is told on the page, not passed over."""
+    """What the page shows of a clip. A source that has gone since is named on the page."""
     rate, seconds = int(evaluation["sample_rate"]), float(evaluation["seconds"])
-    generated, generated_rate = read_wave(run / clip["wave"])
-    generated = resample(generated, generated_rate, rate)
-    shown: dict[str, Any] = {"clip_id": clip["clip_id"], "label": clip.get("label") or "", "seconds": f"{seconds:g}"}
-    shown |= {
-        "hertz": f"{rate / 2000:g}",
-        "generated": sound_uri(generated, rate),
-        "frames": [],
-        "truth": "",
-        "missing": "",
-    }
-    true_sound = np.zeros(0, np.float32)
+    frames: list[str] = []
+    truth, missing = np.zeros(0, np.float32), ""
     try:
-        source = Path(clip["source"])
-        shown["frames"] = strip_uris(read_frames(source, FrameSpec(6 / seconds, seconds)))
+        frames = strip_uris(read_frames(Path(clip["source"]), FrameSpec(6 / seconds, seconds)))
         if evaluation["has_audio"]:
-            true_sound = _true_sound(source, rate, seconds)
-            shown["truth"] = sound_uri(true_sound, rate)
+            waveform, native = read_wave(Path(clip["source"]))
+            truth = resample(waveform[: round(seconds * native)], native, rate)
     except MediaError as error:
-        shown["missing"] = str(error)
-    shown["truth_picture"], shown["generated_picture"] = spectrogram_pair(true_sound, generated, rate)
-    return shown
-
-
-def _true_sound(source: Path, rate: int, seconds: float) -> Wave:
-    wave, native = read_wave(source)
-    return resample(wave[: round(seconds * native)], native, rate)
+        missing = str(error)
+    made = resample(*read_wave(run / clip["wave"]), rate)
+    true_sound, generated = players({"True sound": truth, "Generated sound": made}, rate)
+    return {
+        "clip_id": clip["clip_id"],
+        "label": clip.get("label") or "",
+        "seconds": f"{seconds:g}",
+        "hertz": f"{rate / 2000:g}",
+        "frames": frames,
+        "missing": missing,
+        "sounds": [*([true_sound] if len(truth) else []), generated],
+    }

@@ -1,34 +1,36 @@
-"""From a study to plain commands: one training for each variant and seed, and what is asked of it afterwards."""
+"""From a study to plain commands: one training for each variant and seed, and its evaluations."""
 
 import hashlib
+import itertools
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from v2a_lightning.errors import UsageError
 from v2a_lightning.files import sha256_file
+from v2a_lightning.project_configs import config_path
 from v2a_lightning.runs import CHECKPOINTS
-from v2a_lightning.studies.study import Setting, Study, row_name, rows_of
+from v2a_lightning.studies.study import Setting, Study
 
 Size = Literal["tiny", "small", "full"]
-TINY = "experiments/ablations/tiny.yaml"
+TINY = "ablations/tiny"
 MINIATURE_WEIGHTS = Path(__file__).resolve().parents[1] / "miniature" / "weights"
 RUNS = "runs"
+CONFIG = "--config="
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says of a study.
+    """The command line's options of a study.
 
     Args:
         seeds: how many trainings of each variant; they have the seeds 0, 1, ...
         size: "tiny" shows that everything works, "small" is the study on the miniature, "full" is for a base of full
             size: networks keep the size that the base gives them.
-        base: config files instead of the study's.
+        base: configs instead of the study's.
         overrides: `key=value` for every command, stronger than all else.
         output: folder of all studies.
         folders: of table1: folders of sounds to score, `name=folder`.
@@ -44,6 +46,14 @@ class Options:
     def folder(self, study: Study) -> Path:
         """Where a study's tables and figure are; runs are in a folder that all studies share."""
         return self.output / (study.target if self.size == "small" else f"{study.target}-{self.size}")
+
+    def base_arguments(self, study: Study) -> list[str]:
+        """The configs under every variant, as arguments."""
+        return [f"{CONFIG}{name}" for name in (*(self.base or study.base), *([TINY] if self.size == "tiny" else []))]
+
+    def override_arguments(self) -> list[str]:
+        """The overrides, as arguments."""
+        return [f"--{override.removeprefix('--')}" for override in self.overrides]
 
 
 @dataclass(frozen=True)
@@ -74,9 +84,19 @@ class Run:
         return self.folder.name
 
     @property
+    def title(self) -> str:
+        """The variant and the evaluation, for messages."""
+        return ", ".join(part for part in (self.variant, self.evaluation) if part)
+
+    @property
     def command(self) -> str:
         """What one would type."""
         return shlex.join(["python", "-m", "v2a_lightning", *self.arguments])
+
+    @property
+    def stage(self) -> str:
+        """Under which its scores are logged."""
+        return "test" if self.arguments[0] == "test" else "val"
 
     @property
     def checkpoint(self) -> Path:
@@ -84,18 +104,21 @@ class Run:
         return self.folder / CHECKPOINTS / "last.ckpt"
 
     @property
+    def settings(self) -> list[str]:
+        """The arguments behind the command's name, without its folder and its checkpoint."""
+        return [one for one in self.arguments[1:] if not one.startswith(("--run.", "--ckpt_path"))]
+
+    @property
     def preparing(self) -> tuple[str, ...]:
         """The command that only prepares the data: one step, into no folder, and without sound where that can be."""
-        kept = [one for one in self.arguments if not one.startswith(("--run.", "--ckpt_path"))]
-        configs = [_config_text(one.removeprefix("--config=")) for one in kept if one.startswith("--config=")]
         # Where a config takes values from the evaluation, it has to be there.
-        silent = [] if any("${evaluation" in text for text in configs) else ["--evaluation=null"]
-        return (*kept, "--trainer.fast_dev_run=true", "--averaging=null", *silent)
+        silent = [] if any("${evaluation" in text for text in _config_texts(self.arguments)) else ["--evaluation=null"]
+        return (self.arguments[0], *self.settings, "--trainer.fast_dev_run=true", "--averaging=null", *silent)
 
     @property
     def data_key(self) -> tuple[str, ...]:
         """The part of the command that says which data it is on: the base's, and what was last put over it."""
-        configs = [one for one in self.arguments if _names_data(one)]
+        configs = [one for one in self.arguments if any("\ndata:" in f"\n{text}" for text in _config_texts([one]))]
         return (*configs[:1], *configs[-1:], *(one for one in self.arguments if one.startswith("--data")))
 
 
@@ -103,77 +126,62 @@ def plan(study: Study, options: Options) -> list[Run]:
     """Every command of a study; a training comes before what needs its checkpoint.
 
     Raises:
-        UsageError: when a config file is not there.
+        UsageError: when a config is not there.
     """
-    runs: list[Run] = []
-    for seed in range(options.seeds):
-        for variant in study.variants:
-            runs += _runs_of(study, options, variant, seed)
-    return runs
-
-
-def _runs_of(study: Study, options: Options, variant: Setting, seed: int) -> list[Run]:
-    mine = [evaluation for one, evaluation in rows_of(study) if one is variant and evaluation is not None]
-    settings, drawn = [study.common, variant], 0 if variant.deterministic else seed
-    pool = options.output / RUNS
-
-    def make(row: str, evaluation: str, arguments: Sequence[str], needs: Run | None = None) -> Run:
-        name = f"{arguments[0]}-seed{drawn}-{digest(arguments)}"
-        return Run(row, variant.name, evaluation, seed, _with_folder(arguments, pool, name), pool / name, needs)
-
-    row = row_name(variant, None, study) if study.own is not None else ""
-    training = make(row, "", _arguments("fit", study, options, settings, drawn))
-    runs = [training]
-    for one in mine:
-        arguments = _arguments(one.command, study, options, [*settings, one], drawn)
-        arguments = [*arguments, f"--ckpt_path={training.checkpoint}"]
-        runs.append(make(row_name(variant, one, study), one.name, arguments, training))
-    return runs
-
-
-def _with_folder(arguments: Sequence[str], pool: Path, name: str) -> tuple[str, ...]:
-    own = [f"--run.root={pool.parent}", f"--run.experiment={pool.name}", f"--run.name={name}"]
-    # With a name of its own, "last" begins a run as well as it continues one.
-    return (*arguments, *own, *(["--ckpt_path=last"] if arguments[0] == "fit" else []))
-
-
-def _arguments(command: str, study: Study, options: Options, settings: Sequence[Setting], seed: int) -> list[str]:
-    configs = [*(options.base or study.base), *([TINY] if options.size == "tiny" else [])]
-    place = str(options.folder(study))
-    configs += [config.replace("{folder}", place) for one in settings for config in one.configs]
-    values: dict[str, Any] = {}
-    for one in settings:
-        values |= one.options
-        if options.size != "full":
-            values |= one.small
-    return [
-        command,
-        *(f"--config={config}" for config in configs),
-        f"--seed_everything={seed}",
-        *(f"--{key}={_text(value)}" for key, value in values.items()),
-        *(f"--{override.removeprefix('--')}" for override in options.overrides),
-    ]
+    settings = itertools.product(range(options.seeds), study.variants)
+    return [run for seed, variant in settings for run in _runs(study, options, variant, seed)]
 
 
 def digest(arguments: Iterable[str]) -> str:
-    """Stands for a command, what its config files say, and the miniature's weights where those are in it."""
+    """Stands for a command, its configs' texts, and the miniature's weights where those are in it."""
     arguments = list(arguments)
-    texts = [_config_text(one.removeprefix("--config=")) for one in arguments if one.startswith("--config=")]
+    texts = list(_config_texts(arguments))
     # Without sound, a run has to do with the encoders alone.
     parts = ("clip", "clap") if "--evaluation=null" in arguments else ()
     weights = _miniature_digest(parts) if any("miniature" in text for text in [*arguments, *texts]) else ""
     return hashlib.sha256(json.dumps([arguments, texts, weights]).encode()).hexdigest()[:8]
 
 
-def _config_text(path: str) -> str:
-    if not Path(path).is_file():
-        raise UsageError(f"config {path}: there is no such file")
-    return Path(path).read_text()
+def _runs(study: Study, options: Options, variant: Setting, seed: int) -> Iterator[Run]:
+    pool, drawn = options.output / RUNS, 0 if variant.deterministic else seed
+    rows = [(name, evaluation) for name, one, evaluation in study.rows() if one is variant]
+    if study.own is None:
+        rows.insert(0, ("", None))
+    training: Run | None = None
+    for row, evaluation in rows:
+        settings = [study.common, variant, *([evaluation] if evaluation else [])]
+        arguments = _arguments(evaluation.command if evaluation else "fit", study, options, settings, drawn)
+        if training is not None:
+            arguments.append(f"--ckpt_path={training.checkpoint}")
+        name = f"{arguments[0]}-seed{drawn}-{digest(arguments)}"
+        arguments += [f"--run.root={pool.parent}", f"--run.experiment={pool.name}", f"--run.name={name}"]
+        # With a name of its own, "last" begins a run as well as it continues one.
+        arguments += ["--ckpt_path=last"] if training is None else []
+        evaluated = evaluation.name if evaluation else ""
+        run = Run(row, variant.name, evaluated, seed, tuple(arguments), pool / name, training)
+        training = training or run
+        yield run
 
 
-def _names_data(argument: str) -> bool:
-    path = argument.removeprefix("--config=")
-    return path != argument and any(line.startswith("data:") for line in _config_text(path).splitlines())
+def _arguments(command: str, study: Study, options: Options, settings: Sequence[Setting], seed: int) -> list[str]:
+    place = str(options.folder(study))
+    values: dict[str, Any] = {}
+    for one in settings:
+        values |= {**one.options, **(one.small if options.size != "full" else {})}
+    return [
+        command,
+        *options.base_arguments(study),
+        *(f"{CONFIG}{config.replace('{folder}', place)}" for one in settings for config in one.configs),
+        f"--seed_everything={seed}",
+        *(f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()),
+        *options.override_arguments(),
+    ]
+
+
+def _config_texts(arguments: Iterable[str]) -> Iterator[str]:
+    for one in arguments:
+        if one.startswith(CONFIG):
+            yield Path(config_path(one.removeprefix(CONFIG))).read_text()
 
 
 @lru_cache(maxsize=4)
@@ -183,7 +191,3 @@ def _miniature_digest(parts: tuple[str, ...]) -> str:
     files = sorted(file for root in roots for file in root.rglob("*.safetensors"))
     content = [(str(file.relative_to(MINIATURE_WEIGHTS)), sha256_file(file)) for file in files]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -4,24 +4,14 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 from queue import SimpleQueue
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.studies.plan import Run
-from v2a_lightning.studies.records import (
-    RECORD_FILE,
-    Record,
-    label_of,
-    read_record,
-    scores_of,
-    sounds_of,
-    write_record,
-)
-from v2a_lightning.studies.worker import FreshProcess, Launcher, Outcome, ReusedProcess, cores, environment
+from v2a_lightning.studies.records import RECORD_FILE, Record, read_record, record_of, scores_of, write_record
+from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, cores, environment
 
 Progress = Callable[[Run, Record], None]
-STAGES = {"fit": "val", "validate": "val", "test": "test"}
 
 
 def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Record]:
@@ -32,7 +22,7 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
     Args:
         runs: trainings before what needs them.
         workers: processes that share the work; 0 gives each run a process of its own, one after the other.
-        progress: told of every run that ends.
+        progress: called with every run that ends.
     """
     by_name: dict[str, Run] = {}
     for run in runs:
@@ -40,16 +30,22 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
         by_name.setdefault(run.name, run)
     pending = [run for run in by_name.values() if _is_pending(run)]
     if pending:
-        several = launchers(workers)
+        processes = start_processes(workers)
         try:
-            problems = _prepare(pending, several[0])
+            problems = _prepare(pending, processes[0])
             for trains in (True, False):
-                some = [run for run in pending if (run.needs is None) == trains]
-                _run_several(some, several, problems, progress)
+                _run_several([run for run in pending if (run.needs is None) == trains], processes, problems, progress)
         finally:
-            for launcher in several:
-                launcher.close()
+            for process in processes:
+                process.close()
     return [record for run in runs if (record := read_record(run)) is not None]
+
+
+def start_processes(workers: int) -> list[FreshProcess]:
+    """What runs the commands: so many processes, which share the cores; for 0 a fresh process for each command."""
+    if workers == 0:
+        return [FreshProcess(dict(os.environ))]
+    return [ReusedProcess(environment(max(1, cores() // workers))) for _ in range(workers)]
 
 
 def _is_pending(run: Run) -> bool:
@@ -57,49 +53,40 @@ def _is_pending(run: Run) -> bool:
     return record is None or record.failed
 
 
-def launchers(workers: int) -> list[Launcher]:
-    """What runs the commands: so many processes, which share the cores; for 0 a fresh process for each command."""
-    if workers == 0:
-        return [FreshProcess(dict(os.environ))]
-    return [ReusedProcess(environment(max(1, cores() // workers))) for _ in range(workers)]
-
-
-def _prepare(pending: Sequence[Run], launcher: Launcher) -> dict[tuple[str, ...], str]:
+def _prepare(pending: Sequence[Run], process: FreshProcess) -> dict[tuple[str, ...], str]:
     """Let one process render and embed the data, since several would do so into one folder; and what went wrong.
 
     A run of one step does it. It also finds a mistake in a config before an hour has passed.
     """
     problems: dict[tuple[str, ...], str] = {}
     for run in pending:
-        key = run.data_key
-        if key in problems:
-            continue
-        outcome = launcher.run(run.preparing, run.folder.parent / f"preparing-{run.name}.log")
-        problems[key] = outcome.reason
+        if run.data_key not in problems:
+            log = run.folder.parent / f"preparing-{run.name}.log"
+            problems[run.data_key] = process.run(run.preparing, log).reason
     return problems
 
 
 def _run_several(
     runs: Sequence[Run],
-    several: Sequence[Launcher],
+    processes: Sequence[FreshProcess],
     problems: dict[tuple[str, ...], str],
     progress: Progress,
 ) -> None:
-    """Run what does not wait for one another, as many at a time as there are launchers."""
-    free: SimpleQueue[Launcher] = SimpleQueue()
-    for launcher in several:
-        free.put(launcher)
+    """Run what does not wait for one another, as many at a time as there are processes."""
+    free: SimpleQueue[FreshProcess] = SimpleQueue()
+    for process in processes:
+        free.put(process)
 
     def work(run: Run) -> None:
-        launcher = free.get()
+        process = free.get()
         try:
-            record = _run_one(run, launcher, problems.get(run.data_key, ""))
+            record = _run_one(run, process, problems.get(run.data_key, ""))
             write_record(run, record)
             progress(run, record)
         finally:
-            free.put(launcher)
+            free.put(process)
 
-    with ThreadPoolExecutor(len(several)) as pool:
+    with ThreadPoolExecutor(len(processes)) as pool:
         futures = [pool.submit(work, run) for run in runs]
         try:
             for future in as_completed(futures):
@@ -107,54 +94,42 @@ def _run_several(
         except BaseException:
             for future in futures:
                 future.cancel()
-            for launcher in several:
-                launcher.close()
+            for process in processes:
+                process.close()
             raise
 
 
-def _run_one(run: Run, launcher: Launcher, problem: str) -> Record:
-    if problem:
-        return _failure(run, problem)
-    if run.needs is not None:
+def _run_one(run: Run, process: FreshProcess, problem: str) -> Record:
+    if not problem and run.needs is not None:
         training = read_record(run.needs)
-        # A training that failed may have left a checkpoint, of which nothing is to be asked.
+        # A training that failed may have left a checkpoint, which is not evaluated.
         if training is None or training.failed or not run.needs.checkpoint.is_file():
-            return _failure(run, f"its training failed: {(training and training.reason) or 'no checkpoint'}")
-    outcome = _launch(run, launcher)
+            problem = f"its training failed: {(training and training.reason) or 'no checkpoint'}"
+    if problem:
+        return Record(run.name, run.row, run.seed, run.command, reason=problem)
+    outcome = _launch(run, process)
     if outcome.code:
-        return _failure(run, outcome.reason, outcome.seconds)
-    try:
-        scores = scores_of(run.folder, STAGES[run.arguments[0]])
-    except RunFailure as error:
-        return _failure(run, str(error), outcome.seconds)
-    label, sounds = label_of(run.folder), sounds_of(run.folder)
-    return Record(run.name, run.row, run.seed, run.command, scores, "", outcome.seconds, label, sounds)
+        return Record(run.name, run.row, run.seed, run.command, reason=outcome.reason, seconds=outcome.seconds)
+    return record_of(run, outcome.seconds)
 
 
-def _launch(run: Run, launcher: Launcher) -> Outcome:
+def _launch(run: Run, process: FreshProcess) -> Outcome:
     """Run it; a training that had been stopped after its last step has no scores, and begins anew."""
     (run.folder / RECORD_FILE).unlink(missing_ok=True)
+    # Beside the folder, since the run itself looks whether its folder is taken.
+    log = run.folder.parent / f"{run.name}.log"
     interrupted = run.folder.is_dir()
     if run.needs is not None and interrupted:
         shutil.rmtree(run.folder)
-    outcome = launcher.run(run.arguments, _log(run))
+    outcome = process.run(run.arguments, log)
     if interrupted and run.needs is None and (outcome.code or not _has_scores(run)):
         shutil.rmtree(run.folder, ignore_errors=True)
-        outcome = launcher.run(run.arguments, _log(run))
+        outcome = process.run(run.arguments, log)
     return outcome
 
 
 def _has_scores(run: Run) -> bool:
     try:
-        return bool(scores_of(run.folder, STAGES[run.arguments[0]]))
+        return bool(scores_of(run.folder, run.stage))
     except RunFailure:
         return False
-
-
-def _log(run: Run) -> Path:
-    """Beside the folder: the run itself says whether its folder is taken."""
-    return run.folder.parent / f"{run.name}.log"
-
-
-def _failure(run: Run, reason: str, seconds: float = 0.0) -> Record:
-    return Record(run.name, run.row, run.seed, run.command, {}, reason, seconds)

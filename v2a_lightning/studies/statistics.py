@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from v2a_lightning.reports.charts import Interval
+from v2a_lightning.reports.tables import number
+
 COVERAGE = 0.95
 
 
@@ -32,6 +35,36 @@ class Summary:
         """How many values."""
         return len(self.values)
 
+    @property
+    def interval(self) -> Interval:
+        """As a chart draws it."""
+        return Interval(self.mean, self.low, self.high, self.values)
+
+    def __str__(self) -> str:
+        """Mean ± standard deviation [interval]."""
+        if self.count == 1:
+            return _signed(self.mean, plus="")
+        digits = self._digits()
+        return f"{_fixed(self.mean, digits)} ± {_fixed(self.deviation, digits)}{self.ends()}"
+
+    def ends(self) -> str:
+        """The interval, to two digits of its reach; "" for one value."""
+        if self.count == 1:
+            return ""
+        digits = self._digits()
+        return f" [{_fixed(self.low, digits)}, {_fixed(self.high, digits)}]"
+
+    def numbers(self) -> dict[str, float]:
+        """For a CSV."""
+        return {"": self.mean, " sd": self.deviation, " low": self.low, " high": self.high, " n": self.count}
+
+    def _digits(self) -> int:
+        """Two digits of the interval's reach; three of the mean when all values are the same, but for rounding."""
+        reach = abs(self.high - self.mean)
+        spread = reach > 1e-6 * abs(self.mean) and math.isfinite(reach)
+        scale, wanted = (reach, 1) if spread else (abs(self.mean), 2)
+        return 3 if scale == 0 else min(6, max(0, wanted - math.floor(math.log10(scale))))
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -44,6 +77,16 @@ class Difference:
 
     summary: Summary
     p_value: float
+
+    def __str__(self) -> str:
+        if not any(self.summary.values):
+            return "0"
+        text = f"{_signed(self.summary.mean, plus='+')}{self.summary.ends()}"
+        return text if math.isnan(self.p_value) else f"{text}, p = {self.p_value:.2g}"
+
+    def numbers(self) -> dict[str, float]:
+        """For a CSV."""
+        return {**self.summary.numbers(), " p": self.p_value}
 
 
 def summarise(values: Sequence[float]) -> Summary:
@@ -93,3 +136,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(made) - rank) * p))
         adjusted[place] = largest
     return adjusted
+
+
+def _fixed(value: float, digits: int) -> str:
+    """With the typographer's minus, as everywhere in these tables."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _signed(value: float, plus: str) -> str:
+    return f"{plus if value > 0 else '−' if value < 0 else ''}{number(abs(value))}"

@@ -2,8 +2,8 @@
 
 title: ...                      the table's caption
 question: ...                   what is asked, in a sentence
-base: [file, ...]               configs of `fit`; --base replaces them
-configs: [file, ...]            configs over the base, for every variant
+base: [config, ...]             configs of `fit`; --base replaces them
+configs: [config, ...]          configs over the base, for every variant
 set: {key: value}               options of `fit`, for every variant
 variants: {name: {...}}         configs, set, small: options for the sizes tiny and small alone, deterministic
 axes: {name: {choice: {...}}}   instead of variants: every combination of choices
@@ -26,8 +26,9 @@ from typing import Any
 import yaml
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.project_configs import CONFIGS
 
-STUDIES = Path("experiments/ablations")
+STUDIES = CONFIGS / "ablations"
 SETTING_KEYS = frozenset(("configs", "set", "small", "command", "only", "x", "series", "deterministic"))
 OPTIONAL_KEYS = ("own", "baseline", "figure", "x_label", "x_log", "prepare", "analyse", "notes")
 NEEDED_KEYS = frozenset(("title", "question", "base", "metrics"))
@@ -40,7 +41,7 @@ class Setting:
 
     Args:
         name: as tables show it.
-        configs: further config files.
+        configs: further configs.
         options: `--key=value` of the command.
         small: options for the sizes tiny and small alone, such as the size of a network.
         command: of an evaluation: "validate" or "test".
@@ -82,14 +83,28 @@ class Study:
     analyse: str = ""
     notes: str = ""
 
+    def rows(self) -> Iterator[tuple[str, Setting, Setting | None]]:
+        """The rows of the table: a name, a variant, and an evaluation (None for the training's own validation)."""
+        for variant in self.variants:
+            if self.own is not None:
+                yield self._row_name(variant, self.own), variant, None
+            for evaluation in self.evaluations:
+                if not evaluation.only or variant.name in evaluation.only:
+                    yield self._row_name(variant, evaluation.name), variant, evaluation
+
+    def _row_name(self, variant: Setting, name: str) -> str:
+        if len(self.variants) == 1 and name:
+            return name
+        return f"{variant.name}, {name}" if name else variant.name
+
 
 def read_study(target: str, folder: Path = STUDIES) -> Study:
-    """Read `<folder>/<target>.yaml`.
+    """Read one of the project's studies by its name, or a study of one's own by its path, which ends in .yaml.
 
     Raises:
         UsageError: when there is no such study, or its YAML is not of the form.
     """
-    path = folder / f"{target}.yaml"
+    path = Path(target) if target.endswith(".yaml") else folder / f"{target}.yaml"
     if not path.is_file():
         raise UsageError(f"there is no study {target!r}; the studies are {', '.join(study_names(folder))}")
     content = yaml.safe_load(path.read_text())
@@ -97,71 +112,44 @@ def read_study(target: str, folder: Path = STUDIES) -> Study:
         raise UsageError(f"{path}: {'not a mapping' if not isinstance(content, dict) else f'no key {wrong[0]!r} here'}")
     if missing := sorted(NEEDED_KEYS - content.keys()):
         raise UsageError(f"{path}: the key {missing[0]!r} is missing")
-    study = _study(target, content, str(path))
-    rows = {row_name(variant, evaluation, study) for variant, evaluation in rows_of(study)}
+    study = _study(path, content)
+    rows = {name for name, _, _ in study.rows()}
     if study.baseline and study.baseline not in rows:
         raise UsageError(f"{path}: baseline {study.baseline!r} is none of the rows {sorted(rows)}")
     return study
 
 
 def study_names(folder: Path = STUDIES) -> list[str]:
-    """Every study there is.
-
-    Raises:
-        UsageError: when the folder is not there, as outside the project's folder.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}: studies are run in the project's folder")
-    texts = {path.stem: path.read_text() for path in sorted(folder.glob("*.yaml"))}
-    # Beside the studies stand the configs they start from.
-    return [name for name, text in texts.items() if text.partition("\nquestion:")[1]]
+    """Every study of a folder; beside them stand the configs they start from."""
+    return [path.stem for path in sorted(folder.glob("*.yaml")) if "\nquestion:" in path.read_text()]
 
 
-def rows_of(study: Study) -> Iterator[tuple[Setting, Setting | None]]:
-    """The rows of the study's table: a variant with its training's own validation (None) or with an evaluation."""
-    for variant in study.variants:
-        if study.own is not None:
-            yield variant, None
-        for evaluation in study.evaluations:
-            if not evaluation.only or variant.name in evaluation.only:
-                yield variant, evaluation
-
-
-def row_name(variant: Setting, evaluation: Setting | None, study: Study) -> str:
-    """How a table calls a row."""
-    name = study.own or "" if evaluation is None else evaluation.name
-    if len(study.variants) == 1 and name:
-        return name
-    return f"{variant.name}, {name}" if name else variant.name
-
-
-def hook(name: str) -> Callable[..., Any]:
+def imported(name: str) -> Callable[..., Any]:
     """The function that `module:function` stands for."""
     module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
 
 
-def _study(target: str, content: dict[str, Any], path: str) -> Study:
-    common = {"configs": content.get("configs", []), "set": content.get("set", {})}
+def _study(path: Path, content: dict[str, Any]) -> Study:
     if content.get("axes"):
         variants = list(_combinations(content["axes"], path))
     else:
         variants = [_setting(name, one, path) for name, one in (content.get("variants") or {"": {}}).items()]
-    evaluations = [_setting(name, one, path, "validate") for name, one in (content.get("evaluations") or {}).items()]
+    evaluations = (content.get("evaluations") or {}).items()
     return Study(
-        target=target,
+        target=path.stem,
         title=content["title"],
         question=content["question"],
         base=tuple(content["base"]),
         variants=tuple(variants),
-        evaluations=tuple(evaluations),
+        evaluations=tuple(_setting(name, one, path, "validate") for name, one in evaluations),
         metrics=tuple(content["metrics"]),
-        common=_setting("", common, path),
+        common=_setting("", {key: content[key] for key in ("configs", "set") if key in content}, path),
         **{key: content[key] for key in OPTIONAL_KEYS if key in content},
     )
 
 
-def _setting(name: Any, content: Mapping[str, Any] | None, path: str, command: str = "fit") -> Setting:
+def _setting(name: Any, content: Mapping[str, Any] | None, path: Path, command: str = "fit") -> Setting:
     content = content or {}
     if wrong := sorted(content.keys() - SETTING_KEYS):
         raise UsageError(f"{path}: {name}: no key {wrong[0]!r} here; there are {', '.join(sorted(SETTING_KEYS))}")
@@ -178,7 +166,7 @@ def _setting(name: Any, content: Mapping[str, Any] | None, path: str, command: s
     )
 
 
-def _combinations(axes: Mapping[str, Mapping[str, Any]], path: str) -> Iterator[Setting]:
+def _combinations(axes: Mapping[str, Mapping[str, Any]], path: Path) -> Iterator[Setting]:
     choices = [[_setting(name, one, path) for name, one in axis.items()] for axis in axes.values()]
     for picked in itertools.product(*choices):
         yield Setting(

@@ -1,152 +1,138 @@
-"""Tables of summaries as Markdown, CSV and LaTeX."""
+"""A study's table, its table of differences and its figure, from the records of its runs."""
 
-import csv
-import io
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 
-from v2a_lightning.reports.curves import number
-from v2a_lightning.studies.statistics import Difference, Summary
+from v2a_lightning.reports.charts import (
+    PANEL_COLUMNS,
+    Interval,
+    draw_curve,
+    draw_intervals,
+    log_axis,
+    rows_of_panels,
+    save_figure,
+)
+from v2a_lightning.reports.measures import measure
+from v2a_lightning.reports.tables import Cell, Table
+from v2a_lightning.studies.records import (
+    Record,
+    about,
+    about_sounds,
+    by_row,
+    difference_of,
+    failure_notes,
+    label_of,
+    summary_of,
+)
+from v2a_lightning.studies.study import Study
 
-Cell = str | Summary | Difference | None
-NOTHING = "–"
+OVER_SEEDS = "Mean ± standard deviation [95 % interval] over seeds."
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table.
+def study_table(study: Study, records: Sequence[Record]) -> Table:
+    """Mean, standard deviation and 95 % interval over seeds of every row and metric. What failed is named below."""
+    return Table(
+        name="table",
+        caption=f"{study.title} ({about(records)}). {OVER_SEEDS}{about_sounds(records)}",
+        columns=["", *(measure(metric).heading for metric in study.metrics), "Seeds"],
+        rows=[
+            [name, *(score_cell(members, metric) for metric in study.metrics), _seeds(members)]
+            for name, members in by_row(records).items()
+        ],
+        notes=failure_notes(records),
+    )
 
-    Args:
-        name: of its files.
-        caption: what it shows, of how many seeds and clips.
-        columns: headings; the first one is that of the rows' names.
-        rows: cells, as many as columns; None where there is nothing.
-        notes: lines below it, such as what failed and why.
+
+def difference_table(study: Study, records: Sequence[Record]) -> Table | None:
+    """Every other row less the baseline, of the same seeds; None without a baseline."""
+    rows = by_row(records)
+    if not study.baseline or study.baseline not in rows or len(rows) < 2:
+        return None
+    base = rows.pop(study.baseline)
+    return Table(
+        name="differences",
+        caption=f"Difference from “{study.baseline}” ({label_of(records)}), paired by seed [95 % interval]; p of the "
+        "two-sided t-test, not corrected for the number of comparisons.",
+        columns=["", *(measure(metric).heading for metric in study.metrics)],
+        rows=[
+            [name, *(_failed(members) or difference_of(base, members, metric) for metric in study.metrics)]
+            for name, members in rows.items()
+        ],
+    )
+
+
+def score_cell(records: Sequence[Record], metric: str) -> Cell:
+    """A metric over seeds, or "failed"."""
+    return summary_of(records, metric) or _failed(records)
+
+
+def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
+    """Draw the study's figure into a PNG; false when there is nothing to draw."""
+    rows = by_row(records)
+    found = {metric: _intervals(rows, metric) for metric in study.metrics}
+    layout = _layout(study, {metric: intervals for metric, intervals in found.items() if intervals})
+    if not layout:
+        return False
+    figure, panels = rows_of_panels([(len(beside), height) for beside, height in layout])
+    places = [(metric, place) for beside, _ in layout for place, metric in enumerate(beside)]
+    for panel, (metric, place) in zip(panels, places, strict=True):
+        if study.figure == "curves":
+            _draw_curves(panel, study, found[metric])
+        else:
+            draw_intervals(panel, found[metric])
+            if place > 0:
+                # Of panels beside one another only the first names the rows.
+                panel.set_yticklabels([])
+        panel.set_title(measure(metric).heading, loc="left", fontsize=10)
+    figure.suptitle(f"{study.title} ({about(records)})", x=0.01, ha="left", fontsize=11)
+    # The lines are the same in every panel, and named once, where they cover nothing.
+    lines = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    if len(lines) > 1:
+        options = {"loc": "outside lower left", "ncols": 6, "frameon": False, "fontsize": 8}
+        figure.legend(list(lines.values()), list(lines), **options)
+    save_figure(figure, path)
+    return True
+
+
+def _intervals(rows: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Interval]:
+    return {name: one.interval for name, members in rows.items() if (one := summary_of(members, metric)) is not None}
+
+
+def _layout(study: Study, found: Mapping[str, Mapping[str, Interval]]) -> list[tuple[list[str], float]]:
+    """Metrics that stand beside one another, with the height of their panels in inches.
+
+    Intervals share the names at their left, so only metrics of the same rows stand together.
     """
-
-    name: str
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    notes: Sequence[str] = field(default_factory=tuple)
-
-    def markdown(self) -> str:
-        """With the caption above and the notes below."""
-        lines = [_markdown_row(self.columns), "|" + " --- |" + " ---: |" * (len(self.columns) - 1)]
-        lines += [_markdown_row([plain(cell) for cell in row]) for row in self.rows]
-        notes = [f"- {note}" for note in self.notes]
-        return "\n".join([self.caption, "", *lines, *(["", *notes] if notes else [])]) + "\n"
-
-    def csv(self) -> str:
-        """Every summary as columns of its own: mean, standard deviation, interval, count; differences with p."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        kinds = [_kind(row[place] for row in self.rows) for place in range(len(self.columns))]
-        writer.writerow(
-            [heading for column, kind in zip(self.columns, kinds, strict=True) for heading in _headings(column, kind)]
-        )
-        for row in self.rows:
-            writer.writerow([value for cell, kind in zip(row, kinds, strict=True) for value in _values(cell, kind)])
-        return text.getvalue()
-
-    def latex(self) -> str:
-        """A table of the booktabs package."""
-        lines = [
-            r"\begin{table}",
-            rf"\caption{{{_escape(self.caption)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}",
-            r"\toprule",
-            " & ".join(map(_escape, self.columns)) + r" \\",
-            r"\midrule",
-            *(" & ".join(_escape(plain(cell)) for cell in row) + r" \\" for row in self.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            *(rf"\par {_escape(note)}" for note in self.notes),
-            r"\end{table}",
-        ]
-        return "\n".join(lines) + "\n"
+    if study.figure == "curves":
+        return [(beside, 2.8) for beside in _cut(list(found))]
+    alike = groupby(found, key=lambda metric: tuple(found[metric]))
+    return [(beside, 0.9 + 0.26 * len(names)) for names, metrics in alike for beside in _cut(list(metrics))]
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def _cut(metrics: list[str]) -> list[list[str]]:
+    return [metrics[begin : begin + PANEL_COLUMNS] for begin in range(0, len(metrics), PANEL_COLUMNS)]
 
 
-def plain(cell: Cell) -> str:
-    """A cell as text: mean ± standard deviation [interval], or a difference with its p."""
-    if cell is None:
-        return NOTHING
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, Difference):
-        if not any(cell.summary.values):
-            return "0"
-        text = f"{_signed(cell.summary.mean)}{_interval(cell.summary)}"
-        return text if math.isnan(cell.p_value) else f"{text}, p = {cell.p_value:.2g}"
-    if cell.count == 1:
-        return number_text(cell.mean)
-    digits = _digits(cell)
-    return f"{_fixed(cell.mean, digits)} ± {_fixed(cell.deviation, digits)}{_interval(cell)}"
+def _draw_curves(panel: Any, study: Study, intervals: Mapping[str, Interval]) -> None:
+    lines: dict[str, dict[float, Interval]] = {}
+    for name, variant, evaluation in study.rows():
+        place = (evaluation or variant).x
+        if name in intervals and place is not None:
+            series = (evaluation or variant).series or (variant.name if evaluation else "")
+            lines.setdefault(series, {})[float(place)] = intervals[name]
+    for index, (series, points) in enumerate(lines.items()):
+        draw_curve(panel, points, series, index)
+    if study.x_log:
+        log_axis(panel)
+    panel.set_xlabel(study.x_label, fontsize=8)
 
 
-def _interval(summary: Summary) -> str:
-    if summary.count == 1:
-        return ""
-    digits = _digits(summary)
-    return f" [{_fixed(summary.low, digits)}, {_fixed(summary.high, digits)}]"
+def _failed(records: Sequence[Record]) -> str | None:
+    return "failed" if records and all(record.failed for record in records) else None
 
 
-def _fixed(value: float, digits: int) -> str:
-    """With the typographer's minus, as everywhere in these tables."""
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
-def _digits(summary: Summary) -> int:
-    """Two digits of the interval's reach; three of the mean when all values are the same, but for rounding."""
-    reach = abs(summary.high - summary.mean)
-    spread = reach > 1e-6 * abs(summary.mean) and math.isfinite(reach)
-    scale, wanted = (reach, 1) if spread else (abs(summary.mean), 2)
-    return 3 if scale == 0 else min(6, max(0, wanted - math.floor(math.log10(scale))))
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else '−' if value < 0 else ''}{number_text(abs(value))}"
-
-
-def number_text(value: float) -> str:
-    """A number with three digits that count."""
-    return f"−{number(-value)}" if value < 0 else number(value)
-
-
-def _kind(cells: object) -> type:
-    kinds = {type(cell) for cell in cells if cell is not None}  # type: ignore[attr-defined]
-    return Difference if Difference in kinds else Summary if Summary in kinds else str
-
-
-def _headings(column: str, kind: type) -> list[str]:
-    plain = column.rstrip(" ↓↑")
-    if kind is str:
-        return [plain]
-    names = [plain, f"{plain} sd", f"{plain} low", f"{plain} high", f"{plain} n"]
-    return [*names, f"{plain} p"] if kind is Difference else names
-
-
-def _values(cell: Cell, kind: type) -> list[str]:
-    if kind is str:
-        return ["" if cell is None else str(cell)]
-    summary = cell.summary if isinstance(cell, Difference) else cell
-    if not isinstance(summary, Summary):
-        return [str(summary or ""), *[""] * (len(_headings("", kind)) - 1)]
-    values = (summary.mean, summary.deviation, summary.low, summary.high)
-    numbers = ["" if math.isnan(value) else repr(value) for value in values]
-    written = [*numbers, str(summary.count)]
-    if kind is Difference:
-        written.append(repr(cell.p_value) if isinstance(cell, Difference) and not math.isnan(cell.p_value) else "")
-    return written
-
-
-def _escape(text: str) -> str:
-    """Plain text in LaTeX."""
-    replaced = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
-    symbols = {"±": r"$\pm$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "−": "$-$", "–": "--", "→": r"$\to$"}
-    return "".join((replaced | symbols).get(letter, letter) for letter in text)
+def _seeds(records: Sequence[Record]) -> str:
+    failed = sum(record.failed for record in records)
+    return f"{len(records) - failed}" + (f", {failed} failed" if failed else "")

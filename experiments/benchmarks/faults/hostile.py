@@ -50,7 +50,7 @@ def _of_the_good(result: Result) -> Result:
 
 
 def _patience(subject: Subject, seconds: int) -> list[str]:
-    return ["--set", f"data.timeout={seconds}"] if subject.name == "embed" else ["--timeout", str(seconds)]
+    return ["--set", f"data.decoding.timeout={seconds}"] if subject.name == "embed" else ["--timeout", str(seconds)]
 
 
 def _soil(world: Path, draw: random.Random) -> list[str]:

@@ -117,7 +117,7 @@ def _fail_in_training() -> None:
 
 def _no_clip(bench: Bench, subject: Subject) -> Row:
     row = Row("one of two processes gets no clip", note="both end, with 0 or with one line")
-    for option in ("--data.max_clips=1", "--data.validation_clips=1"):
+    for option in ("--data.splits.max_clips=1", "--data.splits.validation_clips=1"):
         place = bench.place(subject, "two-none")
         commands = both(place, option)
         if not ended(commands):

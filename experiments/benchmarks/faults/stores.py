@@ -19,7 +19,7 @@ def shards(bench: Bench) -> list[Row]:
     """Shards that are flipped, cut, empty, missing or strangers, read as a training without media reads them."""
     place = bench.place(bench.subjects["embed"], "shards")
     # In two goes, so that each part has two shards.
-    for further in (("--set", "data.max_clips=3"), ()):
+    for further in (("--set", "data.splits.max_clips=3"), ()):
         run([*bench.subjects["embed"].arguments, *further], place, log_of(place))
     store, draw = place / "world/store", random.Random(0)
     whole = _in_a_fork(lambda: _values(store))
@@ -51,9 +51,9 @@ def shards(bench: Bench) -> list[Row]:
 
 def _values(store: Path) -> dict[str, bytes]:
     """What a training sees of every clip."""
-    from v2a_lightning.data_modules import EmbeddingDataModule
+    from v2a_lightning.data_modules import EmbeddingDataModule, Splits
 
-    data = EmbeddingDataModule(str(store), validation_clips=4)
+    data = EmbeddingDataModule(str(store), splits=Splits(validation_clips=4))
     data.prepare_data()
     data.setup("fit")
     data.setup("test")

@@ -27,7 +27,7 @@ from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature.check import HeldOut
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE
 from v2a_lightning.miniature.world.sounds import synthesise
-from v2a_lightning.studies.readme import write_section
+from v2a_lightning.reports.tables import write_section
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "EVALUATION.md"
 BATCH = 8

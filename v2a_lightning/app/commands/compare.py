@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
     """Put the scores of several systems into one table.
 
     Numbers are compared only when their cards agree on everything but what the systems themselves did: the same clips,
-    extractors, weights, sample rate, crop. Otherwise the command names the field that differs and stops. Each system is
-    compared with the first by a paired bootstrap: p is the chance of a difference this large without one in truth.
+    extractors, weights, sample rate, crop, frames and length. Otherwise the command names the field that differs and
+    stops. Each system is compared with the first by a paired bootstrap: p is the chance of a difference this large
+    without one in truth.
 
     Args:
         scores: files that `evaluate` wrote, the baseline first.
@@ -29,9 +31,8 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
         refuse_inputs_as_outputs(scores, [output], "--output")
     from rich.console import Console
 
-    from v2a_lightning.evaluation.comparing import check_comparable
+    from v2a_lightning.evaluation.compare import check_comparable, comparison_table
     from v2a_lightning.evaluation.score_files import read_score_file
-    from v2a_lightning.evaluation.tables import comparison_table
 
     files = [read_score_file(Path(path)) for path in scores]
     check_comparable(files)
@@ -45,14 +46,12 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
 
 
 def _differences(files: "list[ScoreFile]") -> dict[str, Any]:
-    from dataclasses import asdict
+    from v2a_lightning.evaluation.compare import paired_difference
 
-    from v2a_lightning.evaluation.comparing import paired_difference
-
-    first, others = files[0], []
+    first, systems = files[0], []
     for file in files[1:]:
         shared = [name for name in first.scores.found if name in file.scores.found]
         differences = {name: paired_difference(first.scores.found[name], file.scores.found[name]) for name in shared}
         metrics = {name: asdict(difference) for name, difference in differences.items() if difference is not None}
-        others.append({"name": file.name, "metrics": metrics})
-    return {"baseline": first.name, "label": first.label, "systems": others}
+        systems.append({"name": file.name, "metrics": metrics})
+    return {"baseline": first.name, "label": first.label, "systems": systems}

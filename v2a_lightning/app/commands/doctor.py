@@ -2,28 +2,24 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from v2a_lightning.app.data_diagnostics import check_data
+from v2a_lightning.app.data_diagnostics import GIGABYTE, check_data
 from v2a_lightning.app.messages import PROGRAM, one_line
-from v2a_lightning.app.model_diagnostics import Finding, check_file, check_model, check_same_clap, weight_bytes
+from v2a_lightning.app.model_diagnostics import Finding, check_file, check_model, weight_bytes
+from v2a_lightning.checkpoints.frozen_model import READING_ERRORS, first_line
 from v2a_lightning.data_modules import ClipDataModule
-from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError, V2AError
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import Generator
 
 if TYPE_CHECKING:
     from v2a_lightning.app.lightning_cli import MapperCLI
 
 EXIT_CODES = {"ok": 0, "error": 1, "warning": 3}
-GIGABYTE = 1e9
 MANY_PARAMETERS_BYTES = 200e6
-GENERATION_BYTES_PER_SECOND = 34e6
-"""Memory that AudioLDM-S takes for each second of each clip at once, in float32, beside its weights; measured by
-`python -m tests.full.generation_memory`."""
 
 
 def doctor(config: list[str], set: list[str] | None = None, fetch: bool = False) -> int:
@@ -75,34 +71,62 @@ def read_config(config: Sequence[str], settings: Sequence[str]) -> "MapperCLI":
 
 def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
     """All findings about a config, in the order in which a run would come upon them."""
-    data = cli.config_init["data"]
-    evaluation = cli.config_init["evaluation"]
-    encoders = getattr(data, "encoders", None)
-    clip, clap = getattr(encoders, "clip", None), getattr(encoders, "clap", None)
-    audioldm = getattr(evaluation, "audioldm", None)
-    sizes: dict[str, int] = {}
-    for model in (clip, clap, audioldm):
-        if isinstance(model, (ClipEncoder, ClapEncoder, AudioLDM)):
-            findings = list(check_model(model, fetch))
-            yield from findings
-            if all(finding.level != "error" for finding in findings):
-                sizes[model.kind] = weight_bytes(model)
-    if isinstance(clap, ClapEncoder) and isinstance(audioldm, AudioLDM) and {"clap", "audioldm"} <= sizes.keys():
-        yield check_same_clap(clap, audioldm)
-        yield from check_rates(data, audioldm)
-    yield from check_evaluators(evaluation, fetch)
-    yield check_device(cli.config_init["trainer"], sizes, getattr(audioldm, "dtype", torch.float32))
-    if isinstance(audioldm, AudioLDM) and "audioldm" in sizes:
-        yield check_memory(audioldm, evaluation.seconds, sizes)
+    data, evaluation = cli.config_init["data"], cli.config_init["evaluation"]
+    encoders, generator = getattr(data, "encoders", None), getattr(evaluation, "generator", None)
+    visual, target = [getattr(encoders, "clip", None)], getattr(encoders, "clap", None)
+    sizes: dict[int, int] = {}
+    for model in filter(None, (*visual, target, generator)):
+        findings = list(check_model(model, fetch))
+        yield from findings
+        if all(finding.level != "error" for finding in findings):
+            sizes[id(model)] = weight_bytes(model)
+    if isinstance(generator, Generator) and {id(target), id(generator)} <= sizes.keys():
+        yield from check_target(target, generator)
+        yield from check_rates(data, generator)
+    yield from check_extractors(evaluation, fetch)
+    yield check_device(cli.config_init["trainer"], sizes, generator)
+    if isinstance(generator, Generator) and generator.bytes_per_second and id(generator) in sizes:
+        yield check_memory(generator, evaluation.seconds, sum(sizes.values()))
     if isinstance(data, ClipDataModule):
-        yield from check_data(data, encoders_are_there={"clip", "clap"} <= sizes.keys())
+        there = encoders is not None and all(id(model) in sizes for model in (*visual, target) if model is not None)
+        yield from check_data(data, numbers_of_clip(encoders.frames.count, visual, target) if there else None)
 
 
-def check_evaluators(evaluation: Any, fetch: bool) -> Iterator[Finding]:
-    """The networks that metrics listen with."""
-    ears = getattr(getattr(evaluation, "suite", None), "ears", {})
-    for name, ear in ears.items():
-        kind, checkpoint = getattr(ear, "kind", None), getattr(ear, "checkpoint", None)
+def numbers_of_clip(frames: int, visual: Sequence[Any], target: Any | None) -> int:
+    """How many numbers a store keeps of a clip."""
+    return frames * sum(encoder.embedding_dim for encoder in visual) + (target.embedding_dim if target else 0)
+
+
+def check_target(target: Any, generator: Generator) -> Iterator[Finding]:
+    """Whether the embeddings that the mapper is trained for are what the generator is conditioned on."""
+    subject, wanted = getattr(target, "kind", target.name), generator.condition.width
+    if target.embedding_dim != wanted:
+        text = f"its embeddings have {target.embedding_dim} numbers, {generator.name} is conditioned on {wanted}"
+        yield Finding("error", subject, text, f"name a {subject} of width {wanted}, or another generator")
+        return
+    checkpoint = getattr(generator, "checkpoint", generator.name)
+    remedy = f"name the generator's checkpoint ({checkpoint}) for {subject} too, if it holds its own"
+    try:
+        agreement = generator.agreement(target)
+    except (V2AError, *READING_ERRORS) as error:
+        yield Finding("error", subject, f"cannot be compared with the generator's: {first_line(error)}", remedy)
+        return
+    if agreement is None:
+        return
+    what = "the one the generator was trained with"
+    if agreement.same:
+        yield Finding("ok", subject, f"is {what}: {agreement.evidence}")
+    elif agreement.same is None:
+        yield Finding("warning", subject, f"may not be {what}: {agreement.evidence}", remedy)
+    else:
+        yield Finding("error", subject, f"is not {what}: {agreement.evidence}", remedy)
+
+
+def check_extractors(evaluation: Any, fetch: bool) -> Iterator[Finding]:
+    """The networks whose features the metrics compare."""
+    extractors: Mapping[str, Any] = getattr(getattr(evaluation, "suite", None), "ears", {})
+    for name, extractor in extractors.items():
+        kind, checkpoint = getattr(extractor, "kind", None), getattr(extractor, "checkpoint", None)
         if kind is None or checkpoint is None:
             continue
         file = check_file(kind, checkpoint, fetch)
@@ -110,20 +134,20 @@ def check_evaluators(evaluation: Any, fetch: bool) -> Iterator[Finding]:
         if file.level == "error":
             continue
         try:
-            yield Finding("ok", kind, f"opens: {ear.sample_rate} Hz, as the evaluation's {name}")
-        except (V2AError, RuntimeError, OSError, KeyError, ValueError) as error:
+            yield Finding("ok", kind, f"opens: {extractor.sample_rate} Hz, as the evaluation's {name}")
+        except (V2AError, *READING_ERRORS) as error:
             yield Finding("error", kind, f"{checkpoint} cannot be used: {one_line(error)}", "fetch it again")
 
 
-def check_rates(data: Any, audioldm: AudioLDM) -> Iterator[Finding]:
+def check_rates(data: Any, generator: Generator) -> Iterator[Finding]:
     """Whether reference sounds are at the generated ones' rate."""
     rate = data.encoders.audio.sample_rate
-    if rate != audioldm.sample_rate:
-        text = f"clips are heard at {rate} Hz and AudioLDM makes {audioldm.sample_rate} Hz"
-        yield Finding("warning", "audio", text, f"data.audio.sample_rate={audioldm.sample_rate}")
+    if rate != generator.sample_rate:
+        text = f"clips are read at {rate} Hz and {generator.name} makes {generator.sample_rate} Hz"
+        yield Finding("warning", "audio", text, f"data.audio.sample_rate={generator.sample_rate}")
 
 
-def check_device(trainer: Any, sizes: dict[str, int], generation: torch.dtype) -> Finding:
+def check_device(trainer: Any, sizes: Mapping[int, int], generator: Any) -> Finding:
     """What the run computes on, and whether the precisions of training and of generation suit it."""
     precision = str(trainer["precision"] or "32-true")
     if not torch.cuda.is_available() or trainer["accelerator"] == "cpu":
@@ -134,25 +158,24 @@ def check_device(trainer: Any, sizes: dict[str, int], generation: torch.dtype) -
         return Finding("warning", "device", text, "weights of this size want a GPU; without one a clip takes minutes")
     names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     text = f"{torch.cuda.device_count()} x {', '.join(sorted(names))}, precision {precision}"
-    wants_bfloat16 = precision.startswith("bf16") or generation == torch.bfloat16
+    wants_bfloat16 = precision.startswith("bf16") or getattr(generator, "dtype", None) == torch.bfloat16
     if wants_bfloat16 and not torch.cuda.is_bf16_supported(including_emulation=False):
-        remedy = "trainer.precision=16-mixed and evaluation.audioldm.dtype=float16"
+        remedy = "trainer.precision=16-mixed and evaluation.generator.dtype=float16"
         return Finding("warning", "device", f"{text}; it has no units for bfloat16", remedy)
     return Finding("ok", "device", text)
 
 
-def check_memory(audioldm: AudioLDM, seconds: float, sizes: dict[str, int]) -> Finding:
-    """How many clips can be generated at once beside the frozen models' weights. Computed, not tried."""
+def check_memory(generator: Generator, seconds: float, weights: int) -> Finding:
+    """How many clips can be generated at once beside the frozen models' weights, in bytes. Computed, not tried."""
     on_gpu = torch.cuda.is_available()
     memory = torch.cuda.get_device_properties(0).total_memory if on_gpu else machine_memory()
-    weights, each = sum(sizes.values()), GENERATION_BYTES_PER_SECOND * seconds
-    fits = int(max(0, 0.8 * memory - weights) / each)
+    fits = int(max(0, 0.8 * memory - weights) / (generator.bytes_per_second * seconds))
     text = f"{memory / GIGABYTE:.1f} GB; frozen weights {weights / GIGABYTE:.2f} GB; room for {fits} clips at once"
-    text += " (computed, as for float32)"
-    if fits >= audioldm.batch_size:
-        return Finding("ok", "memory", f"{text}, batch_size is {audioldm.batch_size}")
-    remedy = f"evaluation.audioldm.batch_size={max(1, fits)}, or dtype=bfloat16 for clip, clap and audioldm"
-    return Finding("warning", "memory", f"{text}, batch_size is {audioldm.batch_size}", remedy)
+    text += f" (computed, as for float32), batch_size is {generator.batch_size}"
+    if fits >= generator.batch_size:
+        return Finding("ok", "memory", text)
+    remedy = f"evaluation.generator.batch_size={max(1, fits)}, or dtype=bfloat16 for encoders and generator"
+    return Finding("warning", "memory", text, remedy)
 
 
 def machine_memory() -> int:

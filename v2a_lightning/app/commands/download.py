@@ -1,4 +1,4 @@
-"""`download`: fetch the clips of a csv."""
+"""`download`: fetch the clips of a data set from YouTube."""
 
 import sys
 from collections import Counter
@@ -8,8 +8,10 @@ from v2a_lightning.errors import RunFailure, UsageError
 
 
 def download(
-    csv: str,
-    output: str,
+    csv: str | None = None,
+    output: str | None = None,
+    data: list[str] | None = None,
+    set: list[str] | None = None,
     split: str | None = None,
     ids: str | None = None,
     limit: int | None = None,
@@ -18,30 +20,35 @@ def download(
     retries: int = 3,
     wait: float = 5.0,
     bytes_per_second: int | None = None,
-    film_format: str = "best[height<=360]/best",
+    video_format: str = "best[height<=360]/best",
     site: str = "https://www.youtube.com/watch?v={id}",
     again: bool = False,
 ) -> int:
-    """Fetch the clips of VGGSound's csv with yt-dlp (`pip install 'v2a-lightning[download]'`), cut to their seconds.
+    """Fetch clips with yt-dlp (`pip install 'v2a-lightning[download]'`), cut to their seconds.
 
-    Clips that are there are left alone, so the command can be killed and started again. What became of each clip is
-    written to OUTPUT/outcomes.csv. Whether you may fetch and use a film is between you, the site and its makers.
+    The clips are those of VGGSound's csv (--csv and --output), or of any data set whose clips are parts of YouTube
+    videos (--data). Clips that are there are left alone, so the command can be killed and started again. What became of
+    each clip is written to OUTPUT/outcomes.csv. Whether you may fetch and use a video is between you, the site and its
+    makers.
 
     Args:
         csv: VGGSound's csv: youtube id, start second, label, split.
-        output: folder of the clips.
+        output: folder of the clips; with --data, its data.media when not given.
+        data: instead of --csv, YAML of an experiment, or several that are merged; of it, `data` is used.
+        set: key=value over --data.
         split: fetch this split only.
         ids: text file with the ids of the clips to fetch.
         limit: fetch at most so many.
         seconds: length of a clip.
         workers: downloads at a time.
-        retries: how often a film is asked for again when that may help.
-        wait: seconds between two films, and before the first retry; twice as many before each further one.
+        retries: how often a video is tried again when that may help.
+        wait: seconds between two videos, and before the first retry; twice as many before each further one.
         bytes_per_second: limit of each download.
-        film_format: yt-dlp's choice of format; without an ffmpeg program it needs picture and sound in one file.
-        site: address of a film, with {id} for its id.
+        video_format: yt-dlp's choice of format; without an ffmpeg program it needs picture and sound in one file.
+        site: URL of a video, with {id} for its id.
         again: try those that failed before once more.
     """
+    from v2a_lightning.app.data_config import read_data
     from v2a_lightning.data_modules.clips import read_ids, read_vggsound_csv
     from v2a_lightning.data_modules.download import DONE, Fetcher, fetch_all, to_fetch
     from v2a_lightning.data_modules.progress import progress
@@ -51,20 +58,27 @@ def download(
     if workers < 1 or retries < 0 or wait < 0 or seconds <= 0:
         raise UsageError("--workers is at least 1, --retries and --wait at least 0, --seconds above 0")
     wanted = None if ids is None else read_ids(ids)
-    named = read_vggsound_csv(csv)
+    if data is not None:
+        module = read_data(data, set or [])
+        Path(module.media).mkdir(parents=True, exist_ok=True)
+        named, folder = [clip for clip in module.named_clips if clip.path is None], Path(output or module.media)
+    elif csv is not None and output is not None:
+        named, folder = read_vggsound_csv(csv), Path(output)
+    else:
+        raise UsageError("say which clips and where to: --csv and --output, or --data")
     clips = [clip for clip in named if split in (None, clip.split)]
-    if not clips:
-        raise UsageError(f"--split {split}: csv {csv} has {', '.join(sorted({clip.split for clip in named}))}")
+    if named and not clips:
+        raise UsageError(f"--split {split}: there are {', '.join(sorted({clip.split for clip in named}))}")
     clips = [clip for clip in clips if wanted is None or clip.clip_id in wanted]
-    missing = to_fetch(clips, Path(output), again)[:limit]
-    fetcher = Fetcher(Path(output), site, seconds, film_format, retries, wait, bytes_per_second)
+    missing = to_fetch(clips, folder, again)[:limit]
+    fetcher = Fetcher(folder, site, seconds, video_format, retries, wait, bytes_per_second)
     counts: Counter[str] = Counter()
     with progress("fetching clips", len(missing)) as advance:
         for outcome in fetch_all(fetcher, missing, workers):
             counts[outcome.status] += 1
             advance(1)
     found = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing to fetch"
-    print(f"{output}: {found}; each clip's outcome is in {Path(output, 'outcomes.csv')}", file=sys.stderr)
+    print(f"{folder}: {found}; each clip's outcome is in {folder / 'outcomes.csv'}", file=sys.stderr)
     if missing and not counts[DONE]:
-        raise RunFailure(f"none of {len(missing)} clips could be fetched; see {Path(output, 'outcomes.csv')}")
+        raise RunFailure(f"none of {len(missing)} clips could be fetched; see {folder / 'outcomes.csv'}")
     return 0

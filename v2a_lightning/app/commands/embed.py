@@ -5,8 +5,6 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from v2a_lightning.errors import UsageError
-
 if TYPE_CHECKING:
     from v2a_lightning.data_modules import EncodedDataModule
 
@@ -20,7 +18,7 @@ def embed(
     num_nodes: int = 1,
     add_encoder: bool = False,
 ) -> int:
-    """Write the CLIP and CLAP embeddings of a config's clips to its store.
+    """Write the embeddings of a config's clips to its store.
 
     What the store has is skipped, so the command can be killed and started again, and clips that come later cost only
     themselves. Every process (torchrun and SLURM are recognised) embeds its share and writes shards of its own. Clips
@@ -33,66 +31,31 @@ def embed(
     Args:
         config: YAML of an experiment, or several that are merged; of it, `data` is used.
         set: key=value over the config, such as data.store=s3://bucket/embeddings.
-        devices: how many, or which; see Lightning's Trainer.
+        devices: how many, or which; see Lightning's Fabric.
         accelerator: cpu, gpu, ...
         strategy: Lightning's name of how processes are started.
         num_nodes: machines.
         add_encoder: put embeddings of the config's encoders beside those of others in the store.
     """
-    from lightning.pytorch import Trainer
+    from lightning.fabric import Fabric
 
-    from v2a_lightning.callbacks.embedding_writer import StoreEmbeddings
-    from v2a_lightning.data_modules.distributed import ExtractionData, ExtractionModule
-    from v2a_lightning.signals import interrupts_as_they_are
+    from v2a_lightning.app.data_config import read_data
 
     # What devices there are, and what else one might install, is told at every start.
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    data = _data_module(config, set or [])
-    trainer = Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        strategy=strategy,
-        num_nodes=num_nodes,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[StoreEmbeddings(data.store, data.encoders.spec())],
-    )
-    with interrupts_as_they_are():
-        trainer.predict(ExtractionModule(data), datamodule=ExtractionData(data, add_encoder), return_predictions=False)
-    return _report(data) if trainer.is_global_zero else 0
-
-
-def _data_module(configs: list[str], settings: list[str]) -> "EncodedDataModule":
-    """The data module that a `fit` of these configs would have.
-
-    Raises:
-        UsageError: when the config is wrong, or names data that is not made from media files.
-    """
-    from jsonargparse import ArgumentError
-    from omegaconf.errors import OmegaConfBaseException
-
-    from v2a_lightning.app.lightning_cli import MapperCLI
-    from v2a_lightning.app.messages import one_line
-    from v2a_lightning.data_modules import EncodedDataModule
-
-    class WithoutTrainer(MapperCLI):
-        """The config's trainer is one for training, with callbacks and loggers that would leave traces."""
-
-        def instantiate_trainer(self, **_: Any) -> Any:
-            return None
-
-    if wrong := [one for one in settings if "=" not in one]:
-        raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
-    arguments = [f"--config={config}" for config in configs] + [f"--{one}" for one in settings]
+    logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    data = read_data(config, set or [])
+    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, num_nodes=num_nodes)
     try:
-        data = WithoutTrainer("validate", arguments).datamodule
-    except (ArgumentError, OmegaConfBaseException) as error:
-        raise UsageError(one_line(error)) from error
-    if not isinstance(data, EncodedDataModule):
-        raise UsageError(f"{type(data).__name__} has no media files to embed")
-    return data
+        fabric.launch(_embed_share, data, add_encoder)
+    except BaseException:
+        for process in getattr(fabric.strategy.launcher, "procs", []):
+            process.terminate()
+        raise
+    return _report(data) if fabric.is_global_zero else 0
+
+
+def _embed_share(fabric: Any, data: "EncodedDataModule", add_encoder: bool) -> None:
+    data.embed(fabric.device, fabric.global_rank, fabric.world_size, fabric.barrier, add_encoder)
 
 
 def _report(data: "EncodedDataModule") -> int:

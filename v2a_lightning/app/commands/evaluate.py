@@ -14,8 +14,8 @@ from v2a_lightning.generation import GENERATION_FILE, read_generation
 
 if TYPE_CHECKING:
     from v2a_lightning.evaluation.folders import Pairing
+    from v2a_lightning.evaluation.frames import FrameSampling
     from v2a_lightning.evaluation.score_files import ScoreFile
-    from v2a_lightning.evaluation.seeing import FrameReader
     from v2a_lightning.evaluation.suite import EvaluationSuite
 
 
@@ -25,13 +25,13 @@ def evaluate(
     media: str | None = None,
     output: str = "scores.json",
     name: str | None = None,
+    metrics: list[str] | None = None,
     tagger: str = "miniature",
     vggish: str = "miniature",
     wav2clip: str = "miniature",
-    clip: str = "miniature",
+    clip: str | None = None,
     clap: str | None = None,
     csv: str | None = None,
-    extras: list[str] | None = None,
     seconds: float | None = None,
     frames_per_second: float = 4.0,
     resamples: int = 500,
@@ -42,29 +42,31 @@ def evaluate(
     """Score a folder of sounds, whatever made them.
 
     Files are paired by clip id, which is a file's name without its suffix; whatever has no counterpart is named and
-    left out. Any sample rate and any format FFmpeg reads will do, films included. Prints a table with 95 % bootstrap
+    left out. Any sample rate and any format FFmpeg reads will do, videos included. Prints a table with 95 % bootstrap
     intervals and writes scores.json, in which every number has its card. Without --reference only the inception score
     and what compares with pictures and text can be computed. Clips with a file that cannot be used are left out, with
-    their reasons in scores.json, and the command ends with an error once the others are scored; started again it hears
-    only what it has not heard, since features are kept.
+    their reasons in scores.json, and the command ends with an error once the others are scored; started again it
+    extracts only the features it has not kept.
 
     The miniature's extractors are the default; name the published files for numbers that mean something elsewhere.
 
     Args:
         generated: folder of generated sounds.
         reference: folder of the clips' own sounds.
-        media: folder of the clips' films or pictures, for the CLIP-score.
+        media: folder of the clips' videos or pictures, for the CLIP-score.
         output: file for the scores.
         name: of the system, as tables show it; the generated folder's name by default.
+        metrics: names (fd, fad, kl, ...), class paths of your own, and "default", which stands for all that need no
+            package of their own. fd_passt, kl_passt, is_passt, imagebind and desync need one.
         tagger: Cnn14 behind FD, KAD, KL and IS: "miniature", a folder, or PANNs' published file.
         vggish: VGGish behind FAD: "miniature", a folder, or the published file.
         wav2clip: Wav2CLIP behind the CLIP-score: "miniature", a folder, or the published file.
-        clip: CLIP that sees the frames; Wav2CLIP was trained with OpenAI's ViT-B/32.
+        clip: CLIP behind the CLIP-score; by default the one Wav2CLIP was trained against, OpenAI's ViT-B/32 or the
+            miniature's.
         clap: CLAP behind the CLAP-score; none by default.
         csv: VGGSound's csv, whose labels are the texts of the CLAP-score.
-        extras: further scores through packages of their own: imagebind, desync, passt.
-        seconds: how much of each sound and film is used, from its start; all by default.
-        frames_per_second: how densely films are looked at.
+        seconds: how much of each sound and video is used, from its start; all by default.
+        frames_per_second: how densely videos are sampled.
         resamples: bootstrap resamples behind the intervals; 0 for none.
         seed: of the resamples.
         cache: folder for features, which are kept by content; ~/.cache/v2a_lightning/features by default.
@@ -78,58 +80,59 @@ def evaluate(
         raise UsageError(f"--seconds is 1 or more, not {seconds:g}")
     if clap is None and csv is not None:
         raise UsageError("--csv gives the texts of the CLAP-score, which needs --clap too")
-    from v2a_lightning.evaluation.extras import check_extras
     from v2a_lightning.evaluation.folders import pair_folders
+    from v2a_lightning.evaluation.frames import FrameSampling
+    from v2a_lightning.evaluation.score_files import ScoreFile
+    from v2a_lightning.evaluation.suite import EvaluationSuite
 
-    check_extras(extras or [], has_reference=reference is not None, has_media=media is not None)
-    pairing = pair_folders(Path(generated), _folder(reference), _folder(media))
+    pairing = pair_folders(Path(generated), *(None if one is None else Path(one) for one in (reference, media)))
     inputs = [path for side in (pairing.generated, pairing.reference, pairing.media) for path in side.values()]
     made_by = Path(generated) / GENERATION_FILE
     refuse_inputs_as_outputs([*inputs, made_by, *map(Path, filter(None, [csv]))], [Path(output)], "--output")
-    labels, told = _labels(csv, pairing.generated)
+    labels, labelled = _labels(csv, pairing.generated)
     if len(pairing.generated) < 2:
         only = next(iter(pairing.generated))
         raise UsageError(f"only one clip to score ({only}): distributions and intervals need at least two")
-    from v2a_lightning.evaluation.seeing import FrameReader
-    from v2a_lightning.evaluation.suite import EvaluationSuite
-
-    device = choose_device(device)
     generation, made = read_generation(Path(generated))
-    features = Path(cache) if cache is not None else default_cache()
-    reader = FrameReader(clip, frames_per_second, seconds, device, features) if media is not None else None
     suite = EvaluationSuite(
-        tagger=tagger,
-        vggish=vggish,
-        wav2clip=wav2clip,
-        clap=clap,
-        device=device,
+        metrics or ["default"],
+        **{"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip, "clip": clip, "clap": clap},
+        device=choose_device(device),
         seconds=seconds,
-        cache=features,
-        generation=generation,
-        frames=reader.describe(pairing.media.values()) if reader is not None else "",
-        extras=extras or [],
+        cache=Path(cache) if cache is not None else default_cache(),
     )
-    suite.load()
-    left_out = _hear(pairing, suite, reader, labels)
-    sources = {"generated": generated, "reference": reference, "media": media, "clip": clip if media else None}
-    notes = [*pairing.lines(), *told, *_unknown_makers(pairing.generated, made)]
-    file = _scored(suite, notes, name or Path(generated).resolve().name, sources, resamples, seed, left_out)
+    suite.load(frames=media is not None)
+    left_out = _add_clips(suite, pairing, labels, FrameSampling(frames_per_second, seconds))
+    notes = [*pairing.lines(), *labelled, *_unknown_makers(pairing.generated, made)]
+    if left_out:
+        share = f"{len(left_out)} of {len(pairing.generated)} clips"
+        notes.append(f"WARNING: {share} are left out: {_some(left_out)}")
+    sources = {"generated": generated, "reference": reference, "media": media, "clip": media and suite.clip.checkpoint}
+    file = ScoreFile(
+        name=name or Path(generated).resolve().name,
+        scores=suite.scores(resamples, seed),
+        cards=suite.cards(generation),
+        resamples=resamples,
+        seed=seed,
+        notes=notes + suite.faults(),
+        sources={role: folder for role, folder in sources.items() if folder is not None},
+        left_out=left_out,
+    )
     _report(file, Path(output))
     if left_out:
-        line = f"{len(left_out)} of {len(pairing.generated)} clips were left out; {output} says why"
-        raise RunFailure(f"{line}: {next(iter(left_out.values()))}")
+        raise RunFailure(f"{share} were left out; {output} says why: {next(iter(left_out.values()))}")
     return 0
 
 
 def default_cache() -> Path:
-    """Where features are kept unless told otherwise: the user's cache folder."""
+    """Where features are kept by default: the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "v2a_lightning" / "features"
 
 
-def _hear(
-    pairing: "Pairing", suite: "EvaluationSuite", reader: "FrameReader | None", labels: dict[str, str]
+def _add_clips(
+    suite: "EvaluationSuite", pairing: "Pairing", labels: dict[str, str], frames: "FrameSampling"
 ) -> dict[str, str]:
-    """Hear every clip.
+    """Add every clip.
 
     Returns:
         clip id -> reason of the clips that are left out since one of their files cannot be used.
@@ -137,15 +140,12 @@ def _hear(
     Raises:
         RunFailure: when fewer than two are left.
     """
-    from v2a_lightning.evaluation.reading import hear_files
-
     left_out: dict[str, str] = {}
     for clip_id in _progress(pairing.generated):
-        made, own, picture = (side.get(clip_id) for side in (pairing.generated, pairing.reference, pairing.media))
+        made, own, video = (side.get(clip_id) for side in (pairing.generated, pairing.reference, pairing.media))
         assert made is not None
         try:
-            frames = reader.read(picture) if reader is not None and picture is not None else None
-            hear_files(suite, clip_id, made, own, frames, labels.get(clip_id), picture)
+            suite.add_files(clip_id, made, own, video, labels.get(clip_id), frames)
         except (RunFailure, UsageError) as error:
             left_out[clip_id] = str(error)
             print(f"left out: {error}", file=sys.stderr)
@@ -155,45 +155,18 @@ def _hear(
     return left_out
 
 
-def _scored(
-    suite: "EvaluationSuite",
-    notes: list[str],
-    name: str,
-    sources: dict[str, str | None],
-    resamples: int,
-    seed: int,
-    left_out: dict[str, str],
-) -> "ScoreFile":
-    from v2a_lightning.evaluation.score_files import ScoreFile
-
-    scored = len(suite.records())
-    counted = [f"WARNING: {len(left_out)} of {scored + len(left_out)} clips are left out: {_some(left_out)}"]
-    return ScoreFile(
-        name=name,
-        scores=suite.scores(resamples, seed),
-        cards=suite.cards(),
-        resamples=resamples,
-        seed=seed,
-        notes=notes + (counted if left_out else []) + suite.faults(),
-        sources={role: folder for role, folder in sources.items() if folder is not None},
-        left_out=left_out,
-    )
-
-
 def _report(file: "ScoreFile", output: Path) -> None:
     """Write the scores and print them."""
     from rich.console import Console
 
-    from v2a_lightning.evaluation.tables import score_table
+    from v2a_lightning.evaluation.compare import score_table
 
     file.write(output)
     # A pipe has no width; a table folded at 80 columns is hard to read and to parse.
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(score_table(file))
-    for note in file.notes:
-        print(note)
-    for metric, reason in file.scores.missing.items():
-        print(f"no {metric}: {reason}")
+    for line in [*file.notes, *(f"no {metric}: {reason}" for metric, reason in file.scores.missing.items())]:
+        print(line)
     print(f"scores and cards: {output}")
 
 
@@ -231,8 +204,4 @@ def _progress(clips: dict[str, Path]) -> Iterator[str]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(list(clips), "hearing", console=console, disable=not console.is_terminal)
-
-
-def _folder(path: str | None) -> Path | None:
-    return None if path is None else Path(path)
+    yield from track(list(clips), "extracting features", console=console, disable=not console.is_terminal)

@@ -15,7 +15,7 @@ from v2a_lightning.files import path_of_id, refuse_inputs_as_outputs, remove_tem
 from v2a_lightning.generation import (
     GENERATION_FILE,
     GenerationRecord,
-    describe_audioldm,
+    describe_generator,
     describe_mapper,
     refuse_other_settings,
 )
@@ -36,8 +36,8 @@ def generate(
     seconds: float | None = None,
     steps: int | None = None,
     guidance: float | None = None,
-    audioldm: str | None = None,
-    clip: str | None = None,
+    generator: str | None = None,
+    encoder: str | None = None,
     device: str = "auto",
 ) -> int:
     """Turn pictures and clips into sound.
@@ -59,10 +59,10 @@ def generate(
         samples: different sounds for each input.
         seconds: length of a picture's sound, by default that of the clips the mapper was trained on; of a clip, so many
             seconds at most.
-        steps: AudioLDM's denoising steps, if not those of the checkpoint's config.
-        guidance: AudioLDM's guidance scale, if not that of the checkpoint's config.
-        audioldm: another AudioLDM than the config's.
-        clip: another CLIP than the config's.
+        steps: the generator's sampling steps, if not those of the checkpoint's config.
+        guidance: the generator's guidance scale, if not that of the checkpoint's config.
+        generator: another checkpoint for the config's generator; a class path where the config has none.
+        encoder: another checkpoint for the config's visual encoder.
         device: where to compute; "auto" takes a GPU when there is one.
     """
     _check_numbers(samples, seconds, steps, guidance)
@@ -71,7 +71,7 @@ def generate(
     _check_outputs(names, folder, checkpoint)
     from v2a_lightning.pipeline import V2APipeline
 
-    pipeline = V2APipeline.from_pretrained(checkpoint, clip, audioldm).to(choose_device(device))
+    pipeline = V2APipeline.from_pretrained(checkpoint, encoder, generator).to(choose_device(device))
     settings = _settings(pipeline, Path(checkpoint), seed, seconds, steps, guidance)
     refuse_other_settings(folder, settings, "--output")
     record = GenerationRecord(folder, settings)
@@ -190,8 +190,8 @@ def _settings(
     settings |= {"frames": pipeline.frames.key, "checkpoint": checkpoint.name}
     if checkpoint.is_file():
         settings["checkpoint_sha256"] = sha256_file(checkpoint)
-    settings |= describe_audioldm(pipeline.audioldm, steps, guidance) | describe_mapper(pipeline.mapper)
-    return settings | {"clip": pipeline.clip.name, "clip_fingerprint": pipeline.clip.fingerprint}
+    settings |= describe_generator(pipeline.generator, steps, guidance) | describe_mapper(pipeline.mapper)
+    return settings | {"encoder": pipeline.encoder.describe(), "encoder_fingerprint": pipeline.encoder.fingerprint}
 
 
 def _make(

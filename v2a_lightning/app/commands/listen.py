@@ -35,7 +35,7 @@ def build(
         system: a system and its folder of sounds as NAME=DIR, named by clip id; several for several systems.
         output: the page to write with everything in it when the name ends in .html, else a folder for page and media.
         reference: folder of the clips' own sounds, which become hidden high anchors.
-        media: folder of the clips' films or pictures.
+        media: folder of the clips' videos or pictures.
         clips: clips in the test, drawn from those that every folder has.
         anchors: clips that come with hidden anchors, too, by which careless raters are found.
         seconds: of each sound at most; in any case a clip's sounds are cut to the shortest of them.

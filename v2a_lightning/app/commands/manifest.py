@@ -1,4 +1,4 @@
-"""`manifest`: look at every clip of a csv and list what is usable."""
+"""`manifest`: look at every clip of a data set and list what is usable."""
 
 import sys
 from pathlib import Path
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def manifest(
-    csv: str,
-    media: str,
+    csv: str | None = None,
+    media: str | None = None,
+    data: list[str] | None = None,
+    set: list[str] | None = None,
     output: str = "manifest.parquet",
     test_ids: str | None = None,
     frames_per_second: float = 1.0,
@@ -23,8 +25,9 @@ def manifest(
     workers: int | None = None,
     timeout: float = 60.0,
 ) -> int:
-    """Look at every clip of VGGSound's csv, and write which can be used, and why the others cannot.
+    """Look at every clip of a data set, and write which can be used, and why the others cannot.
 
+    The data set is VGGSound's by --csv and --media, or any other by --data, whose config says how clips are decoded.
     Every clip is decoded as training would decode it: missing, no_audio, no_video, silent, not_finite, still, short,
     undecodable, timeout and duplicate are told apart. Writes a Parquet table (clip_id, path, label, split, start,
     duration, status, reason, detail, stamp), which `data.manifest` of a config takes, and beside it, by the
@@ -40,49 +43,58 @@ def manifest(
 
     Args:
         csv: VGGSound's csv: youtube id, start second, label, split.
-        media: folder of the clips, or of folders of them.
+        media: folder of its clips, or of folders of them.
+        data: instead of both, YAML of an experiment, or several that are merged; of it, `data` is used.
+        set: key=value over --data, such as data.decoding.timeout=20.
         output: the Parquet file; the page has its name with .md.
         test_ids: text file with the ids of the test clips to use, such as the paper's 15,446.
-        frames_per_second: how densely a clip is looked at.
-        seconds: how much of a clip is looked at and listened to.
-        sample_rate: of the sound, in Hz.
-        keep_still: count clips whose picture never changes as usable.
-        workers: decoding processes; by default one for each processor.
-        timeout: seconds that decoding one clip may take.
+        frames_per_second: with --csv, how densely a clip is looked at.
+        seconds: with --csv, how much of a clip is looked at.
+        sample_rate: with --csv, of the sound, in Hz.
+        keep_still: with --csv, count clips whose picture never changes as usable.
+        workers: with --csv, decoding processes; by default one for each processor.
+        timeout: with --csv, seconds that decoding one clip may take.
     """
-    from v2a_lightning.data_modules.base import default_workers
-    from v2a_lightning.data_modules.clips import TEST, TRAIN, VALIDATION, read_ids, read_vggsound_csv, unused_splits
-    from v2a_lightning.data_modules.extraction import DecodingSettings
+    from v2a_lightning.app.data_config import read_data
+    from v2a_lightning.data_modules import Decoding, VGGSoundDataModule
+    from v2a_lightning.data_modules.clips import read_ids
     from v2a_lightning.data_modules.manifest import (
         earlier_rows,
         inspect_clips,
-        looked_at,
         manifest_bytes,
         summary,
         used_test_ids,
+        what_is_inspected,
     )
-    from v2a_lightning.data_modules.vggsound import with_files
     from v2a_lightning.specs import AudioSpec, FrameSpec
 
     if min(frames_per_second, seconds, sample_rate, timeout) <= 0 or (workers is not None and workers < 1):
         raise UsageError("--frames_per_second, --seconds, --sample_rate, --timeout and --workers are above 0")
     listed = None if test_ids is None else read_ids(test_ids)
-    clips = with_files(read_vggsound_csv(csv), media)
-    decoding = DecodingSettings(workers or default_workers(), timeout, keep_still=keep_still)
-    frames, audio = FrameSpec(frames_per_second, seconds), AudioSpec(sample_rate, seconds)
-    table, of_what = Path(output), looked_at(frames, audio)
+    if data is not None:
+        module = read_data(data, set or [])
+        module.prepare_media()
+    elif csv is not None and media is not None:
+        frames, audio = FrameSpec(frames_per_second, seconds), AudioSpec(sample_rate, seconds)
+        decoding = Decoding(workers, timeout, keep_still=keep_still)
+        module = VGGSoundDataModule(csv, media, frames=frames, audio=audio, decoding=decoding)
+    else:
+        raise UsageError("say which clips: --csv and --media, or --data")
+    encoders, table = module.encoders, Path(output)
+    inspected = what_is_inspected(encoders.frames, encoders.audio)
 
     def save(rows: "list[ManifestRow]") -> None:
-        _write(table, manifest_bytes(rows, of_what))
+        _write(table, manifest_bytes(rows, inspected))
 
-    rows = inspect_clips(clips, frames, audio, decoding, earlier_rows(table, of_what), save)
+    known = earlier_rows(table, inspected)
+    rows = inspect_clips(module.named_clips, encoders.frames, encoders.audio, module.decoding, known, save)
     page = summary(rows, listed)
     save(rows)
     _write(table.with_suffix(".md"), page.encode())
     _write(table.with_suffix(".test_ids.txt"), "".join(f"{one}\n" for one in used_test_ids(rows, listed)).encode())
     print(page.split("\n## By class")[0].strip())
-    if line := unused_splits(clips, {TRAIN, VALIDATION, TEST}):
-        print(f"csv {csv}: {line}", file=sys.stderr)
+    if module.unused_splits:
+        print(module.unused_splits, file=sys.stderr)
     return 0
 
 

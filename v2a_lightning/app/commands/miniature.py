@@ -92,7 +92,7 @@ def train(work: Path = Path("runs/miniature-training"), output: Path | None = No
     train_all(work, output)
 
 
-def contact_sheet(output: Path = Path("experiments/figures/miniature_classes.png")) -> None:
+def contact_sheet(output: Path = Path("docs/figures/miniature_classes.png")) -> None:
     """Draw all classes of the miniature world on one sheet.
 
     Args:

@@ -1,4 +1,4 @@
-"""The networks metrics listen with: the same classes for the published weights and the miniature's."""
+"""The networks behind the metrics: the same classes for the published weights and the miniature's."""
 
 from pathlib import Path
 from typing import Any

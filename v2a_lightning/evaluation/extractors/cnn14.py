@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waves
+from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waveforms
 from v2a_lightning.evaluation.extractors.frontends import DecibelMel
 
 BLOCKS = 6
@@ -21,7 +21,7 @@ class Cnn14Config:
     """Cnn14's front end and widths; the defaults are the published 16 kHz network.
 
     Args:
-        sample_rate: hertz of the waves.
+        sample_rate: hertz of the waveforms.
         window: samples of an STFT window.
         hop: samples between two windows.
         low: lowest frequency of the mel filters in hertz.
@@ -47,14 +47,14 @@ class Cnn14Config:
 
 
 class TaggerOutput(NamedTuple):
-    """What a tagger hears: `logits` (B, classes) before any sigmoid or softmax, and `embedding` (B, 32 x width)."""
+    """What a tagger gives: `logits` (B, classes) before any sigmoid or softmax, and `embedding` (B, 32 x width)."""
 
     logits: Tensor
     embedding: Tensor
 
 
 class Cnn14(Extractor[Cnn14Config]):
-    """Six blocks of two 3x3 convolutions over the log-mel picture; `forward(waves (B, N)) -> TaggerOutput`.
+    """Six blocks of two 3x3 convolutions over the log-mel picture; `forward(waveforms (B, N)) -> TaggerOutput`.
 
     The embedding is the one FD is computed on ("2048"): after the first linear layer and its ReLU, one per clip.
     Parameters bear PANNs' names.
@@ -84,10 +84,10 @@ class Cnn14(Extractor[Cnn14Config]):
         """Width of the embedding."""
         return self.fc1.out_features
 
-    def forward(self, waves: Tensor) -> TaggerOutput:
-        """(B, N) waves at `sample_rate` -> logits and embedding."""
-        check_waves(waves, self.minimum_samples, self.kind)
-        picture = self.logmel_extractor(waves)[:, None]  # (B, 1, frames, bands)
+    def forward(self, waveforms: Tensor) -> TaggerOutput:
+        """(B, N) waveforms at `sample_rate` -> logits and embedding."""
+        check_waveforms(waveforms, self.minimum_samples, self.kind)
+        picture = self.logmel_extractor(waveforms)[:, None]  # (B, 1, frames, bands)
         picture = self.bn0(picture.transpose(1, 3)).transpose(1, 3)
         for block in range(BLOCKS):
             picture = self.get_submodule(f"conv_block{block + 1}")(picture)
@@ -99,9 +99,9 @@ class Cnn14(Extractor[Cnn14Config]):
         embedding = F.dropout(F.relu(self.fc1(pooled)), 0.5, self.training)
         return TaggerOutput(self.fc_audioset(embedding), embedding)
 
-    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+    def extract(self, waveform: Tensor) -> dict[str, Tensor]:
         """(N,) -> {"logits": (classes,), "embedding": (32 x width,)}."""
-        output = self(wave[None])
+        output = self(waveform[None])
         return {"logits": output.logits[0], "embedding": output.embedding[0]}
 
     @classmethod

@@ -14,14 +14,23 @@ from torch import Tensor, nn
 from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
 from v2a_lightning.components import REFUSALS, construct, parsed
 from v2a_lightning.errors import UsageError
-from v2a_lightning.evaluation.extractors.published import read_published
 from v2a_lightning.files import atomic_write, sha256_file
 
 Config = TypeVar("Config")
 
+PUBLISHED_SHA256: dict[str, dict[str, str]] = {
+    "cnn14": {
+        "Cnn14_mAP=0.431.pth": "0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31",
+        "Cnn14_16k_mAP=0.438.pth": "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
+    },
+    "vggish": {"vggish-10086976.pth": "10086976"},  # the release names a file by the first digits
+    "wav2clip": {},
+}
+"""Kind -> published file name -> sha256, or as many of its first digits as are known."""
+
 
 class Extractor(nn.Module, ABC, Generic[Config]):
-    """A network from waves at `sample_rate` to features.
+    """A network from waveforms at `sample_rate` to features.
 
     Subclasses are built from their configuration dataclass alone, so that a reduced network and the published one are
     the same class. In training mode gradients flow and batch statistics move; `load_extractor` returns frozen ones.
@@ -52,7 +61,7 @@ class Extractor(nn.Module, ABC, Generic[Config]):
         return dict(tensors)
 
     @abstractmethod
-    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+    def extract(self, waveform: Tensor) -> dict[str, Tensor]:
         """One sound (N,) at `sample_rate` to its named features, without a batch dimension."""
 
     @property
@@ -126,14 +135,14 @@ def frozen(extractor: Extractor[Any]) -> Extractor[Any]:
     return extractor.eval().requires_grad_(False)
 
 
-def check_waves(waves: Tensor, minimum: int, kind: str) -> None:
-    """Waves are (B, N) with N at least `minimum`.
+def check_waveforms(waveforms: Tensor, minimum: int, kind: str) -> None:
+    """Waveforms are (B, N) with N at least `minimum`.
 
     Raises:
         ValueError: otherwise, with the offending shape.
     """
-    if waves.ndim != 2 or waves.shape[1] < minimum:
-        raise ValueError(f"{kind} takes waves (B, N >= {minimum}), not {tuple(waves.shape)}")
+    if waveforms.ndim != 2 or waveforms.shape[1] < minimum:
+        raise ValueError(f"{kind} takes waveforms (B, N >= {minimum}), not {tuple(waveforms.shape)}")
 
 
 def _convert(cls: type[Extractor[Any]], tensors: Mapping[str, Tensor], path: Path) -> Any:
@@ -141,3 +150,17 @@ def _convert(cls: type[Extractor[Any]], tensors: Mapping[str, Tensor], path: Pat
         return cls.published_config(tensors)
     except KeyError as error:
         raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error
+
+
+def read_published(path: Path, kind: str) -> dict[str, Tensor]:
+    """The tensors of a published checkpoint, by their published names.
+
+    Raises:
+        UsageError: when a file that bears a published name has other content than the published one.
+        RunFailure: when it cannot be read or holds no tensors.
+    """
+    digest = sha256_file(path)
+    expected = PUBLISHED_SHA256[kind].get(path.name)
+    if expected is not None and not digest.startswith(expected):
+        raise UsageError(f"{path}: sha256 is {digest[:16]}..., that of the published file begins with {expected[:16]}")
+    return read_weights(path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waves
+from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waveforms
 from v2a_lightning.evaluation.extractors.frontends import VGGishExamples
 
 # Widths in units of the first layer's; 0 halves the picture.
@@ -32,7 +32,7 @@ class VGGishConfig:
 
 
 class VGGish(Extractor[VGGishConfig]):
-    """`forward(waves (B, N) at 16 kHz) -> (B, examples, embedding)`, one embedding for every 0.96 s.
+    """`forward(waveforms (B, N) at 16 kHz) -> (B, examples, embedding)`, one embedding for every 0.96 s.
 
     The embedding is the last linear layer's output without the ReLU that the PyTorch port puts behind it, and without
     the PCA and the 8-bit quantisation of AudioSet's release: the features of Google's FAD.
@@ -57,18 +57,18 @@ class VGGish(Extractor[VGGishConfig]):
         self.sample_rate = self.examples.sample_rate
         self.minimum_samples = self.examples.minimum_samples
 
-    def forward(self, waves: Tensor) -> Tensor:
-        """(B, N) waves at 16 kHz -> (B, N // 0.96 s, embedding)."""
-        check_waves(waves, self.minimum_samples, self.kind)
-        examples = self.examples(waves)
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(B, N) waveforms at 16 kHz -> (B, N // 0.96 s, embedding)."""
+        check_waveforms(waveforms, self.minimum_samples, self.kind)
+        examples = self.examples(waveforms)
         pictures = self.features(examples.flatten(0, 1)[:, None])
         # Channels last before flattening, as the TensorFlow original had them.
         embeddings = self.embeddings(pictures.permute(0, 2, 3, 1).flatten(1))
         return embeddings.unflatten(0, examples.shape[:2])
 
-    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+    def extract(self, waveform: Tensor) -> dict[str, Tensor]:
         """(N,) -> {"examples": (examples, embedding)}."""
-        return {"examples": self(wave[None])[0]}
+        return {"examples": self(waveform[None])[0]}
 
     @classmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> VGGishConfig:

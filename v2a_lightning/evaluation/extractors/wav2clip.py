@@ -1,4 +1,4 @@
-"""Wav2CLIP: sounds in CLIP's space, the ear of the CLIP-score.
+"""Wav2CLIP: sounds in CLIP's space, the sound's side of the CLIP-score.
 
 Source: H.-H. Wu et al., "Wav2CLIP: Learning Robust Audio Representations From CLIP", ICASSP 2022.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waves
+from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waveforms
 from v2a_lightning.evaluation.extractors.frontends import standardised_log_spectrogram
 
 
@@ -27,7 +27,7 @@ class Wav2CLIPConfig:
 
 
 class Wav2CLIP(Extractor[Wav2CLIPConfig]):
-    """A ResNet-18 over the spectrogram and two linear layers; `forward(waves (B, N) at 16 kHz) -> (B, embedding)`.
+    """A ResNet-18 over the spectrogram and two linear layers; `forward(waveforms (B, N) at 16 kHz) -> (B, embedding)`.
 
     The embedding is not normalised here; the CLIP-score takes cosines. Every clip is standardised by itself.
     """
@@ -43,14 +43,14 @@ class Wav2CLIP(Extractor[Wav2CLIPConfig]):
         self.audio_encoder = ResNet18(config.width)
         self.audio_transform = Projection(8 * config.width, config.embedding)
 
-    def forward(self, waves: Tensor) -> Tensor:
-        """(B, N) waves at 16 kHz -> (B, embedding)."""
-        check_waves(waves, self.minimum_samples, self.kind)
-        return self.audio_transform(self.audio_encoder(standardised_log_spectrogram(waves)[:, None]))
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(B, N) waveforms at 16 kHz -> (B, embedding)."""
+        check_waveforms(waveforms, self.minimum_samples, self.kind)
+        return self.audio_transform(self.audio_encoder(standardised_log_spectrogram(waveforms)[:, None]))
 
-    def hear(self, wave: Tensor) -> dict[str, Tensor]:
+    def extract(self, waveform: Tensor) -> dict[str, Tensor]:
         """(N,) -> {"audio": (embedding,)}."""
-        return {"audio": self(wave[None])[0]}
+        return {"audio": self(waveform[None])[0]}
 
     @classmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> Wav2CLIPConfig:

@@ -1,15 +1,15 @@
-/* A sound with its play button and, where there is a film, its picture in step. */
+/* A sound with its play button and, where there is a video, its picture in step. */
 
 class Player {
   /**
    * @param place element to fill
    * @param source address of the sound
    * @param label what the button is called
-   * @param film the film to run with it, or null
+   * @param video the video to run with it, or null
    * @param told {started, heard, failed} functions
    */
-  constructor(place, source, label, film, told) {
-    this.film = film;
+  constructor(place, source, label, video, told) {
+    this.video = video;
     this.told = told;
     this.heard = false;
     this.failed = false;
@@ -32,9 +32,9 @@ class Player {
 
   async play() {
     this.told.started(this);
-    if (this.film) this.film.currentTime = this.sound.ended ? 0 : this.sound.currentTime;
+    if (this.video) this.video.currentTime = this.sound.ended ? 0 : this.sound.currentTime;
     try {
-      await Promise.all([this.sound.play(), this.film ? this.film.play() : null]);
+      await Promise.all([this.sound.play(), this.video ? this.video.play() : null]);
     } catch (error) {
       // Pausing before playing has begun is no failure.
       if (error.name !== "AbortError") throw error;
@@ -61,7 +61,7 @@ class Player {
     const { sound } = this;
     for (const name of ["play", "pause", "ended"]) sound.addEventListener(name, () => this.#show());
     sound.addEventListener("playing", () => this.#draw());
-    sound.addEventListener("pause", () => this.film?.pause());
+    sound.addEventListener("pause", () => this.video?.pause());
     sound.addEventListener("ended", () => this.#end());
     sound.addEventListener("error", () => {
       this.failed = true;
@@ -81,8 +81,8 @@ class Player {
   }
 
   #draw() {
-    const { sound, film } = this;
-    if (film && !film.ended && Math.abs(film.currentTime - sound.currentTime) > 0.08 && sound.currentTime < film.duration) film.currentTime = sound.currentTime;
+    const { sound, video } = this;
+    if (video && !video.ended && Math.abs(video.currentTime - sound.currentTime) > 0.08 && sound.currentTime < video.duration) video.currentTime = sound.currentTime;
     this.track.firstChild.style.width = `${100 * (sound.currentTime / (sound.duration || 1))}%`;
     if (this.playing) requestAnimationFrame(() => this.#draw());
   }

@@ -15,7 +15,7 @@ class TrialView {
    */
   constructor(content, trial, answers, changed) {
     Object.assign(this, { content, trial, answers, changed });
-    this.film = this.#showPicture(content.pictures[trial.clip]);
+    this.video = this.#showPicture(content.pictures[trial.clip]);
     this.players = trial.sounds.map((code, index) => this.#addPlayer(code, index));
     this.groups = answers.questions(trial).map(name => this.#addQuestion(name));
     this.active = this.players[0];
@@ -54,13 +54,13 @@ class TrialView {
     const stage = document.getElementById("stage");
     stage.hidden = !picture;
     if (!picture) return null;
-    const shown = document.createElement(picture.kind === "film" ? "video" : "img");
+    const shown = document.createElement(picture.kind === "video" ? "video" : "img");
     shown.src = picture.source;
-    if (picture.kind === "film") Object.assign(shown, { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true });
+    if (picture.kind === "video") Object.assign(shown, { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true });
     else shown.alt = "The picture the sound is meant for";
-    if (picture.kind === "film") shown.setAttribute("aria-label", "The film the sound is meant for; it plays with the sound");
+    if (picture.kind === "video") shown.setAttribute("aria-label", "The video the sound is meant for; it plays with the sound");
     stage.replaceChildren(shown);
-    return picture.kind === "film" ? shown : null;
+    return picture.kind === "video" ? shown : null;
   }
 
   #addPlayer(code, index) {
@@ -79,7 +79,7 @@ class TrialView {
         this.changed();
       },
     };
-    const player = new Player(place, this.content.sounds[code].source, label, this.film, told);
+    const player = new Player(place, this.content.sounds[code].source, label, this.video, told);
     player.heard = this.answer.heard.includes(code);
     if (player.heard) Object.assign(player.mark, { textContent: "heard", className: "mark done" });
     document.getElementById("players").append(place);

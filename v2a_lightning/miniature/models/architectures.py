@@ -26,8 +26,8 @@ from transformers import (
 )
 
 from v2a_lightning.encoders.clap import ClapEncoder
-from v2a_lightning.generators.audioldm_folder import build_scheduler, save_audioldm, save_tensors, write_json
 from v2a_lightning.generators.clap_match import write_self_test
+from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm, save_tensors, write_json
 from v2a_lightning.miniature.models.vocoder_start import begin_as_sinusoids
 
 EMBEDDING_DIM = 512

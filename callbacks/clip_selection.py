@@ -1,0 +1,105 @@
+"""The same clips on every run, shared out evenly over the processes."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from v2a_lightning.ranks import gather_lists, rank_and_count
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class MappedClip:
+    """One clip's way through the mapper, on the CPU.
+
+    Args:
+        clip_id: names the clip.
+        label: what the data says it sounds like; "" where it does not say.
+        embedding: (512,) what the mapper made of the frames.
+        frames: (T, 512) the real frames' CLIP embeddings.
+        audio: (512,) the true sound's CLAP embedding, where there is a sound.
+    """
+
+    clip_id: str
+    label: str
+    embedding: Tensor
+    frames: Tensor
+    audio: Tensor | None
+
+
+def mapped_clips(batch: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[MappedClip]:
+    """The clips of a validation batch with what `validation_step` returned for them."""
+    frames, mask = batch["frames"].float().cpu(), batch["frame_mask"].cpu()
+    embeddings = outputs["embedding"].float().cpu()
+    labels = batch.get("label") or [""] * len(embeddings)
+    audio = batch["audio"].float().cpu() if "audio" in batch else [None] * len(embeddings)
+    return [
+        MappedClip(clip_id, labels[row], embeddings[row], frames[row][mask[row]], audio[row])
+        for row, clip_id in enumerate(outputs["clip_id"])
+    ]
+
+
+class Selection:
+    """Keeps `count` clips: those whose ids come first in an order made by hashing, so they look picked at random.
+
+    Which clips these are depends on the set of clips and the seed alone, not on the order in which they come by, the
+    batches they come in or the process that sees them. Never holds more than it keeps.
+
+    Args:
+        count: how many clips; None keeps all.
+        seed: another seed picks other clips.
+    """
+
+    def __init__(self, count: int | None, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self._kept: dict[str, MappedClip] = {}
+
+    def add(self, clips: Iterable[MappedClip]) -> None:
+        """Offer clips. One that came by before is the same clip."""
+        self._kept |= {clip.clip_id: clip for clip in clips}
+        self._kept = {clip_id: self._kept[clip_id] for clip_id in sorted(self._kept, key=self._place)[: self.count]}
+
+    def everywhere(self) -> list[MappedClip]:
+        """The selection over all processes, the same list in each. Every process has to call it."""
+        together = Selection(self.count, self.seed)
+        together.add(gather_lists(list(self._kept.values())))
+        return list(together._kept.values())
+
+    def _place(self, clip_id: str) -> bytes:
+        return place(clip_id, self.seed)
+
+
+def place(clip_id: str, seed: int) -> bytes:
+    """Where a clip stands in the order from which selections take their first ones."""
+    return hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()
+
+
+def own_share(items: Sequence[Item]) -> list[Item]:
+    """Every n-th item for the n processes: shares differ by one at most."""
+    rank, count = rank_and_count()
+    return list(items[rank::count])
+
+
+def own_batches(items: Sequence[Item], size: int, done: Callable[[Item], bool]) -> list[list[Item]]:
+    """This process's part of the items in batches, which every process has to form in the same call.
+
+    The batches are those of every process's `own_share`, whatever is done: an item's neighbours are always the same.
+    What is not done is shared out evenly, and what is done as well.
+
+    Args:
+        items: the same in all processes.
+        size: of a batch, at most.
+        done: whether an item needs no work any more; the same in all processes.
+    """
+    _, count = rank_and_count()
+    shares = [items[one::count] for one in range(count)]
+    rounds = range(0, len(shares[0]), size)
+    batches = [list(share[start : start + size]) for start in rounds for share in shares if start < len(share)]
+    whole = [index for index, batch in enumerate(batches) if all(map(done, batch))]
+    parts = [index for index in range(len(batches)) if index not in set(whole)]
+    return [batches[index] for index in sorted(own_share(parts) + own_share(whole))]

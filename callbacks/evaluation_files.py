@@ -1,0 +1,121 @@
+"""What is written beside the sounds of an evaluation, so that anybody can compute its numbers again from the files."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from v2a_lightning import __version__
+from v2a_lightning.callbacks.clip_selection import MappedClip
+from v2a_lightning.callbacks.sounds import Sounds
+from v2a_lightning.evaluation.frames import FrameSampling
+from v2a_lightning.evaluation.score_files import ScoreFile
+from v2a_lightning.evaluation.suite import EvaluationSuite
+from v2a_lightning.files import atomic_write
+from v2a_lightning.generation import describe_generator, describe_mapper
+from v2a_lightning.generators import Generator
+from v2a_lightning.module import V2AMapper
+from v2a_lightning.ranks import gather_lists, rank_and_count
+from v2a_lightning.runs import EVALUATION_FILE
+from v2a_lightning.specs import FrameSpec
+
+SCORES_FILE = "scores.json"
+OPTIONS_FILE = "evaluate.yaml"
+
+
+def describe_generation(generator: Generator, mapper: LightningModule, seed: int, seconds: float) -> dict[str, Any]:
+    """How the sounds of an evaluation are generated, for their folder and the metric cards."""
+    by_mapper = describe_mapper(mapper) if isinstance(mapper, V2AMapper) else {}
+    return {
+        "made_by": f"v2a_lightning {__version__}, evaluation of a run",
+        "seed": seed,
+        "seconds": seconds,
+        **describe_generator(generator),
+        **by_mapper,
+    }
+
+
+def frame_sampling(data: Any) -> FrameSampling | None:
+    """Which frames a data module's clips are seen by; None when it does not say."""
+    encoders = getattr(data, "encoders", None)
+    spec = encoders.spec() if encoders is not None else getattr(data, "spec", None)
+    if spec is None:
+        return None
+    frames = FrameSpec.from_key(spec.frames.spec)
+    return FrameSampling(frames.frames_per_second, frames.duration)
+
+
+def clip_score_frames(data: Any, clip: MappedClip, suite: EvaluationSuite) -> FrameSampling | Tensor | None:
+    """The frames with which a clip's sound is compared.
+
+    Videos are read again and embedded by the suite's own CLIP, each by itself: what a store keeps is rounded and was
+    embedded beside other clips, which moves a CLIP-score by more than a millionth. A finished store without videos has
+    only its own embeddings, which are of use where they are that very CLIP's.
+    """
+    if getattr(data, "encoders", None) is not None:
+        return frame_sampling(data)
+    spec = getattr(data, "spec", None)
+    return clip.frames if spec is not None and spec.frames.fingerprint == suite.clip.fingerprint else None
+
+
+def write_evaluation(
+    sounds: Sounds,
+    run: Path,
+    suite: EvaluationSuite,
+    data: Any,
+    generation: Mapping[str, Any],
+    failures: Sequence[Mapping[str, str]],
+    order: Sequence[str],
+    summary: Mapping[str, Any],
+) -> None:
+    """Write the record of the sounds, scores, options and summary. Every process has to call it; the first one writes.
+
+    Args:
+        sounds: this process's.
+        run: the run's folder.
+        suite: what has scored them.
+        data: the data module.
+        generation: how they were generated.
+        failures: of all processes.
+        order: of the clip ids.
+        summary: what `evaluation.json` says besides clips, cards and failures.
+    """
+    records = gather_lists(sounds.records(run, data))
+    records.sort(key=lambda record: order.index(record["clip_id"]))
+    if rank_and_count()[0] != 0:
+        return
+    assert sounds.record is not None
+    sounds.record.sounds = {record["clip_id"]: {"seed": record["seed"]} for record in records}
+    sounds.record.left_out = {failure["clip_id"]: {"reason": failure["reason"]} for failure in failures}
+    sounds.record.finish()
+    cards = suite.cards(generation)
+    # No resamples are drawn: a training has no time.
+    name = f"{run.name} {sounds.folder.name}"
+    ScoreFile(name, suite.scores(), cards, resamples=0, seed=0, notes=suite.faults()).write(sounds.folder / SCORES_FILE)
+    if records:
+        _write_options(sounds.folder, suite, data, [record["clip_id"] for record in records])
+    content = {**summary, "cards": {name: card.to_dict() for name, card in cards.items()}}
+    with atomic_write(sounds.folder / EVALUATION_FILE) as temporary:
+        temporary.write_text(json.dumps({**content, "clips": records, "failures": list(failures)}, indent=1))
+
+
+def _write_options(folder: Path, suite: EvaluationSuite, data: Any, clip_ids: Sequence[str]) -> None:
+    """Write the options with which the `evaluate` command computes the same numbers from the same files."""
+    # Class folders have a folder in common, from which their pictures are found.
+    media = os.path.commonpath([os.path.abspath(data.source(clip_id).parent) for clip_id in clip_ids])
+    options: dict[str, Any] = {"generated": os.path.abspath(folder), "media": media}
+    if data.has_audio:
+        options["reference"] = media
+    options |= suite.options
+    if (sampling := frame_sampling(data)) is not None:
+        options["frames_per_second"] = sampling.frames_per_second
+    if "clap" in options and hasattr(data, "csv"):
+        options["csv"] = os.path.abspath(data.csv)
+    with atomic_write(folder / OPTIONS_FILE) as temporary:
+        head = f"# python -m v2a_lightning evaluate --config {OPTIONS_FILE}\n"
+        temporary.write_text(head + yaml.safe_dump(options, sort_keys=False))

@@ -1,0 +1,95 @@
+"""A finished embedding store: no csv, no media and no encoder is needed to train from it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
+from v2a_lightning.data_modules.clips import Clip, find_media, read_ids
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.splits import Splits
+from v2a_lightning.data_modules.store import EmbeddingStore
+from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table
+from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.specs import AudioSpec
+
+
+class EmbeddingDataModule(ClipDataModule):
+    """Clips of a store that `python -m v2a_lightning embed` or an earlier run has made.
+
+    Args:
+        store: folder or fsspec URL of the store.
+        media: folder of the clips; when not given, their files are where they were when they were embedded.
+        test_ids: text file with the ids of the test clips to use; all when not given.
+        batch_size: clips in a batch, over all devices and nodes.
+        seed: of the order of training.
+        splits: which clips train, which are held out and which are tested.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        media: str | None = None,
+        test_ids: str | None = None,
+        batch_size: int = 64,
+        seed: int = 0,
+        splits: Splits = Splits(),  # noqa: B008
+    ) -> None:
+        super().__init__(None, batch_size, seed, splits)
+        self.store_url = str(store)
+        self.media = media
+        self.test_ids = test_ids
+
+    @cached_property
+    def spec(self) -> StoreSpec:
+        """Which embeddings the store holds.
+
+        Raises:
+            UsageError: when it is no store, or holds those of several encoders.
+        """
+        return EmbeddingStore(self.store_url).only_spec()
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the store has embeddings of sound."""
+        return self.spec.audio is not None
+
+    def setup(self, stage: str) -> None:
+        """Load the store."""
+        self.audio = None if self.spec.audio is None else _audio_spec(self.spec.audio)
+        super().setup(stage)
+
+    def find_clips(self) -> list[Clip]:
+        """Every clip of the store; of its test split, those on the list when one is given."""
+        table = self._table
+        clips = list(map(Clip, table.clip_ids, table.labels, table.splits, map(Path, table.paths)))
+        if self.media is not None:
+            files = find_media(self.media)
+            clips = [replace(clip, path=files.get(clip.clip_id, clip.path)) for clip in clips]
+        if self.test_ids is None:
+            return clips
+        listed = read_ids(self.test_ids)
+        return [clip for clip in clips if clip.split != self.splits.test_split or clip.clip_id in listed]
+
+    def unusable(self) -> dict[str, Reject]:
+        """What was rejected when the store was made; none of it is among its clips."""
+        return EmbeddingStore(self.store_url).rejects(self.spec)
+
+    def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
+        """Rows of the one table."""
+        return {split: EmbeddingDataset(self._table, self._table.rows(clips)) for split, clips in splits.items()}
+
+    @cached_property
+    def _table(self) -> EmbeddingTable:
+        return load_table(EmbeddingStore(self.store_url), self.spec)
+
+
+def _audio_spec(tower: Tower) -> AudioSpec:
+    """The spec a tower's key stands for."""
+    found = re.fullmatch(r"audio-(\d+)hz-([\d.e+-]+)s", tower.spec)
+    assert found is not None, tower.spec
+    return AudioSpec(int(found[1]), float(found[2]))

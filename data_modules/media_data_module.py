@@ -1,0 +1,251 @@
+"""Data modules that start from media files: cached in an embedding store, or encoded for every batch."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch.utils.data import Dataset
+
+from v2a_lightning.data_modules.clip_data_module import ClipDataModule
+from v2a_lightning.data_modules.clips import Clip, find_media
+from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.encoders import Encoders
+from v2a_lightning.data_modules.extraction import Extraction
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.data_modules.manifest import (
+    ManifestRow,
+    inspect_clips,
+    manifest_bytes,
+    read_manifest,
+    rows_of_bytes,
+    unusable_files,
+)
+from v2a_lightning.data_modules.on_the_fly import DecodedDataset, embed_batch
+from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.splits import Splits
+from v2a_lightning.data_modules.store import EmbeddingStore, Precision
+from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.errors import UsageError
+from v2a_lightning.specs import AudioSpec, FrameSpec
+
+Mode = Literal["cached", "on_the_fly"]
+
+
+class EncodedDataModule(ClipDataModule):
+    """Media files and the frozen encoders that embed them. A data set of one's own is a subclass with `find_clips`.
+
+    In mode `cached` the encoders run once: `prepare_data` embeds the clips that the store does not have. In mode
+    `on_the_fly` every batch is decoded and encoded anew on its device, and `prepare_data` only finds out which clips
+    can be used. Clips that cannot be used are counted, and listed with their reasons in the store's `rejects.csv`.
+
+    Args:
+        media: folder of the clips.
+        store: folder or fsspec URL of the embedding store; beside `media`, with `-embeddings` behind its name, when not
+            given.
+        encoder: embeds frames; the miniature's when not given.
+        clap: embeds sound; the miniature's when not given.
+        frames: which frames are embedded.
+        audio: which sound is embedded.
+        batch_size: clips in a batch, over all devices and nodes.
+        seed: of the order of training.
+        mode: `cached` or `on_the_fly`.
+        manifest: a file that `python -m v2a_lightning manifest` wrote; its rejected clips are not even opened.
+        precision: in which embeddings are stored.
+        splits: which clips train, which are held out and which are tested.
+        decoding: how clips are decoded.
+    """
+
+    audible: ClassVar[bool] = True
+    """Whether the clips of this data set have a sound."""
+
+    def __init__(
+        self,
+        media: str,
+        store: str | None = None,
+        encoder: ClipEncoder | None = None,
+        clap: ClapEncoder | None = None,
+        frames: FrameSpec = FrameSpec(),  # noqa: B008
+        audio: AudioSpec = AudioSpec(),  # noqa: B008
+        batch_size: int = 64,
+        seed: int = 0,
+        mode: Mode = "cached",
+        manifest: str | None = None,
+        precision: Precision = "float16",
+        splits: Splits = Splits(),  # noqa: B008
+        decoding: Decoding = Decoding(),  # noqa: B008
+    ) -> None:
+        super().__init__(audio if self.audible else None, batch_size, seed, splits)
+        if mode not in ("cached", "on_the_fly"):
+            raise UsageError(f"data.mode is cached or on_the_fly, not {mode}")
+        sound = (clap or ClapEncoder()) if self.audible else None
+        self.encoders = Encoders(encoder or ClipEncoder(), sound, frames, self.audio)
+        self.media = str(media)
+        self.store_url = f"{self.media.rstrip('/')}-embeddings" if store is None else str(store)
+        self.precision: Precision = precision
+        self.mode = mode
+        self.manifest = manifest
+        self.decoding = decoding
+
+    @abstractmethod
+    def find_clips(self) -> list[Clip]:
+        """Every clip the data set names, with its file if there is one: see `media_files`."""
+
+    def media_files(self) -> dict[str, Path]:
+        """Videos and pictures by their names without suffix, in `media` and in the folders right inside it.
+
+        Raises:
+            UsageError: when there is no such folder, or two files have one name.
+        """
+        return find_media(self.media)
+
+    @property
+    def store(self) -> EmbeddingStore:
+        """The embedding store."""
+        return EmbeddingStore(self.store_url, self.precision)
+
+    @property
+    def loading_processes(self) -> int:
+        """Processes that decode batches on the fly; gathering from memory needs none."""
+        return self.decoding.workers if self.mode == "on_the_fly" else 0
+
+    def extraction(self) -> Extraction:
+        """What has to be embedded for this data."""
+        listed = self._rejected_by_manifest
+        clips = [clip for clip in self.candidates if clip.clip_id not in listed]
+        return Extraction(self.store, self.encoders, clips, self.decoding)
+
+    def prepare_media(self) -> None:
+        """Make the media files where they can be made; here they are there or not."""
+
+    def prepare_data(self) -> None:
+        """Embed, or inspect, the clips for which that has not been done."""
+        if self.mode == "on_the_fly":
+            self.prepare_media()
+            self._inspect()
+            return
+        self.embed(self.trainer.strategy.root_device if self.trainer else "cpu")
+        self.encoders.to("cpu")
+
+    def embed(
+        self,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        ranks: int = 1,
+        barrier: Callable[[], object] = lambda: None,
+        add_encoder: bool = False,
+    ) -> None:
+        """Embed this process's share of the clips that the store lacks, with a progress bar.
+
+        One job at a time writes to a store; a second one waits. Whatever ends the work, what was done is written.
+
+        Args:
+            device: where the encoders run.
+            rank: this process.
+            ranks: how many processes share the work.
+            barrier: waits for the other processes.
+            add_encoder: put embeddings of these encoders beside those of others that the store may hold.
+
+        Raises:
+            UsageError: when the store was made with other encoders or specs, unless they are to be added.
+        """
+        lock = StoreLock(self.store.folder)
+        try:
+            is_done = rank == 0 and self._prepare_store(lock, ranks, add_encoder)
+            barrier()
+            if not is_done:
+                lock.share()
+                self.encoders.to(device)
+                self.extraction().run(rank, ranks)
+        finally:
+            lock.release()
+        # Every process lists the rejects when it is done, so the last one lists them all.
+        self.invalidate_usable_clips()
+        self.store.write_rejects_csv(self.rejects)
+
+    def _prepare_store(self, lock: StoreLock, ranks: int, add_encoder: bool) -> bool:
+        """Take the store for this job and mend it; True when there is nothing to embed, which needs no lock."""
+        self.prepare_media()
+        if not add_encoder:
+            self.store.refuse_others(self.encoders.spec())
+        extraction = self.extraction()
+        # Most runs find everything done, and need not wait for whoever writes for another data set.
+        is_done = ranks == 1 and not (self.store.has_lost_shards or extraction.pending())
+        if not is_done:
+            lock.take()
+            self.store.mend()
+        extraction.refuse_other_files()
+        return is_done
+
+    def unusable(self) -> dict[str, Reject]:
+        """Clips that were decoded once and rejected, or that the manifest rejects."""
+        if self.mode == "on_the_fly":
+            return unusable_files(self._inspected())
+        wanted = {clip.clip_id for clip in self.candidates}
+        found = self.store.rejects(self.encoders.spec())
+        return {**self._rejected_by_manifest, **{key: one for key, one in found.items() if key in wanted}}
+
+    @property
+    def left_out(self) -> list[Reject]:
+        """The clips that have a file which was tried and cannot be used; those of the manifest were not tried."""
+        return [reject for key, reject in self.unusable().items() if key not in self._rejected_by_manifest]
+
+    def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
+        """Clips from the store, or decoded on the fly."""
+        if self.mode == "on_the_fly":
+            return {split: self._decoded(clips) for split, clips in splits.items()}
+        spec = self.encoders.spec()
+        self.store.refuse_others(spec)
+        table = load_table(self.store, spec, [clip.clip_id for clips in splits.values() for clip in clips])
+        return {
+            split: EmbeddingDataset(table.described_by(clips), table.rows(clips)) for split, clips in splits.items()
+        }
+
+    def _decoded(self, clips: Sequence[Clip]) -> Dataset[Batch]:
+        extraction, size = self.extraction(), self.encoders.picture_size()
+        requests = [extraction.request(clip, True, True, size) for clip in clips]
+        return DecodedDataset(clips, requests, self.decoding.timeout)
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Waveforms stay on the CPU, where the audio encoder prepares them."""
+        waves = batch.pop("waves", None)
+        batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return batch if waves is None else {**batch, "waves": waves}
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Encode a batch that was decoded on the fly."""
+        is_raw = "raw_frames" in batch or "failure" in batch
+        return embed_batch(batch, self.encoders) if is_raw else batch
+
+    @cached_property
+    def _rejected_by_manifest(self) -> dict[str, Reject]:
+        return {} if self.manifest is None else unusable_files(read_manifest(self.manifest))
+
+    def _inspected(self) -> list[ManifestRow]:
+        """The rows of the manifest: the one given, or the one made by `prepare_data`."""
+        if self.manifest is not None:
+            return read_manifest(self.manifest)
+        folder = Folder(self.store_url)
+        if self._manifest_name not in folder.names():
+            return []
+        return rows_of_bytes(folder.read(self._manifest_name), f"{folder.url}/{self._manifest_name}")
+
+    @property
+    def _manifest_name(self) -> str:
+        return f"manifest-{self.encoders.spec().content}.parquet"
+
+    def _inspect(self) -> None:
+        """Look at the clips that the manifest does not have yet."""
+        known = self._inspected()
+        inspected = {(row.clip_id, row.path) for row in known}
+        new = [clip for clip in self.candidates if (clip.clip_id, str(clip.path)) not in inspected]
+        if new and self.manifest is None:
+            again = {clip.clip_id for clip in new}
+            known = [row for row in known if row.clip_id not in again]
+            rows = known + inspect_clips(new, self.encoders.frames, self.encoders.audio, self.decoding)
+            Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
+        self.invalidate_usable_clips()

@@ -1,0 +1,17 @@
+"""Numbers from records, and their resamples, written out."""
+
+import pytest
+import torch
+
+from v2a_lightning.evaluation import ClipScore
+from v2a_lightning.evaluation.records import ClipRecord, score_records
+
+VALUES = (3.0, 10.0, 44.0)
+
+
+def test_resamples_of_a_mean_are_means_of_the_clips_drawn() -> None:
+    records = [ClipRecord(f"clip{place}", values={"cs": value}) for place, value in enumerate(VALUES)]
+    score = score_records([ClipScore()], records, resamples=5, seed=7).found["cs"]
+    drawn = torch.randint(3, (5, 3), generator=torch.Generator().manual_seed(7)).tolist()
+    assert score.value == 19.0
+    assert score.replicates.tolist() == pytest.approx([sum(VALUES[clip] for clip in one) / 3 for one in drawn])

@@ -1,0 +1,241 @@
+"""Distances between sets of embeddings (N, D), in double precision: Frechet, kernel, cosine, retrieval.
+
+Frechet distance between the Gaussians fitted to two sets:
+
+    d^2 = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))
+
+Source: D. Dowson and B. Landau, J. Multivariate Analysis 12, 1982. The last trace equals the nuclear norm (the sum of
+singular values) of A1^T A2 for any factors S = A A^T. That needs no matrix square root, stays real, and is exact where
+a covariance has no full rank, which is the case whenever there are fewer samples than dimensions.
+
+Kernel distance (KAD), 100 x the unbiased squared maximum mean discrepancy under a Gaussian kernel:
+
+    k(a, b) = exp(-|a - b|^2 / (2 s^2)),  s = median distance between two different reference samples
+
+Sources: A. Gretton et al., "A Kernel Two-Sample Test", JMLR 13, 2012 (the two estimators are those of its Lemma 6);
+Y. Chung et al., "KAD: No More FAD!", 2025 (the scale and the median rule). The bandwidth comes from the reference set
+alone, so that it is the same for every system measured against that set.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SCALE = 100.0
+BANDWIDTH_SAMPLES = 4096
+ROWS_AT_ONCE = 1024
+RANKS = (1, 5, 10)
+
+
+def compare_embeddings(predicted: Tensor, target: Tensor) -> dict[str, float]:
+    """How predicted embeddings compare with true ones, (N, D) each, N >= 2; both are L2-normalised first.
+
+    Returns:
+        {"embedding_fd", "embedding_kad", "cosine", "cosine_unrelated", "recall@1", "recall@5", "recall@10"}; without
+        "embedding_kad" when most targets are one and the same, which has no bandwidth. Recall counts the clips whose
+        own target is among the k closest of all targets.
+
+    Raises:
+        ValueError: when a shape does not fit, a value is not finite, or there are fewer than two pairs.
+    """
+    check_features(predicted, target, minimum=2, paired=True)
+    predicted, target = (F.normalize(rows.detach().float(), dim=1) for rows in (predicted, target))
+    cosine, unrelated = mean_cosines(predicted, target)
+    ranks = retrieval_ranks(predicted, target)
+    found = {
+        "embedding_fd": frechet_distance(predicted, target),
+        "cosine": cosine,
+        "cosine_unrelated": unrelated,
+        **{f"recall@{k}": float((ranks < k).double().mean()) for k in RANKS},
+    }
+    # Several cuts of one video may have one and the same sound; that is no reason to end a training.
+    with suppress(ValueError):
+        found["embedding_kad"] = float(paired_kernel_distance(predicted, target))
+    return found
+
+
+def frechet_distance(generated: Tensor, reference: Tensor) -> float:
+    """Frechet distance between two sets of features, with unbiased covariances, in double precision.
+
+    Fewer samples than dimensions cost O(N^2 D) and more cost O(N D^2 + D^3).
+
+    Args:
+        generated: (N, D), N >= 2.
+        reference: (M, D), M >= 2.
+
+    Raises:
+        ValueError: when a shape does not fit, a set has one sample, or a value is not finite.
+    """
+    check_features(generated, reference, minimum=2)
+    first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
+    distance = (first.mean(0) - second.mean(0)).square().sum()
+    return _distance(distance, _factor(first), _factor(second))
+
+
+def median_bandwidth(reference: Tensor) -> float:
+    """Median Euclidean distance between two different samples of (M, D).
+
+    Of more than 4,096 samples, 4,096 at equal steps through the set stand for it.
+
+    Raises:
+        ValueError: when more than half of the distances are zero.
+    """
+    step = max(1.0, len(reference) / BANDWIDTH_SAMPLES)
+    rows = (torch.arange(min(len(reference), BANDWIDTH_SAMPLES), dtype=torch.float64) * step).long()
+    bandwidth = float(torch.pdist(reference.detach().double().cpu()[rows]).median())
+    if bandwidth == 0.0:
+        raise ValueError("the reference samples are equal to one another: there is no bandwidth")
+    return bandwidth
+
+
+def kernel_distance(generated: Tensor, reference: Tensor, bandwidth: float | None = None) -> float:
+    """KAD of two independent sets (N, D) and (M, D); it may be slightly negative for sets of one distribution.
+
+    Raises:
+        ValueError: when a shape does not fit or a set has one sample.
+    """
+    check_features(generated, reference, minimum=2)
+    first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
+    bandwidth = bandwidth or median_bandwidth(second)
+    within = _mean_without_diagonal(first, bandwidth) + _mean_without_diagonal(second, bandwidth)
+    across = sum(float(block.sum()) for _, block in _kernel_blocks(first, second, bandwidth))
+    return SCALE * (within - 2.0 * across / (len(first) * len(second)))
+
+
+def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor | None = None) -> Tensor:
+    """KAD of two sets whose rows belong together: sound i was made for clip i, whose own sound is reference i.
+
+    A generated sound resembles the reference it was made for more than any other. The estimator for independent sets
+    takes that resemblance for closeness of the distributions; leaving each sound's own reference out is unbiased here,
+    and exactly 0 for a set against itself.
+
+    Args:
+        generated: (N, D), N >= 2.
+        reference: (N, D).
+        weights: (B, N) how often each pair counts in each of B resamples; None for once each.
+
+    Returns:
+        (B,) doubles, B = 1 without weights.
+
+    Raises:
+        ValueError: when a shape does not fit or there is one pair.
+    """
+    check_features(generated, reference, minimum=2, paired=True)
+    first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
+    counts = torch.ones(1, len(first), dtype=torch.float64) if weights is None else weights.double().cpu()
+    bandwidth = median_bandwidth(second)
+    total = torch.zeros(len(counts), dtype=torch.float64)
+    for part in torch.arange(len(first)).split(ROWS_AT_ONCE):
+        block = (
+            _kernel(first[part], first, bandwidth)
+            + _kernel(second[part], second, bandwidth)
+            - _kernel(first[part], second, bandwidth)
+            - _kernel(second[part], first, bandwidth)
+        )
+        block[torch.arange(len(part)), part] = 0.0
+        total += (counts[:, part] @ block * counts).sum(1)
+    return SCALE * total / (len(first) * (len(first) - 1))
+
+
+def cosines(first: Tensor, second: Tensor) -> Tensor:
+    """Cosine of each pair of rows: (N, D), (N, D) -> (N,) doubles."""
+    check_features(first, second, minimum=0, paired=True)
+    return F.cosine_similarity(first.double(), second.double(), dim=1)
+
+
+def mean_cosines(predicted: Tensor, target: Tensor) -> tuple[float, float]:
+    """Mean cosine of pairs, and of predictions with the targets of other clips: (N, D), (N, D).
+
+    The second is NaN-free only for N >= 2; it is what the first has to be compared with.
+    """
+    predicted, target = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
+    count = len(predicted)
+    own = (predicted * target).sum()
+    every = predicted.sum(0) @ target.sum(0)
+    return float(own / count), float((every - own) / (count * (count - 1)))
+
+
+def retrieval_ranks(predicted: Tensor, target: Tensor) -> Tensor:
+    """For each prediction, how many other targets are at least as close (by cosine) as its own: (N, D), (N, D) -> (N,).
+
+    Equal cosines count against the prediction, so that a constant prediction retrieves nothing.
+    """
+    check_features(predicted, target, minimum=1, paired=True)
+    predicted, target = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
+    ranks = []
+    for part in torch.arange(len(predicted), device=predicted.device).split(ROWS_AT_ONCE):
+        cosine = predicted[part] @ target.T
+        own = cosine[torch.arange(len(part)), part]
+        ranks.append((cosine >= own[:, None]).sum(1) - 1)
+    return torch.cat(ranks)
+
+
+def check_features(generated: Tensor, reference: Tensor, *, minimum: int, paired: bool = False) -> None:
+    """Two sets of features (N, D) and (M, D) of finite values.
+
+    Args:
+        generated: (N, D).
+        reference: (M, D).
+        minimum: fewest rows in either.
+        paired: row i of one belongs to row i of the other, so N == M.
+
+    Raises:
+        ValueError: naming the shapes, or that a value is not finite.
+    """
+    shapes = f"{tuple(generated.shape)} and {tuple(reference.shape)}"
+    if generated.ndim != 2 or reference.ndim != 2 or generated.shape[1] != reference.shape[1]:
+        raise ValueError(f"features are (N, D) and (M, D), not {shapes}")
+    if paired and len(generated) != len(reference):
+        raise ValueError(f"paired features have equally many rows, not {shapes}")
+    if min(len(generated), len(reference)) < minimum:
+        raise ValueError(f"at least {minimum} samples are needed on either side; there are {shapes}")
+    if not (torch.isfinite(generated).all() and torch.isfinite(reference).all()):
+        raise ValueError("features hold values that are not finite")
+
+
+def _distance(means: Tensor, factor1: Tensor, factor2: Tensor) -> float:
+    overlap = torch.linalg.svdvals(factor1.T @ factor2).sum()
+    distance = means + factor1.square().sum() + factor2.square().sum() - 2.0 * overlap
+    # Equal sets give the difference of equal numbers, which rounding may put below zero.
+    return max(0.0, float(distance))
+
+
+def _factor(features: Tensor) -> Tensor:
+    """A with A A^T the unbiased covariance of features (N, D): (D, N) itself while that is the smaller one."""
+    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
+    if len(features) <= features.shape[1]:
+        return centred.T
+    # NumPy computes only half of a matrix times its own transpose; PyTorch computes all of it.
+    array = centred.numpy()
+    return _root(torch.from_numpy(array.T @ array))
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """A with A A^T = covariance: Cholesky's factor, or eigenvectors where the covariance has no full rank."""
+    smallest = len(covariance) * torch.finfo(covariance.dtype).eps * covariance.diagonal().max().clamp_min(0.0)
+    factor, failure = torch.linalg.cholesky_ex(covariance)
+    if not int(failure) and factor.diagonal().square().min() > smallest:
+        return factor
+    values, vectors = torch.linalg.eigh(covariance)
+    kept = values > smallest
+    return vectors[:, kept] * values[kept].sqrt()
+
+
+def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:
+    return torch.exp(-torch.cdist(first, second).square() / (2.0 * bandwidth**2))
+
+
+def _kernel_blocks(first: Tensor, second: Tensor, bandwidth: float) -> Iterator[tuple[Tensor, Tensor]]:
+    for part in torch.arange(len(first)).split(ROWS_AT_ONCE):
+        yield part, _kernel(first[part], second, bandwidth)
+
+
+def _mean_without_diagonal(samples: Tensor, bandwidth: float) -> float:
+    total = 0.0
+    for part, block in _kernel_blocks(samples, samples, bandwidth):
+        block[torch.arange(len(part)), part] = 0.0
+        total += float(block.sum())
+    return total / (len(samples) * (len(samples) - 1))

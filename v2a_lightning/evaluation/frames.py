@@ -1,0 +1,115 @@
+"""CLIP embeddings of a clip's frames, for the CLIP-score."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from v2a_lightning.encoders import ClipEncoder
+from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.features import FeatureCache, NetworkFeatures, content_sha256
+from v2a_lightning.media import is_picture, probe, read_frames
+from v2a_lightning.specs import FrameSpec
+
+PICTURE = "the picture"
+CACHED_VIDEOS = 1024
+
+
+@dataclass(frozen=True)
+class FrameSampling:
+    """Which frames of a video are compared with its sound.
+
+    Args:
+        frames_per_second: how densely videos are sampled.
+        seconds: how much of a video is used, from its start; None for all of it.
+    """
+
+    frames_per_second: float
+    seconds: float | None
+
+    def describe(self, video: Path) -> str:
+        """For metric cards. It does not matter to pictures how densely videos would have been sampled."""
+        if is_picture(video):
+            return PICTURE
+        part = "all of the video" if self.seconds is None else f"the first {self.seconds:g} s"
+        return f"{self.frames_per_second:g} a second of {part}"
+
+    def read(self, video: Path) -> NDArray[np.uint8]:
+        """(T, H, W, 3); T = 1 for a picture.
+
+        Raises:
+            MediaError: when the file cannot be read.
+        """
+        seconds = self.seconds
+        if seconds is None:
+            seconds = 1.0 if is_picture(video) else probe(video).duration
+        return read_frames(video, FrameSpec(self.frames_per_second, seconds))
+
+
+class ClipFrames:
+    """CLIP embeddings of a clip's frames, for the CLIP-score.
+
+    Args:
+        checkpoint: of the CLIP in whose space Wav2CLIP's embeddings lie.
+        device: where CLIP runs.
+        cache: keeps embeddings by content.
+    """
+
+    def __init__(self, checkpoint: str, device: str, cache: FeatureCache) -> None:
+        self.checkpoint, self.device, self.cache = checkpoint, device, cache
+        # Videos that are evaluated every epoch are decoded once.
+        self.read = lru_cache(CACHED_VIDEOS)(self._read)
+
+    @cached_property
+    def encoder(self) -> ClipEncoder:
+        """The CLIP."""
+        return ClipEncoder(self.checkpoint).to(self.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of its weights and preprocessing."""
+        return str(self.encoder.fingerprint)
+
+    def describe(self, sampled: Iterable[str]) -> str:
+        """For metric cards: the frames of clips as `FrameSampling.describe` says them, and the CLIP; "" of none.
+
+        The CLIP's name is left out: two names of one network must not keep two numbers apart. Beside videos, pictures
+        are not mentioned.
+        """
+        different = sorted(set(sampled) - {""})
+        shown = [one for one in different if one != PICTURE] or different
+        return f"{', '.join(shown)}, clip:{self.fingerprint[:16]}" if shown else ""
+
+    def _read(self, video: Path, sampling: FrameSampling) -> Tensor:
+        """(T, D) embeddings of a video's frames, L2-normalised.
+
+        Raises:
+            MediaError: when the file cannot be read.
+        """
+        frames = sampling.read(video)
+        key = f"{self.fingerprint}/{frames.shape}/{content_sha256(frames)}"
+        made = self.cache.recall(key, lambda: {"frames": self.encoder.encode_frames(frames).float().cpu()})
+        return made["frames"]
+
+
+def default_clip(wav2clip: str) -> str:
+    """The CLIP that a Wav2CLIP was trained against: the miniature's, or OpenAI's ViT-B/32."""
+    return "miniature" if wav2clip == "miniature" else "openai/ViT-B-32"
+
+
+def require_width(clip: ClipFrames, wav2clip: NetworkFeatures) -> None:
+    """The CLIP-score's two networks share one space.
+
+    Raises:
+        UsageError: when they do not.
+    """
+    expected = wav2clip.network.config.embedding
+    if clip.encoder.embedding_dim != expected:
+        raise UsageError(
+            f"the CLIP-score's clip, {clip.checkpoint}, is {clip.encoder.embedding_dim} wide and Wav2CLIP's space "
+            f"{expected}; name the CLIP that Wav2CLIP was trained against, whatever the data is embedded with"
+        )

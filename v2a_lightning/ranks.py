@@ -1,0 +1,24 @@
+"""What the processes of a run exchange: lists of anything, in the order of their ranks."""
+
+from typing import Any, TypeVar
+
+import torch.distributed
+
+Item = TypeVar("Item")
+
+
+def rank_and_count() -> tuple[int, int]:
+    """This process's rank and how many there are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def gather_lists(items: list[Item]) -> list[Item]:
+    """All processes' items, in the order of their ranks. Every process has to call it, with any number of items."""
+    _, count = rank_and_count()
+    if count == 1:
+        return items
+    parts: list[Any] = [None] * count
+    torch.distributed.all_gather_object(parts, items)
+    return [item for part in parts for item in part]

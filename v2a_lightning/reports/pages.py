@@ -1,0 +1,154 @@
+"""Pages that are one file each and open anywhere: sounds, pictures and spectrograms stand in them as data URIs."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from v2a_lightning.evaluation.extractors.frontends import power_spectrogram, slaney_mel_matrix
+from v2a_lightning.files import atomic_write
+
+Waveform = NDArray[np.float32]
+
+BADGES = {"miniature": "miniature world: figures do not compare with real data"}
+TEMPLATES = Path(__file__).parent / "templates"
+# A spectrogram shows this many decibels below the loudest point of the sounds it is compared with.
+RANGE_DB = 70.0
+MEL_BANDS = 96
+WINDOW = 1024
+LOWEST_HERTZ = 40.0
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A player and its spectrogram, as URIs."""
+
+    title: str
+    source: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A clip or a pair of clips, and the sounds that go with it.
+
+    Args:
+        title: what it is.
+        sounds: in the order in which they are shown.
+        frames: pictures as URIs.
+        code: an id.
+        facts: a line of figures.
+    """
+
+    title: str
+    sounds: Sequence[Sound]
+    frames: Sequence[str] = ()
+    code: str = ""
+    facts: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    entries: Sequence[Item] = field(default_factory=tuple)
+    note: str = ""
+
+
+def render(template: str, folder: Path = TEMPLATES, **values: Any) -> str:
+    """A page from a template of a folder, with the style that all pages share inside it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader([folder, TEMPLATES]), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(template).render(**values)
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Write a page."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_sounds_page(path: Path, title: str, introduction: str, label: str, sections: Sequence[Section]) -> Path:
+    """Write a page of sounds; `label` is that of the extractors, "miniature" or ""."""
+    badge = BADGES.get(label, "")
+    text = render("sounds.html", title=title, introduction=introduction, badge=badge, sections=list(sections))
+    return write_page(path, text)
+
+
+def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:
+    """Waveforms (N,) by title, their spectrograms on one scale, so that a quieter one looks quieter."""
+    arrays = {title: np.asarray(waveform, np.float32) for title, waveform in waveforms.items()}
+    pictures = {title: log_mel(waveform, sample_rate) for title, waveform in arrays.items()}
+    loudest = float(max(picture.max() for picture in pictures.values()))
+    return [
+        Sound(title, sound_uri(waveform, sample_rate), spectrogram_uri(pictures[title], loudest))
+        for title, waveform in arrays.items()
+    ]
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """`content` inlined as a URI of a MIME type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def sound_uri(waveform: Waveform, sample_rate: int) -> str:
+    """A waveform (N,) as a player's source: FLAC, which loses nothing and takes about half the space."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(waveform, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+    return data_uri(buffer.getvalue(), "audio/flac")
+
+
+def log_mel(waveform: Waveform, sample_rate: int) -> NDArray[np.float32]:
+    """Log-mel spectrogram in decibels (MEL_BANDS, columns), about 400 columns; a short sound is filled with silence."""
+    hop = max(64, len(waveform) // 400)
+    filled = np.pad(waveform, (0, max(0, WINDOW - len(waveform))))
+    power = power_spectrogram(torch.from_numpy(np.ascontiguousarray(filled, np.float32))[None], WINDOW, hop)[0]
+    mel = power @ torch.from_numpy(_mel_matrix(sample_rate))
+    return np.asarray(10.0 * torch.log10(mel.clamp_min(1e-10)).T)
+
+
+@lru_cache(maxsize=4)
+def _mel_matrix(sample_rate: int) -> NDArray[np.float32]:
+    return slaney_mel_matrix(sample_rate, WINDOW, MEL_BANDS, LOWEST_HERTZ, sample_rate / 2)
+
+
+def spectrogram_uri(decibels: NDArray[np.float32], loudest: float) -> str:
+    """A log-mel (bands, columns) as a PNG, low tones at the bottom, from RANGE_DB below `loudest` up to it."""
+    from matplotlib import colormaps
+
+    shade = np.clip((decibels[::-1] - loudest + RANGE_DB) / RANGE_DB, 0.0, 1.0)
+    return picture_uri((colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8), "PNG")
+
+
+def picture_uri(pixels: NDArray[np.uint8], kind: str = "JPEG") -> str:
+    """RGB pixels (H, W, 3) as a PNG or JPEG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **({"quality": 82} if kind == "JPEG" else {"optimize": True}))
+    return data_uri(buffer.getvalue(), f"image/{kind.lower()}")
+
+
+def strip_uris(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> list[str]:
+    """`count` frames spread over a clip (T, H, W, 3), at most `height` pixels high."""
+    from PIL import Image
+
+    pictures = []
+    for index in np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)):
+        image = Image.fromarray(frames[index])
+        if image.height > height:
+            image = image.resize((max(1, round(image.width * height / image.height)), height))
+        pictures.append(picture_uri(np.asarray(image)))
+    return pictures
