@@ -193,7 +193,7 @@ def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, 
 
 @torch.no_grad()
 def _make_audible(unet: Any, vocoder: SpeechT5HifiGan) -> None:
-    """Random weights as they come give waves near zero that hardly hear their condition; these are loud and do."""
+    """Random weights give waveforms near zero that hardly depend on their condition; these are loud and do."""
     unet.class_embedding.weight.mul_(20)
     layers: list[Any] = [vocoder.conv_pre, *vocoder.upsampler, vocoder.conv_post]
     for layer in layers:

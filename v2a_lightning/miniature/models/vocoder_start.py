@@ -64,7 +64,7 @@ def _exponential(slope: float) -> tuple[Tensor, float]:
 
 
 def _shares(carriers: int) -> Tensor:
-    """(bins, carriers): how a bin's magnitude is dealt out to the sinusoids it hears, as their amplitudes."""
+    """(bins, carriers): how a bin's magnitude is dealt out to the sinusoids in its band, as their amplitudes."""
     response = audioldm_log_mel(_tones(carriers, 4096)).exp()[:, 8]  # (carriers, bins) of unit tones
     weight = response / response.sum(1, keepdim=True)
     return (weight / response.sum(0).clamp(min=1e-3)).T

@@ -26,7 +26,7 @@ class ClapTraining(Part):
     """Symmetric contrastive loss of sounds and captions.
 
     Half of the sounds of a batch have been through the autoencoder and the vocoder, as all generated sound has: a CLAP
-    that knows clean sounds alone takes a vocoded beep for a siren. The large one has heard worse in its training.
+    that knows clean sounds alone takes a vocoded beep for a siren. The large one was trained on worse.
 
     Args:
         sounds: what is learned from.

@@ -15,7 +15,7 @@ CONDITION_NOISE = 0.15
 """Length, at most, of the noise added to a unit-length embedding: a mapper's are near the true ones, not on them."""
 SNR_CAP = 5.0
 CONDITION_DEVIATION = 0.6
-"""Standard deviation, at first, of what the UNet is told of a sound, beside the time's embedding of unit size."""
+"""Standard deviation, at first, of what the UNet is given of a sound, beside the time's embedding of unit size."""
 
 
 def miniature_scheduler() -> Any:

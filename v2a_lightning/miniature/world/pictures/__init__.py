@@ -92,7 +92,7 @@ def _cover(pen: Pen, scene: Scene, now: Moment) -> None:
     """What stands in front sinks out of the picture as the object comes into view."""
     hidden = places(scene, now)
     now_pose = pose(scene, now)
-    # As wide as it may be for any object, so that what is hidden cannot be told by its cover.
+    # As wide as it may be for any object, so that the cover does not show what is hidden.
     half = max(0.58 * extent(scene), between(0.22, 0.42, now_pose.jitter(7)))
     left, right = min(x for x, _ in hidden) - half, max(x for x, _ in hidden) + half
     top = min(y for _, y in hidden) - half
