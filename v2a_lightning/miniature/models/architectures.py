@@ -105,7 +105,7 @@ def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] =
 
 
 def build_clap_features() -> ClapFeatureExtractor:
-    """What turns a wave into `build_clap`'s log-mel: 48 kHz, hop 480, the first 2.55 s, 256 frames of 64 bins."""
+    """What turns a waveform into `build_clap`'s log-mel: 48 kHz, hop 480, the first 2.55 s, 256 frames of 64 bins."""
     return ClapFeatureExtractor(max_length_s=2.55, truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
 
 
@@ -153,7 +153,7 @@ def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: floa
 
 
 def build_vocoder(channels: int = 192) -> SpeechT5HifiGan:
-    """HiFi-GAN from log-mels (B, T, 64) to waves (B, 160 T) at 16 kHz.
+    """HiFi-GAN from log-mels (B, T, 64) to waveforms (B, 160 T) at 16 kHz.
 
     It works at two rates only, frames and samples, and begins as a bank of sinusoids (`vocoder_start`).
     """

@@ -31,12 +31,12 @@ def tone(frequency: float | Waveform, time: Waveform, partials: list[float], str
     frequency = np.broadcast_to(np.asarray(frequency, dtype=float), time.shape)
     phase = 2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE
     highest = float(frequency.max())
-    wave = np.zeros_like(time)
+    waveform = np.zeros_like(time)
     for number, amplitude in enumerate(partials, start=1):
         ratio = number * math.sqrt(1 + stretch * number**2)
         if amplitude and ratio * highest < 0.475 * SAMPLE_RATE:
-            wave += amplitude * np.sin(ratio * phase)
-    return wave
+            waveform += amplitude * np.sin(ratio * phase)
+    return waveform
 
 
 def harmonics(count: int, slope: float = 1.0) -> list[float]:
@@ -49,16 +49,16 @@ def band_noise(samples: int, low: float, high: float, random: Random, order: int
     top = min(high, 0.49 * SAMPLE_RATE)
     kind, edges = ("lowpass", top) if low <= 0 else ("bandpass", [low, top])
     sos = signal.butter(order, edges, kind, fs=SAMPLE_RATE, output="sos")
-    wave = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
-    return np.asarray(wave / (wave.std() + 1e-9))
+    waveform = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
+    return np.asarray(waveform / (waveform.std() + 1e-9))
 
 
-def resonate(wave: Waveform, formants: list[tuple[float, float]]) -> Waveform:
-    """Pass a wave through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
-    total = np.zeros_like(wave)
+def resonate(waveform: Waveform, formants: list[tuple[float, float]]) -> Waveform:
+    """Pass a waveform through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
+    total = np.zeros_like(waveform)
     for centre, width in formants:
         numerator, denominator = signal.iirpeak(min(centre, 0.47 * SAMPLE_RATE), centre / width, fs=SAMPLE_RATE)
-        total += signal.lfilter(numerator, denominator, wave)
+        total += signal.lfilter(numerator, denominator, waveform)
     return total
 
 
@@ -85,7 +85,7 @@ def onsets(rate: float, length: float, start: float, random: Random, jitter: flo
 
 def place(length: int, times: list[float], make: Callable[[int], Waveform]) -> Waveform:
     """Add up `make(number)` at each time; what would begin before 0 is cut at its beginning."""
-    wave = np.zeros(length)
+    waveform = np.zeros(length)
     for number, time in enumerate(times):
         event = make(number)
         begin = round(time * SAMPLE_RATE)
@@ -93,8 +93,8 @@ def place(length: int, times: list[float], make: Callable[[int], Waveform]) -> W
         begin = max(begin, 0)
         stop = min(length, begin + len(event))
         if stop > begin:
-            wave[begin:stop] += event[: stop - begin]
-    return wave
+            waveform[begin:stop] += event[: stop - begin]
+    return waveform
 
 
 def wander(samples: int, low: float, high: float, knots: int, random: Random) -> Waveform:

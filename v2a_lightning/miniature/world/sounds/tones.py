@@ -26,13 +26,13 @@ def _chorus(
     scene: Scene, random: Random, length: int, rate: float, voice: Callable[[float], Waveform], jitter: float = 0.08
 ) -> Waveform:
     """As many independent voices as the scene shows, each at its own slightly different pitch."""
-    wave = np.zeros(length)
+    waveform = np.zeros(length)
     for number in range(scene.count):
         detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
         phase = scene.onset if number == 0 else float(random.random())
         times = onsets(rate * float(random.uniform(0.92, 1.08)), length / SAMPLE_RATE, phase, random, jitter)
-        wave += place(length, times, lambda _, pitch=detune: voice(pitch))
-    return wave
+        waveform += place(length, times, lambda _, pitch=detune: voice(pitch))
+    return waveform
 
 
 def dog(scene: Scene, random: Random, length: int) -> Waveform:
@@ -189,11 +189,11 @@ def bell(scene: Scene, random: Random, length: int) -> Waveform:
 
     def stroke(_: int) -> Waveform:
         time = seconds(1.6)
-        wave = np.zeros(len(time))
+        waveform = np.zeros(len(time))
         for ratio, amplitude, half_life in partials:
             ring = half_life * (0.6 + 0.8 * scene.timbre)
-            wave += amplitude * np.sin(2 * np.pi * pitch * ratio * time) * decay(time, ring)
-        return wave + 0.2 * band_noise(len(time), 2500, 6500, random) * decay(time, 0.008)
+            waveform += amplitude * np.sin(2 * np.pi * pitch * ratio * time) * decay(time, ring)
+        return waveform + 0.2 * band_noise(len(time), 2500, 6500, random) * decay(time, 0.008)
 
     return place(length, _rhythm(scene, random, length, 0.7, 2.4), stroke)
 
