@@ -49,7 +49,8 @@ def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> Rob
     learned.train_from_iterator(captions, vocabulary_size, 2, show_progress=False, special_tokens=list(SPECIAL_TOKENS))
     with TemporaryDirectory() as folder:
         learned.save_model(folder)
-        return RobertaTokenizer.from_pretrained(folder, model_max_length=CONTEXT_LENGTH)
+        tokenizer: RobertaTokenizer = RobertaTokenizer.from_pretrained(folder, model_max_length=CONTEXT_LENGTH)
+        return tokenizer
 
 
 def clip_config(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -24,6 +25,7 @@ from v2a_lightning.evaluation.extractors.vggish import VGGish
 from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP
 from v2a_lightning.files import atomic_write, sha256_file
 from v2a_lightning.generators.clap_match import write_self_test
+from v2a_lightning.generators.diffusion_folder import save_audioldm
 from v2a_lightning.miniature.models import architectures as build
 from v2a_lightning.miniature.referee import WEIGHTS
 from v2a_lightning.miniature.training import classifiers, contrastive, diffusion, sound_codec
@@ -84,46 +86,30 @@ class Workshop:
         with atomic_write(self.file(name)) as path:
             save_file(tensors, path, metadata={**recipe, "minutes": f"{minutes:.1f}"})
 
-    def load(self, name: str, module: Any) -> Any:
-        """A module with the tensors that were kept of a part, frozen."""
+    def load(self, name: str) -> Any:
+        """The trained module of a part, frozen."""
+        module = BUILDERS[name](len(self.tokenizer))
         return load_strictly(module, read_weights(self.file(name)), self.file(name)).requires_grad_(False)
-
-    def vae(self) -> Any:
-        """The trained autoencoder."""
-        return self.load("autoencoder", build.build_vae())
-
-    def vocoder(self) -> Any:
-        """The trained vocoder."""
-        return self.load("vocoder", build.build_vocoder())
-
-    def clap(self) -> Any:
-        """The trained CLAP."""
-        return self.load("clap", build.build_clap(len(self.tokenizer)))
-
-    def clip(self) -> Any:
-        """The trained CLIP."""
-        return self.load("clip", build.build_clip(len(self.tokenizer)))
 
     def unconditional(self) -> Tensor:
         """(512,) CLAP's embedding of the empty text, as AudioLDM has it."""
         tokens = self.tokenizer([""], return_tensors="pt")
-        return contrastive.pooled(self.clap().get_text_features(**tokens))[0].clone()
+        return contrastive.pooled(self.load("clap").get_text_features(**tokens))[0].clone()
 
-    def latents(self) -> np.ndarray:
+    def latents(self) -> NDArray[np.float16]:
         """(count, 16, T / 8, 8) mean and deviation of every sound's latents."""
-        return sound_codec.encode_all(self.vae(), self.sounds, self.work / "cache" / "latents.npy")
+        return sound_codec.encode_all(self.load("autoencoder"), self.sounds, self.work / "cache" / "latents.npy")
 
     def write_folders(self) -> None:
         """Write all models in the formats of the large ones, at half precision, each with its card."""
-        unet, vae = self.load("diffusion", build.build_unet()), self.vae()
+        unet, vae = self.load("diffusion"), self.load("autoencoder")
         sound_codec.set_scaling_factor(vae, self.latents())
-        sound = unet, vae, self.vocoder(), diffusion.miniature_scheduler()
-        build.save_audioldm(*sound, self.unconditional(), self.output / "audioldm")
-        build.save_clap(self.clap(), self.tokenizer, self.output / "clap")
-        build.save_clip(self.clip(), self.tokenizer, self.output / "clip")
-        extractors = Cnn14(classifiers.CNN14), VGGish(classifiers.VGGISH), Wav2CLIP(classifiers.WAV2CLIP)
-        for name, extractor in zip(("cnn14", "vggish", "wav2clip"), extractors, strict=True):
-            self.load(name, extractor).save_pretrained(self.output / name)
+        sound = unet, vae, self.load("vocoder"), diffusion.miniature_scheduler()
+        save_audioldm(*sound, self.unconditional(), self.output / "audioldm")
+        build.save_clap(self.load("clap"), self.tokenizer, self.output / "clap")
+        build.save_clip(self.load("clip"), self.tokenizer, self.output / "clip")
+        for name in ("cnn14", "vggish", "wav2clip"):
+            self.load(name).save_pretrained(self.output / name)
         with atomic_write(self.output / "referee" / "model.safetensors") as path:
             save_file(load_file(self.file("referee")), path)
         for file in self.output.rglob("*.safetensors"):
@@ -134,26 +120,37 @@ class Workshop:
 
 def _clap(shop: Workshop) -> Part:
     cache = shop.work / "cache" / f"clap-rebuilt-{shop.sounds.count}.npy"
-    rebuilt = contrastive.rebuilt_features(shop.sounds, shop.vae(), shop.vocoder(), cache)
+    rebuilt = contrastive.rebuilt_features(shop.sounds, shop.load("autoencoder"), shop.load("vocoder"), cache)
     return contrastive.ClapTraining(shop.sounds, shop.tokenizer, rebuilt)
 
 
 def _diffusion(shop: Workshop) -> Part:
     latents = shop.latents()
-    factor = sound_codec.set_scaling_factor(shop.vae(), latents)
-    embeddings = contrastive.embed_sounds(shop.clap(), shop.sounds)
+    factor = sound_codec.set_scaling_factor(shop.load("autoencoder"), latents)
+    embeddings = contrastive.embed_sounds(shop.load("clap"), shop.sounds)
     return diffusion.DiffusionTraining(latents, factor, embeddings, shop.unconditional())
 
 
 def _wav2clip(shop: Workshop) -> Part:
-    pictures = contrastive.embed_pictures(shop.clip(), shop.pictures)
+    pictures = contrastive.embed_pictures(shop.load("clip"), shop.pictures)
     return classifiers.Wav2CLIPTraining(shop.sounds, pictures)
 
 
+BUILDERS: dict[str, Callable[[int], Any]] = {
+    "autoencoder": lambda _: build.build_vae(),
+    "vocoder": lambda _: build.build_vocoder(),
+    "clap": build.build_clap,
+    "diffusion": lambda _: build.build_unet(),
+    "clip": build.build_clip,
+    "cnn14": lambda _: Cnn14(classifiers.CNN14),
+    "vggish": lambda _: VGGish(classifiers.VGGISH),
+    "wav2clip": lambda _: Wav2CLIP(classifiers.WAV2CLIP),
+}
+"""What a part's module is built by, given the size of the vocabulary."""
 PARTS: dict[str, tuple[Callable[[Workshop], Part], str]] = {
     "referee": (lambda shop: classifiers.RefereeTraining(shop.sounds), "referee"),
     "autoencoder": (lambda shop: sound_codec.AutoencoderTraining(shop.sounds), "vae"),
-    "vocoder": (lambda shop: sound_codec.VocoderTraining(shop.sounds, shop.vae()), "vocoder"),
+    "vocoder": (lambda shop: sound_codec.VocoderTraining(shop.sounds, shop.load("autoencoder")), "vocoder"),
     "clap": (_clap, "clap"),
     "diffusion": (_diffusion, "unet"),
     "clip": (lambda shop: contrastive.ClipTraining(shop.pictures, shop.tokenizer), "clip"),

@@ -80,11 +80,6 @@ class Scene:
     def kind(self) -> Event:
         return EVENT_BY_NAME[self.event]
 
-    @property
-    def visible_share(self) -> float:
-        """Part of the scene's frames that show the object."""
-        return self.visible_to - self.visible_from
-
 
 @dataclass(frozen=True)
 class ClipDescription:

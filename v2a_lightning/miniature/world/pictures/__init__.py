@@ -45,12 +45,7 @@ def paint(clip: ClipDescription) -> NDArray[np.uint8]:
 
 
 def frames_in_view(clip: ClipDescription, scene: int | None = None) -> list[int]:
-    """Numbers of the frames that show the object of the scene they are in, those that show all of it first.
-
-    Args:
-        clip: the clip.
-        scene: only frames of this scene; None takes all.
-    """
+    """Numbers of the frames (of one scene only, if given) that show their scene's object, all of it first."""
     moments = [(frame, moment(clip, frame)) for frame in range(FRAMES)]
     shown = [(frame, now.reveal) for frame, now in moments if now.in_view and scene in (None, now.number)]
     return [frame for frame, _ in sorted(shown, key=lambda pair: -pair[1])]

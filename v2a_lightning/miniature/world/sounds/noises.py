@@ -116,7 +116,7 @@ def wind(scene: Scene, random: Random, length: int) -> Waveform:
     for index, block in enumerate(np.array_split(np.arange(length), blocks)):
         numerator, denominator = signal.iirpeak(centre[index], between(14, 5, scene.timbre), fs=SAMPLE_RATE)
         out[block], state = signal.lfilter(numerator, denominator, noise[block], zi=state)
-    return (out / out.std() + 0.25 * band_noise(length, 100, 700, random)) * strength
+    return np.asarray((out / out.std() + 0.25 * band_noise(length, 100, 700, random)) * strength)
 
 
 def waves(scene: Scene, random: Random, length: int) -> Waveform:
@@ -126,7 +126,7 @@ def waves(scene: Scene, random: Random, length: int) -> Waveform:
     swell = np.where(position < 0.55, (position / 0.55) ** 2, ((1 - position) / 0.45) ** 1.3)
     deep = band_noise(length, 80, between(700, 350, scene.size), random)
     foam = band_noise(length, 1000, 4500, random)
-    return deep * (0.2 + 0.8 * swell) + foam * swell**2 * (0.45 + 0.4 * scene.timbre)
+    return np.asarray(deep * (0.2 + 0.8 * swell) + foam * swell**2 * (0.45 + 0.4 * scene.timbre))
 
 
 def tap(scene: Scene, random: Random, length: int) -> Waveform:
@@ -165,7 +165,7 @@ def saw(scene: Scene, random: Random, length: int) -> Waveform:
     teeth = 0.6 + 0.4 * np.sign(np.sin(2 * np.pi * between(150, 60, scene.size) * time))
     push = band_noise(length, 1800, between(6500, 4000, scene.size), random) * np.clip(stroke, 0, 1) ** 0.7
     pull = band_noise(length, 900, between(3800, 2200, scene.size), random) * np.clip(-stroke, 0, 1) ** 0.7
-    return teeth * (push + (0.45 + 0.4 * scene.timbre) * pull)
+    return np.asarray(teeth * (push + (0.45 + 0.4 * scene.timbre) * pull))
 
 
 def drill(scene: Scene, random: Random, length: int) -> Waveform:
@@ -178,7 +178,7 @@ def drill(scene: Scene, random: Random, length: int) -> Waveform:
     motor = tone(pitch * spin * load, time, [1, 0.5, 0.6, 0.2, 0.15, 0.3, 0.1, 0.25])
     gears = tone(7.3 * pitch * spin * load, time, [0.3, 0.1])
     grit = 0.2 * band_noise(length, 1500, 6000, random) * (0.5 + scene.timbre)
-    return (np.tanh(1.6 * motor) + gears + grit) * np.clip((time - begin) / 0.06, 0, 1)
+    return np.asarray((np.tanh(1.6 * motor) + gears + grit) * np.clip((time - begin) / 0.06, 0, 1))
 
 
 def clock(scene: Scene, random: Random, length: int) -> Waveform:

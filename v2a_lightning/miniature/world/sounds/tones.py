@@ -1,6 +1,7 @@
 """Voices, instruments and alarms. An instrument plays short figures on a root note that its size decides."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy import signal
@@ -31,8 +32,12 @@ def _chorus(
         detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
         phase = scene.onset if number == 0 else float(random.random())
         times = onsets(rate * float(random.uniform(0.92, 1.08)), length / SAMPLE_RATE, phase, random, jitter)
-        waveform += place(length, times, lambda _, pitch=detune: voice(pitch))
+        waveform += place(length, times, partial(_sung, voice, detune))
     return waveform
+
+
+def _sung(voice: Callable[[float], Waveform], detune: float, _: int) -> Waveform:
+    return voice(detune)
 
 
 def dog(scene: Scene, random: Random, length: int) -> Waveform:
@@ -45,7 +50,7 @@ def dog(scene: Scene, random: Random, length: int) -> Waveform:
         voiced = tone(fall, time, harmonics(16, 0.7))
         formants = [(2.2 * pitch * detune, 180.0), (3.6 * pitch + 500 * scene.timbre, 350.0)]
         breath = 0.25 * band_noise(len(time), 500, 3500, random)
-        return (resonate(voiced, formants) + 0.15 * voiced + breath) * rise_and_fall(time, 0.012, 0.09)
+        return np.asarray((resonate(voiced, formants) + 0.15 * voiced + breath) * rise_and_fall(time, 0.012, 0.09))
 
     return _chorus(scene, random, length, rate, bark)
 
@@ -71,7 +76,7 @@ def frog(scene: Scene, random: Random, length: int) -> Waveform:
         time = seconds(float(random.uniform(0.22, 0.34)))
         buzz = between(38, 70, scene.timbre) * (1 + 0.25 * time / time[-1])
         pulses = np.clip(np.sin(2 * np.pi * np.cumsum(buzz) / SAMPLE_RATE), 0, 1) ** 4
-        return pulses * tone(pitch * detune, time, [1, 0.45, 0.2]) * rise_and_fall(time, 0.04, 0.06)
+        return np.asarray(pulses * tone(pitch * detune, time, [1, 0.45, 0.2]) * rise_and_fall(time, 0.04, 0.06))
 
     return _chorus(scene, random, length, rate, croak)
 
@@ -99,7 +104,7 @@ def cricket(scene: Scene, random: Random, length: int) -> Waveform:
         pulses = 3 if scene.timbre < 0.5 else 4
         time = seconds(pulses * 0.032)
         gate = np.clip(np.sin(2 * np.pi * time / 0.032), 0, 1) ** 0.5
-        return tone(pitch * detune, time, [1, 0.05]) * gate
+        return np.asarray(tone(pitch * detune, time, [1, 0.05]) * gate)
 
     return _chorus(scene, random, length, rate, chirr, jitter=0.03)
 
@@ -169,7 +174,7 @@ def guitar(scene: Scene, random: Random, length: int) -> Waveform:
         burst = signal.lfilter([1 - 0.7 * (1 - scene.timbre)], [1, -0.7 * (1 - scene.timbre)], burst)
         loop = np.zeros(period + 2)
         loop[0], loop[period], loop[period + 1] = 1.0, -0.498, -0.498
-        return signal.lfilter([1.0], loop, burst)
+        return np.asarray(signal.lfilter([1.0], loop, burst))
 
     def strum(number: int) -> Waveform:
         time = seconds(0.8)
@@ -223,7 +228,7 @@ def trumpet(scene: Scene, random: Random, length: int) -> Waveform:
         soft, bright = tone(frequency, time, harmonics(4, 1.0)), tone(frequency, time, harmonics(14, 0.35))
         opening: Waveform = np.clip(time / 0.09, 0, 1) * (0.45 + 0.55 * scene.timbre)
         blown = soft * (1 - opening) + bright * opening
-        return (blown + 0.4 * resonate(blown, [(1400.0, 500.0)])) * rise_and_fall(time, 0.03, 0.04)
+        return np.asarray((blown + 0.4 * resonate(blown, [(1400.0, 500.0)])) * rise_and_fall(time, 0.03, 0.04))
 
     return place(length, _rhythm(scene, random, length, 1.2, 4.0), note)
 
