@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.evaluation.cards import SHOWN
 from v2a_lightning.media import MediaError, read_frames, read_wave, resample
 from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
-from v2a_lightning.evaluation.cards import SHOWN
 from v2a_lightning.reports.measures import measure, sound_measures
 from v2a_lightning.reports.pages import players, render, strip_uris, write_page
 from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from v2a_lightning.evaluation.sounds import Wave
 
 from experiments.benchmarks.metric_sensitivity import conventions
 from experiments.benchmarks.metric_sensitivity.distortions import add_noise, distortions, response, responses
@@ -21,7 +22,6 @@ from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.catalogue import CATALOGUE
 from v2a_lightning.evaluation.frechet import frechet_distance
-from v2a_lightning.evaluation.sounds import Wave
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature.check import HeldOut

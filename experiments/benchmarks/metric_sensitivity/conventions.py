@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from v2a_lightning.evaluation.sounds import Wave
 
 from v2a_lightning.evaluation.divergence import inception_score, softmax_divergence, split_inception_score
 from v2a_lightning.evaluation.extractors import load_extractor
@@ -12,7 +13,6 @@ from v2a_lightning.evaluation.frechet import frechet_distance
 from v2a_lightning.evaluation.kernel import kernel_distance, median_bandwidth, paired_kernel_distance
 from v2a_lightning.evaluation.records import ClipRecord, stacked
 from v2a_lightning.evaluation.similarity import PERCENT
-from v2a_lightning.evaluation.sounds import Wave
 from v2a_lightning.evaluation.suite import EvaluationSuite
 
 SIDES = ("generated", "reference")

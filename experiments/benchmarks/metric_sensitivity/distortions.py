@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 from torch import Tensor
+from v2a_lightning.evaluation.sounds import Wave
 
 from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.evaluation.sounds import Wave
 from v2a_lightning.evaluation.suite import EvaluationSuite
 
 SEED = 0
