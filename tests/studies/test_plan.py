@@ -43,7 +43,7 @@ def test_a_run_is_a_command_one_could_type(in_project: Path) -> None:
     assert len(trainings) == 10
     command = trainings[0].command
     assert command.startswith("python -m v2a_lightning fit --config=ablations/base --seed_everything=0 ")
-    assert "--model.init_args.aggregator=v2a_lightning.mapper.RandomFrame" in command
+    assert "--model.aggregator=v2a_lightning.mapper.RandomFrame" in command
     assert command.endswith("--ckpt_path=last")
 
 
@@ -113,8 +113,8 @@ def test_small_options_are_left_out_at_full_size(in_project: Path) -> None:
     small = [one for run in plan(study, Options(seeds=1)) for one in run.arguments]
     options = Options(seeds=1, size="full", base=("v2a_mapper",))
     full = [one for run in plan(study, options) for one in run.arguments]
-    assert any("network.init_args.depth" in one for one in small)
-    assert not any("network.init_args.depth" in one for one in full)
+    assert any("network.depth" in one for one in small)
+    assert not any("network.depth" in one for one in full)
     assert "--config=v2a_mapper" in full
 
 
