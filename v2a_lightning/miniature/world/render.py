@@ -16,6 +16,7 @@ from rich.progress import track
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, path_of_id
+from v2a_lightning.json_files import read_json
 from v2a_lightning.media.writing import write_clip
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.miniature.world.pictures import frames_in_view, paint
@@ -128,17 +129,8 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
 
 
 def read_marker(marker: Path) -> dict[str, object]:
-    """Which world a folder holds, as its `world.json` says.
-
-    Raises:
-        UsageError: when it says nothing of the kind.
-    """
-    try:
-        content = json.loads(marker.read_text())
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise UsageError(f"{marker} is not what a rendered world is marked with; remove the folder or name another one")
+    """Which world a folder holds, as its `world.json` says; UsageError when it says nothing of the kind."""
+    content: dict[str, object] = read_json(marker, dict, "marker of a world: remove the folder or name another")
     return content
 
 
