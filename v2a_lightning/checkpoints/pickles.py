@@ -166,7 +166,8 @@ def _place(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError("its tensors are compressed")
     file.seek(entry.header_offset + 26)
-    return entry.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+    name, extra = struct.unpack("<HH", file.read(4))
+    return entry.header_offset + 30 + int(name) + int(extra)
 
 
 def _read_stream(path: Path) -> Any:
