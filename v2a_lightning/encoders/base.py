@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -60,6 +60,11 @@ Encoders = Encoder | Mapping[str, Encoder]
 def by_name(encoder: Encoders) -> Mapping[str, Encoder]:
     """Encoders by name; one alone is named SOLE."""
     return encoder if isinstance(encoder, Mapping) else {SOLE: encoder}
+
+
+def of_each(encoder: Encoders, what: Callable[[Encoder], Any]) -> Any:
+    """Something of one encoder, or of several by name."""
+    return {name: what(one) for name, one in encoder.items()} if isinstance(encoder, Mapping) else what(encoder)
 
 
 def checked_frames(frames: Tensor | np.ndarray[Any, Any]) -> Tensor:

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 
 from v2a_lightning.callbacks.clip_selection import place
-from v2a_lightning.errors import RunFailure
 from v2a_lightning.distances import compare_embeddings
+from v2a_lightning.errors import RunFailure
 from v2a_lightning.media import read_wave
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import NOTHING, Table
