@@ -166,7 +166,8 @@ def _place(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError("its tensors are compressed")
     file.seek(entry.header_offset + 26)
-    return entry.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+    name, extra = struct.unpack("<HH", file.read(4))
+    return entry.header_offset + 30 + int(name) + int(extra)
 
 
 def _read_stream(path: Path) -> Any:
@@ -177,7 +178,8 @@ def _read_stream(path: Path) -> Any:
         dtype, key, _, count, view = saved
         if view is not None or not 0 <= count * dtype.itemsize <= size:
             raise ValueError(f"storage {key} reaches beyond the file")
-        return storages.setdefault(key, Storage(torch.UntypedStorage(count * dtype.itemsize), dtype))
+        content: Any = torch.UntypedStorage
+        return storages.setdefault(key, Storage(content(count * dtype.itemsize), dtype))
 
     with open(path, "rb") as file:
         if TensorUnpickler(file).load() != LEGACY_MAGIC:
