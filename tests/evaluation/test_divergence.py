@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from v2a_lightning.evaluation import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler, SplitInceptionScore
+from v2a_lightning.evaluation import InceptionScore, KullbackLeibler, SigmoidKullbackLeibler
 from v2a_lightning.evaluation.divergence import (
     inception_score,
     sigmoid_divergence,

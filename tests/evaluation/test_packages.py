@@ -22,7 +22,6 @@ from v2a_lightning.evaluation.extractors.synchformer import (
 )
 from v2a_lightning.evaluation.features import Crop
 
-
 EXTRACTORS: tuple[type[PackageExtractor], ...] = (PasstFeatures, ImageBindFeatures, SynchformerFeatures)
 
 

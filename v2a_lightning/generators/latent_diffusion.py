@@ -212,7 +212,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         # diffusers draws row i from generator i.
         options = {"generator": noise, "eta": self.eta} if self.sampler == "ddim" else {"generator": noise}
         scheduler.set_timesteps(steps, device=self.device)
-        latents = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
+        latents: Tensor = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
         latents = latents * scheduler.init_noise_sigma
         for step in scheduler.timesteps:
             doubled = torch.cat([latents] * (len(condition) // len(latents)))

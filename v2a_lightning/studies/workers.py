@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from v2a_lightning.app.cli import main
 from v2a_lightning.files import refusals
 from v2a_lightning.processes import PARENT, end_with_named_parent
 
@@ -118,8 +119,6 @@ def reason_of(code: int, log: Path) -> str:
 
 def serve(commands: IO[str], codes: IO[str]) -> None:
     """Run commands until there are no more."""
-    from v2a_lightning.app.cli import main
-
     for line in commands:
         command = json.loads(line)
         with open(command["log"], "ab", buffering=0) as log:

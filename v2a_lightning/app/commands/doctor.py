@@ -73,7 +73,8 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
     """All findings about a config, in the order in which a run would come upon them."""
     data, evaluation = cli.config_init["data"], cli.config_init["evaluation"]
     encoders, generator = getattr(data, "encoders", None), getattr(evaluation, "generator", None)
-    visual, target = [getattr(encoders, "clip", None)], getattr(encoders, "clap", None)
+    visual = list(encoders.by_name.values()) if encoders is not None else []
+    target = getattr(encoders, "clap", None)
     sizes: dict[int, int] = {}
     for model in filter(None, (*visual, target, generator)):
         findings = list(check_model(model, fetch))

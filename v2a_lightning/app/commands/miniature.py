@@ -48,8 +48,8 @@ def check(
     from v2a_lightning.miniature.check import markdown, measure
     from v2a_lightning.miniature.referee import WEIGHTS
     from v2a_lightning.module import V2AMapper
+    from v2a_lightning.reports.tables import write_section
     from v2a_lightning.runs import RunSettings, find_checkpoint
-    from v2a_lightning.studies.readme import write_section
 
     settings = RunSettings(experiment="quickstart")
     mapper = mapper or find_checkpoint(settings, "last")

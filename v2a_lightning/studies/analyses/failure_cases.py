@@ -108,7 +108,7 @@ def _classes(trained: TrainedRun) -> Classes:
     for batch in trained.batches("fit"):
         means = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
         pictures += list(zip(batch["label"], means, strict=True))
-        targets += list(zip(batch["label"], batch["audio"], strict=True))
+        targets += list(zip(batch["label"], batch["target"].flatten(1), strict=True))
     return Classes(class_means(targets), like_another(class_means(pictures)), like_another(class_means(targets)))
 
 
@@ -116,7 +116,7 @@ def _score_clips(trained: TrainedRun, classes: Classes, count: int) -> tuple[lis
     """Scores of all test clips, and the waveforms of the first `count`."""
     batches = list(trained.batches("test"))
     embeddings = torch.cat([trained.sample(batch) for batch in batches])
-    cosines = F.cosine_similarity(embeddings, torch.cat([batch["audio"] for batch in batches])).tolist()
+    cosines = F.cosine_similarity(embeddings, torch.cat([batch["target"].flatten(1) for batch in batches])).tolist()
     named = [one for batch in batches for one in zip(batch["clip_id"], batch["label"], strict=True)]
     guesses = nearest_classes(embeddings, classes.targets)
     clips = [
@@ -138,7 +138,7 @@ def _generate(
 ) -> dict[str, Tensor]:
     """Generate the sound of some clips and score each; a clip whose true sound cannot be read stays without."""
     seeds = [clip_seed(trained.evaluation.seed, clip.clip_id) for clip in clips]
-    waveforms = trained.audioldm.generate(embeddings, seconds=trained.seconds, seeds=seeds)
+    waveforms = trained.generator.generate(embeddings, seconds=trained.seconds, seeds=seeds)
     frames = {
         clip_id: batch["frames"][row][batch["frame_mask"][row]]
         for batch in batches
@@ -147,7 +147,7 @@ def _generate(
     suite, ids = trained.suite, [clip.clip_id for clip in clips]
     references = [_reference(trained, clip) for clip in clips]
     suite.reset()
-    suite.update(ids, list(waveforms), trained.audioldm.sample_rate, references, [frames[one] for one in ids])
+    suite.update(ids, list(waveforms), trained.generator.sample_rate, references, [frames[one] for one in ids])
     suite.compute()
     scores = suite.scores().found
     for name in ("kl", "cs"):
@@ -188,7 +188,7 @@ def _item(trained: TrainedRun, clip: ClipScores, waveform: Tensor, subgroups: Se
         frames = strip_uris(read_frames(trained.data.source(clip.clip_id), spec))
     except MediaError as error:
         facts += f"; no pictures: {error}"
-    return Item(clip.label, players(sounds, trained.audioldm.sample_rate), frames, clip.clip_id, facts)
+    return Item(clip.label, players(sounds, trained.generator.sample_rate), frames, clip.clip_id, facts)
 
 
 def _by_subgroup(

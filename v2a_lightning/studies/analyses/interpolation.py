@@ -85,13 +85,13 @@ def _cached_result(run: Run, study_runs: StudyRuns) -> Result:
 def _generate(run: Run, study_runs: StudyRuns, count: int) -> Result:
     """Cosines with the first and the last sound, by way, pair and point; wavs and the page are written beside."""
     trained = open_run(run)
-    rate = trained.audioldm.sample_rate
+    rate = trained.generator.sample_rate
     found: Result = {way: [] for way in WAYS}
     items: dict[str, list[Item]] = {way: [] for way in WAYS}
     for index, pair in enumerate(choose_pairs(list(trained.batches()), count)):
         for way, embeddings in _embeddings(trained, pair).items():
             seeds = [clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(embeddings)
-            waveforms = trained.audioldm.generate(embeddings, seconds=trained.seconds, seeds=seeds)
+            waveforms = trained.generator.generate(embeddings, seconds=trained.seconds, seeds=seeds)
             for point, waveform in enumerate(waveforms):
                 name = f"{index}-{way.replace(' ', '-')}-{point:02d}.wav"
                 write_wave(run.folder / SOUNDS / name, waveform.numpy(), rate)
@@ -120,7 +120,7 @@ def choose_pairs(batches: Sequence[Mapping[str, Any]], count: int) -> list[Pair]
 
 def _embeddings(trained: TrainedRun, pair: Pair) -> dict[str, Tensor]:
     """CLAP embeddings (POINTS, D) by way. All points of a way share their noise, so that only the place changes."""
-    text = trained.data.encoders.clip.encode_text([f"a {pair.labels[1]}"])[0].cpu()
+    text = trained.data.encoders.encoder.encode_text([f"a {pair.labels[1]}"])[0].cpu()
     start, end = pair.pictures
     mapped = _map(trained, pair, pair.pictures)
     return {
@@ -132,7 +132,7 @@ def _embeddings(trained: TrainedRun, pair: Pair) -> dict[str, Tensor]:
 
 def _map(trained: TrainedRun, pair: Pair, pictures: Tensor) -> Tensor:
     own = generators([clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(pictures))
-    return trained.mapper.sample(pictures[:, None], generator=own)
+    return trained.mapper.sample(pictures[:, None], generator=own).flatten(1)
 
 
 def _item(trained: TrainedRun, pair: Pair, way: str, waveforms: Tensor) -> Item:
@@ -140,7 +140,7 @@ def _item(trained: TrainedRun, pair: Pair, way: str, waveforms: Tensor) -> Item:
     frames = [uri for clip_id in shown for uri in _middle_frame(trained, clip_id)]
     end = f"the words “a {pair.labels[1]}”" if way == WORDS else pair.labels[1]
     titles = {f"{point + 1} of {POINTS}": waveform.numpy() for point, waveform in enumerate(waveforms)}
-    return Item(f"{pair.labels[0]} → {end}", players(titles, trained.audioldm.sample_rate), frames, " ".join(shown))
+    return Item(f"{pair.labels[0]} → {end}", players(titles, trained.generator.sample_rate), frames, " ".join(shown))
 
 
 def _middle_frame(trained: TrainedRun, clip_id: str) -> list[str]:

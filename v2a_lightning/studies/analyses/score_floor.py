@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 
 from v2a_lightning.callbacks.clip_selection import place
-from v2a_lightning.errors import RunFailure
 from v2a_lightning.distances import compare_embeddings
+from v2a_lightning.errors import RunFailure
 from v2a_lightning.media import read_wave
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import NOTHING, Table
@@ -129,7 +129,7 @@ def _embeddings(trained: TrainedRun, split: Literal["fit", "validate"]) -> dict[
     found = {
         clip_id: row
         for batch in trained.batches(split)
-        for clip_id, row in zip(batch["clip_id"], batch["audio"].float(), strict=True)
+        for clip_id, row in zip(batch["clip_id"], batch["target"].flatten(1).float(), strict=True)
     }
     return {clip_id: found[clip_id] for clip_id in sorted(found, key=lambda one: place(one, trained.evaluation.seed))}
 
