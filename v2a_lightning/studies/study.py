@@ -38,7 +38,7 @@ KEYS = NEEDED_KEYS | {"configs", "set", "variants", "axes", "evaluations", *OPTI
 
 @dataclass(frozen=True)
 class Setting:
-    """A variant, or an evaluation: what it adds to a command; `options` are the YAML's `set`. See this module's head."""
+    """What a variant or an evaluation adds to a command; `options` are the YAML's `set`. See this module's head."""
 
     name: str
     configs: tuple[str, ...] = ()
