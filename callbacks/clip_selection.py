@@ -19,9 +19,9 @@ class MappedClip:
     Args:
         clip_id: names the clip.
         label: what the data says it sounds like; "" where it does not say.
-        embedding: (512,) what the mapper made of the frames.
-        frames: (T, 512) the real frames' CLIP embeddings.
-        audio: (512,) the true sound's CLAP embedding, where there is a sound.
+        embedding: (N, D) what the mapper made of the frames.
+        frames: (T, D_v) the real frames' embeddings; of several encoders, side by side.
+        audio: (N, D) the target of the true sound, where there is a sound.
     """
 
     clip_id: str
@@ -33,10 +33,11 @@ class MappedClip:
 
 def mapped_clips(batch: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[MappedClip]:
     """The clips of a validation batch with what `validation_step` returned for them."""
-    frames, mask = batch["frames"].float().cpu(), batch["frame_mask"].cpu()
+    views = batch["frames"] if isinstance(batch["frames"], Mapping) else {"": batch["frames"]}
+    frames, mask = torch.cat(list(views.values()), dim=-1).float().cpu(), batch["frame_mask"].cpu()
     embeddings = outputs["embedding"].float().cpu()
     labels = batch.get("label") or [""] * len(embeddings)
-    audio = batch["audio"].float().cpu() if "audio" in batch else [None] * len(embeddings)
+    audio = batch["target"].float().cpu() if "target" in batch else [None] * len(embeddings)
     return [
         MappedClip(clip_id, labels[row], embeddings[row], frames[row][mask[row]], audio[row])
         for row, clip_id in enumerate(outputs["clip_id"])

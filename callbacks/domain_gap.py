@@ -49,7 +49,7 @@ class DomainGap(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the batch's clips that are in the selection."""
-        if self._is_due(trainer) and "audio" in batch:
+        if self._is_due(trainer) and "target" in batch:
             self._selection.add(mapped_clips(batch, outputs))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,6 +92,6 @@ class DomainGap(Callback):
 def _sets(clips: list[MappedClip]) -> dict[str, Embeddings]:
     """Embeddings (N, D) by where they are from; CLIP's are the means of a clip's frames, normalised."""
     seen = torch.stack([torch.nn.functional.normalize(clip.frames.mean(0), dim=0) for clip in clips])
-    heard = torch.stack([clip.audio for clip in clips if clip.audio is not None])
-    mapped = torch.stack([clip.embedding for clip in clips])
+    heard = torch.stack([clip.audio.flatten() for clip in clips if clip.audio is not None])
+    mapped = torch.stack([clip.embedding.flatten() for clip in clips])
     return {"CLIP": np.asarray(seen), "CLAP": np.asarray(heard), "mapped": np.asarray(mapped)}

@@ -13,7 +13,7 @@ from v2a_lightning.runs import EMBEDDINGS
 
 
 class EmbeddingWriter(Callback):
-    """Writes the CLAP embeddings that a mapper predicts: columns clip_id and embedding (512 float32).
+    """Writes what a mapper predicts: columns clip_id and embedding (N * D float32).
 
     Args:
         output: folder or fsspec URL; each process adds its own `part-*.parquet`, so the folder reads as one table. The
@@ -65,7 +65,7 @@ class _Predictions:
 
     def write(self, prediction: Any) -> None:
         for clip_id, embedding in zip(prediction["clip_id"], prediction["embedding"].float().cpu(), strict=True):
-            self.shards.append({"clip_id": clip_id, "embedding": embedding.numpy()})
+            self.shards.append({"clip_id": clip_id, "embedding": embedding.flatten().numpy()})
 
     def flush(self) -> None:
         self.shards.flush()

@@ -46,7 +46,7 @@ def frame_sampling(data: Any) -> FrameSampling | None:
     spec = encoders.spec() if encoders is not None else getattr(data, "spec", None)
     if spec is None:
         return None
-    frames = FrameSpec.from_key(spec.frames.spec)
+    frames = FrameSpec.from_key(spec.towers[0].spec)
     return FrameSampling(frames.frames_per_second, frames.duration)
 
 
@@ -60,7 +60,8 @@ def clip_score_frames(data: Any, clip: MappedClip, suite: EvaluationSuite) -> Fr
     if getattr(data, "encoders", None) is not None:
         return frame_sampling(data)
     spec = getattr(data, "spec", None)
-    return clip.frames if spec is not None and spec.frames.fingerprint == suite.clip.fingerprint else None
+    alone = spec is not None and len(spec.by_encoder) == 1
+    return clip.frames if alone and spec.towers[0].fingerprint == suite.clip.fingerprint else None
 
 
 def write_evaluation(

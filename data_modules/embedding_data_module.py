@@ -13,9 +13,11 @@ from v2a_lightning.data_modules.clips import Clip, find_media, read_ids
 from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.store import EmbeddingStore
-from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table
+from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.specs import AudioSpec
+from v2a_lightning.widths import Widths
 
 
 class EmbeddingDataModule(ClipDataModule):
@@ -27,6 +29,8 @@ class EmbeddingDataModule(ClipDataModule):
         test_ids: text file with the ids of the test clips to use; all when not given.
         batch_size: clips in a batch, over all devices and nodes.
         seed: of the order of training.
+        encoder: of a store with several, the name of one, such as `clip:miniature`, or names by the keys that the
+            frames of each are to have in batches.
         splits: which clips train, which are held out and which are tested.
     """
 
@@ -37,11 +41,13 @@ class EmbeddingDataModule(ClipDataModule):
         test_ids: str | None = None,
         batch_size: int = 64,
         seed: int = 0,
+        encoder: str | dict[str, str] | None = None,
         splits: Splits = Splits(),  # noqa: B008
     ) -> None:
         super().__init__(None, batch_size, seed, splits)
         self.store_url = str(store)
         self.media = media
+        self.encoder = {SOLE: encoder} if isinstance(encoder, str) else encoder
         self.test_ids = test_ids
 
     @cached_property
@@ -51,7 +57,12 @@ class EmbeddingDataModule(ClipDataModule):
         Raises:
             UsageError: when it is no store, or holds those of several encoders.
         """
-        return EmbeddingStore(self.store_url).only_spec()
+        return EmbeddingStore(self.store_url).only_spec(self.encoder)
+
+    @property
+    def widths(self) -> Widths:
+        """Of the store's embeddings."""
+        return widths_of(EmbeddingStore(self.store_url), self.spec)
 
     @property
     def has_audio(self) -> bool:

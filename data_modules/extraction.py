@@ -47,9 +47,9 @@ class DecodedBatch:
 
 @dataclass
 class EmbeddedBatch:
-    """Rows for a store: (clip, (T, D)) and (clip, (D,)) as arrays."""
+    """Rows for a store: (clip, (T, D) by encoder) and (clip, (N, D)) as arrays."""
 
-    frames: list[tuple[Clip, NDArray[np.float32]]]
+    frames: list[tuple[Clip, dict[str, NDArray[np.float32]]]]
     audio: list[tuple[Clip, NDArray[np.float32]]]
     rejects: list[Reject]
 
@@ -95,7 +95,7 @@ class Extraction:
         Clips are dealt out before it is looked up what is done, since other processes may have begun to write.
         """
         spec = self.encoders.spec()
-        framed = self.store.clip_ids(spec.frames)
+        framed = self.store.complete(spec.by_encoder.values())
         sounded = framed if spec.audio is None else self.store.clip_ids(spec.audio)
         rejected = {clip_id for clip_id, reject in self.store.rejects(spec).items() if reject.is_final}
         mine = sorted(self.clips, key=lambda clip: clip.clip_id)[rank::ranks]
@@ -104,7 +104,7 @@ class Extraction:
 
     def refuse_other_files(self) -> None:
         """Raises UsageError, naming both, when the store has another file's embedding under a clip's id."""
-        embedded = self.store.paths(self.encoders.spec().frames)
+        embedded = self.store.paths(self.encoders.spec().towers[0])
         for clip in self.clips:
             if clip.clip_id in embedded and _is_another_file(embedded[clip.clip_id], clip.path):
                 raise UsageError(
@@ -166,14 +166,19 @@ class Extraction:
         framed = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
         sounded = [(clip, wave) for clip, wave in zip(batch.clips, batch.waves, strict=True) if wave is not None]
         frames = self.encoders.embed_frames(self._filled([frames for _, frames in framed]))
-        audio = list(self.encoders.embed_waves(self._filled([wave for _, wave in sounded]))) if sounded else []
+        labels = self._filled([clip.label for clip, _ in sounded])
+        waveforms = self._filled([waveform for _, waveform in sounded])
+        audio = list(self.encoders.embed_waveforms(waveforms, labels)) if sounded else []
         return EmbeddedBatch(
-            frames=[(clip, part.cpu().numpy()) for (clip, _), part in zip(framed, frames, strict=False)],
+            frames=[
+                (clip, {name: part.cpu().numpy() for name, part in parts.items()})
+                for (clip, _), parts in zip(framed, frames, strict=False)
+            ],
             audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(sounded, audio, strict=False)],
             rejects=batch.rejects,
         )
 
-    def _filled(self, items: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def _filled(self, items: list[Any]) -> list[Any]:
         return items + items[-1:] * (self.decoding.encoder_batch_size - len(items))
 
 

@@ -9,7 +9,7 @@ other, and listed when the next writer begins.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from v2a_lightning.data_modules.folders import Folder
@@ -20,6 +20,8 @@ STORE_VERSION = 2
 """1 had no index. A store of version 1 opens, and its shards are listed when it is written to."""
 PREFIX, SUFFIX = "index-", ".json"
 SHARD_SUFFIX = ".parquet"
+Entries = dict[str, "ShardEntry"]
+"""Shards by their path in the store."""
 
 
 @dataclass(frozen=True)
@@ -37,47 +39,30 @@ class ShardEntry:
 
 
 class IndexWriter:
-    """One writer's list of its shards.
-
-    Args:
-        folder: of the store.
-        rank: the process.
-    """
+    """One writer's list of its shards."""
 
     def __init__(self, folder: Folder, rank: int) -> None:
         self.folder = folder
         self.name = f"{PREFIX}{rank:05d}-{secrets.token_hex(4)}{SUFFIX}"
-        self._entries: dict[str, ShardEntry] = {}
+        self._entries: Entries = {}
 
     def add(self, path: str, entry: ShardEntry) -> None:
         """List a shard that was written."""
         self._entries[path] = entry
-        write_list(self.folder, self.name, self._entries)
+        _write_list(self.folder, self.name, self._entries)
 
 
-def write_list(folder: Folder, name: str, entries: Mapping[str, ShardEntry]) -> None:
-    """Write a list of shards."""
-    shards = {path: [entry.rows, entry.size, entry.sha256] for path, entry in entries.items()}
-    folder.write(name, (json.dumps({"version": STORE_VERSION, "shards": shards}, indent=0) + "\n").encode())
-
-
-def read_lists(folder: Folder) -> dict[str, dict[str, ShardEntry]]:
-    """Every writer's list by its name.
+def read_index(folder: Folder) -> Entries:
+    """Every listed shard.
 
     Raises:
         RunFailure: when a list is damaged.
         UsageError: when it is of a newer version.
     """
-    names = [name for name in folder.names(suffix=SUFFIX) if name.startswith(PREFIX)]
-    return {name: _read_list(folder, name) for name in names}
+    return {path: entry for entries in _read_lists(folder).values() for path, entry in entries.items()}
 
 
-def read_index(folder: Folder) -> dict[str, ShardEntry]:
-    """Every listed shard by its path in the store."""
-    return {path: entry for entries in read_lists(folder).values() for path, entry in entries.items()}
-
-
-def lost_shards(folder: Folder) -> dict[str, ShardEntry]:
+def lost_shards(folder: Folder) -> Entries:
     """The shards that are listed and not there."""
     # In this order, since a shard is listed after it was written.
     index = read_index(folder)
@@ -85,39 +70,42 @@ def lost_shards(folder: Folder) -> dict[str, ShardEntry]:
     return {path: entry for path, entry in index.items() if path not in there}
 
 
-def mend_index(folder: Folder, subfolders: Iterable[str]) -> None:
+def mend_index(folder: Folder, subfolders: Iterable[str], rows_of: Callable[[str, bytes], int]) -> None:
     """Take lost shards from the index, saying so, and list those that are not in it. Only while nobody else writes.
 
-    Raises:
-        RunFailure: when a shard that is not listed is damaged.
+    Args:
+        folder: of the store.
+        subfolders: its parts.
+        rows_of: the number of rows of a shard, given its path and content; a RunFailure when it is damaged.
     """
     if lost := lost_shards(folder):
         rows = sum(entry.rows for entry in lost.values())
         say(f"{folder.url}: {len(lost)} shards with {rows} rows are lost, such as {min(lost)}; they are made again")
-        for name, entries in read_lists(folder).items():
+        for name, entries in _read_lists(folder).items():
             if left := {path: entry for path, entry in entries.items() if path not in lost}:
-                write_list(folder, name, left)
+                _write_list(folder, name, left)
             else:
                 folder.remove(name)
     unlisted = sorted(_paths(folder, subfolders) - read_index(folder).keys())
     if unlisted:
         say(f"{folder.url}: listing {len(unlisted)} shards of an earlier version, or of a writer that was killed")
-        name = f"{PREFIX}found-{secrets.token_hex(4)}{SUFFIX}"
-        write_list(folder, name, {path: _entry_of(folder, path) for path in unlisted})
+        contents = ((path, folder.read(path)) for path in unlisted)
+        found = {path: ShardEntry.of(content, rows_of(path, content)) for path, content in contents}
+        _write_list(folder, f"{PREFIX}found-{secrets.token_hex(4)}{SUFFIX}", found)
 
 
-def _entry_of(folder: Folder, path: str) -> ShardEntry:
-    from v2a_lightning.data_modules.shards import rows_of
-
-    content = folder.read(path)
-    return ShardEntry.of(content, rows_of(folder, path, content))
+def _write_list(folder: Folder, name: str, entries: Mapping[str, ShardEntry]) -> None:
+    shards = {path: [entry.rows, entry.size, entry.sha256] for path, entry in entries.items()}
+    folder.write(name, (json.dumps({"version": STORE_VERSION, "shards": shards}, indent=0) + "\n").encode())
 
 
-def _paths(folder: Folder, subfolders: Iterable[str]) -> set[str]:
-    return {f"{subfolder}/{name}" for subfolder in subfolders for name in folder.names(subfolder, SHARD_SUFFIX)}
+def _read_lists(folder: Folder) -> dict[str, Entries]:
+    """Every writer's list by its name."""
+    names = [name for name in folder.names(suffix=SUFFIX) if name.startswith(PREFIX)]
+    return {name: _read_list(folder, name) for name in names}
 
 
-def _read_list(folder: Folder, name: str) -> dict[str, ShardEntry]:
+def _read_list(folder: Folder, name: str) -> Entries:
     try:
         content = json.loads(folder.read(name))
         version, shards = content["version"], content["shards"]
@@ -132,3 +120,7 @@ def _read_list(folder: Folder, name: str) -> dict[str, ShardEntry]:
             f"{folder.url}/{name} is damaged ({type(error).__name__}: {error}); delete it and run `embed` again, which "
             "lists the shards anew"
         ) from error
+
+
+def _paths(folder: Folder, subfolders: Iterable[str]) -> set[str]:
+    return {f"{subfolder}/{name}" for subfolder in subfolders for name in folder.names(subfolder, SHARD_SUFFIX)}

@@ -29,9 +29,10 @@ from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.store import EmbeddingStore, Precision
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
-from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.specs import AudioSpec, FrameSpec
+from v2a_lightning.widths import Widths
 
 Mode = Literal["cached", "on_the_fly"]
 
@@ -67,7 +68,7 @@ class EncodedDataModule(ClipDataModule):
         self,
         media: str,
         store: str | None = None,
-        encoder: ClipEncoder | None = None,
+        encoder: ClipEncoder | Encoder | dict[str, Encoder] | None = None,
         clap: ClapEncoder | None = None,
         frames: FrameSpec = FrameSpec(),  # noqa: B008
         audio: AudioSpec = AudioSpec(),  # noqa: B008
@@ -102,6 +103,11 @@ class EncodedDataModule(ClipDataModule):
             UsageError: when there is no such folder, or two files have one name.
         """
         return find_media(self.media)
+
+    @property
+    def widths(self) -> Widths:
+        """Of frame embeddings and targets."""
+        return self.encoders.widths()
 
     @property
     def store(self) -> EmbeddingStore:

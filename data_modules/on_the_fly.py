@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.encoders import Encoders
 from v2a_lightning.data_modules.table import Batch
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip
 
@@ -69,24 +69,24 @@ def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
         raise RunFailure(f"{batch['failure']}; it was usable when the data was inspected")
     device = batch["raw_frames"][0].device
     parts = encoders.to(device).embed_frames(batch["raw_frames"])
-    lengths = torch.tensor([len(part) for part in parts], device=device)
-    frames: Tensor = pad_sequence(parts, batch_first=True)
+    frames = {name: pad_sequence([part[name] for part in parts], batch_first=True).to(device) for name in parts[0]}
+    lengths = torch.tensor([len(clip) for clip in batch["raw_frames"]], device=device)
     embedded: dict[str, Any] = {
         "clip_id": batch["clip_id"],
         "label": batch["label"],
-        "frames": frames.to(device),
-        "frame_mask": torch.arange(frames.shape[1], device=device) < lengths[:, None],
+        "frames": frames.get(SOLE, frames),
+        "frame_mask": torch.arange(int(lengths.max()), device=device) < lengths[:, None],
     }
     if "waves" in batch:
-        embedded["audio"] = encoders.embed_waves(list(batch["waves"])).to(device)
+        embedded["target"] = encoders.embed_waveforms(list(batch["waves"]), batch["label"]).to(device)
     _refuse_not_finite(embedded)
     return embedded
 
 
 def _refuse_not_finite(batch: Batch) -> None:
-    finite = batch["frames"].isfinite().all(-1).all(-1)
-    if "audio" in batch:
-        finite &= batch["audio"].isfinite().all(-1)
+    frames = batch["frames"] if isinstance(batch["frames"], dict) else {SOLE: batch["frames"]}
+    tables = [*frames.values(), *([batch["target"]] if "target" in batch else [])]
+    finite = torch.stack([table.isfinite().flatten(1).all(1) for table in tables]).all(0)
     if not bool(finite.all()):
         named = ", ".join(clip_id for clip_id, is_finite in zip(batch["clip_id"], finite, strict=True) if not is_finite)
         raise RunFailure(f"the embeddings of these clips are not finite: {named}")

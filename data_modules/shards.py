@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.index import SHARD_SUFFIX as SUFFIX
-from v2a_lightning.data_modules.index import ShardEntry, read_index
+from v2a_lightning.data_modules.index import SHARD_SUFFIX, ShardEntry, read_index
 from v2a_lightning.errors import RunFailure
 
 # What reading a damaged file raises, whichever part of it is damaged.
@@ -38,12 +37,8 @@ class Shard:
     numbers: int
 
 
-def write_shard(folder: Folder, name: str, table: pa.Table, metadata: Mapping[str, str]) -> ShardEntry:
-    """Write a table with its metadata; every page carries a checksum.
-
-    Returns:
-        What an index says of it.
-    """
+def _write_shard(folder: Folder, name: str, table: pa.Table, metadata: Mapping[str, str]) -> ShardEntry:
+    """Write a table with its metadata; every page carries a checksum. Returns what an index says of it."""
     table = table.replace_schema_metadata(dict(metadata))
     buffer = io.BytesIO()
     # Embeddings do not compress and do not repeat; ids and labels are small beside them.
@@ -66,7 +61,7 @@ def read_shards(folder: Folder, subfolder: str, columns: Sequence[str], whole: b
         RunFailure: when a shard is damaged or lost, naming it.
     """
     index = {path: entry for path, entry in read_index(folder).items() if path.startswith(f"{subfolder}/")}
-    sizes = {joined(subfolder, name): size for name, size in folder.sizes(subfolder, SUFFIX).items()}
+    sizes = {f"{subfolder}/{name}": size for name, size in folder.sizes(subfolder, SHARD_SUFFIX).items()}
     if lost := sorted(index.keys() - sizes.keys()):
         rows = sum(index[path].rows for path in lost)
         raise RunFailure(
@@ -103,16 +98,12 @@ def _read_shard(
 
 def damaged(folder: Folder, path: str, why: BaseException | str) -> RunFailure:
     """The error of a shard that cannot be what was written."""
-    told = f"{why}".splitlines() or [type(why).__name__]
-    return RunFailure(f"{folder.url}/{path} is damaged ({told[0]}); delete it and run `embed` again")
+    reason = f"{why}".splitlines() or [type(why).__name__]
+    return RunFailure(f"{folder.url}/{path} is damaged ({reason[0]}); delete it and run `embed` again")
 
 
 def rows_of(folder: Folder, path: str, content: bytes) -> int:
-    """How many rows a shard has.
-
-    Raises:
-        RunFailure: when it is damaged.
-    """
+    """How many rows a shard has; a RunFailure when it is damaged."""
     try:
         return int(pq.read_metadata(pa.BufferReader(content)).num_rows)
     except DAMAGE as error:
@@ -134,21 +125,9 @@ def _check_columns(table: pa.Table, columns: Sequence[str]) -> None:
 
 
 def _list_numbers(metadata: Any) -> int:
-    """How many numbers the list column of a file has."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
     return sum(chunk.num_values for chunk in chunks if "." in chunk.path_in_schema)
-
-
-def shard_metadata(folder: Folder, subfolder: str) -> dict[str, str]:
-    """Metadata of the first shard of a subfolder; empty when there is no shard.
-
-    Raises:
-        RunFailure: when it is damaged or lost, naming it.
-    """
-    for shard in read_shards(folder, subfolder, []):
-        return shard.metadata
-    return {}
 
 
 def embedding_column(rows: Sequence[NDArray[Any]], dtype: str) -> pa.Array:
@@ -171,11 +150,6 @@ def list_lengths(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.concatenate(chunks).astype(np.int64) if chunks else np.zeros(0, np.int64)
 
 
-def joined(subfolder: str, name: str) -> str:
-    """Path of a file in a folder's part."""
-    return f"{subfolder}/{name}" if subfolder else name
-
-
 class ShardWriter:
     """Collects rows and writes them as shards of its own: no two writers share a file.
 
@@ -187,7 +161,7 @@ class ShardWriter:
         rank: the process, for the shard's name.
         rows: a shard is written when it has this many rows,
         seconds: or when its first row is this old, so that little is lost when the process is killed.
-        written: told of every shard that was written.
+        written: called for every shard that was written.
     """
 
     def __init__(
@@ -226,9 +200,9 @@ class ShardWriter:
         if not self._pending:
             return
         columns = {name: self._column(name, kind) for name, kind in self.schema.items()}
-        path = joined(self.subfolder, f"{self._prefix}-{self._number:06d}{SUFFIX}")
-        entry = write_shard(self.folder, path, pa.table(columns), self.metadata)
-        self.written(path, entry)
+        name = f"{self._prefix}-{self._number:06d}{SHARD_SUFFIX}"
+        path = f"{self.subfolder}/{name}" if self.subfolder else name
+        self.written(path, _write_shard(self.folder, path, pa.table(columns), self.metadata))
         self._number += 1
         self._pending = []
 

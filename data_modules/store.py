@@ -1,10 +1,10 @@
-"""The embedding store: what the frozen encoders made of each clip, kept so that they run once.
+"""The embedding store: each clip's embeddings by the frozen encoders, which so run once.
 
 A store is a folder of Parquet shards. Each encoder has a part of it to itself, named after the encoder's fingerprint
-and after which frames or which sound it was shown:
+and after which frames or which sound it was given:
 
     frames-<digest>/part-*.parquet    clip_id, label, split, path, num_frames, frames (T * width numbers)
-    audio-<digest>/part-*.parquet     clip_id, audio (width numbers)
+    audio-<digest>/part-*.parquet     clip_id, audio (tokens * width numbers): the target
     rejects-<digest>/part-*.parquet   clip_id, path, reason, detail, stamp
     index-*.json                      rows, size and checksum of each shard; see v2a_lightning.data_modules.index
     rejects.csv                       the rejected clips, to read
@@ -14,9 +14,10 @@ So clips or an encoder that come later cost only their own work, and embeddings 
 
 import csv
 import io
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +28,9 @@ from numpy.typing import NDArray
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.index import IndexWriter, lost_shards, mend_index
 from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.shards import Shard, ShardWriter, damaged, read_shards, shard_metadata
+from v2a_lightning.data_modules.shards import Shard, ShardWriter, damaged, read_shards, rows_of
 from v2a_lightning.data_modules.towers import Kind, StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
 
@@ -63,22 +65,26 @@ class EmbeddingStore:
         Raises:
             RunFailure: when the shard that describes one is damaged or lost.
         """
-        return [self._tower(name) for name in self._parts() if name.startswith(f"{kind}-") and self.folder.names(name)]
+        parts = [name for name in self._parts() if name.startswith(f"{kind}-") and self.folder.names(name)]
+        first = [shard for name in parts for shard in islice(read_shards(self.folder, name, []), 1)]
+        return [self._tower(shard) for shard in first]
 
-    def _tower(self, subfolder: str) -> Tower:
-        metadata = shard_metadata(self.folder, subfolder)
+    def _tower(self, shard: Shard, expected: Tower | None = None) -> Tower:
         try:
-            return Tower.described(metadata.get(METADATA_KEY, "nothing"))
+            tower = Tower.described(shard.metadata.get(METADATA_KEY, "nothing"))
+            if expected is not None and tower.subfolder != expected.subfolder:
+                raise ValueError(f"it holds embeddings of {tower}, and stands among those of {expected}")
         except ValueError as error:
-            raise damaged(self.folder, f"{subfolder}/{self.folder.names(subfolder)[0]}", error) from error
+            raise damaged(self.folder, shard.path, error) from error
+        return tower
 
     def _parts(self) -> list[str]:
         """Subfolders that hold shards."""
         return [name for name in self.folder.names() if name.startswith(("frames-", "audio-", "rejects-"))]
 
     def mend(self) -> None:
-        """Say which shards are lost, and forget them; list those that are not yet. Only while nobody else writes."""
-        mend_index(self.folder, self._parts())
+        """Log which shards are lost, and forget them; list those that are not yet. Only while nobody else writes."""
+        mend_index(self.folder, self._parts(), partial(rows_of, self.folder))
 
     @property
     def has_lost_shards(self) -> bool:
@@ -92,12 +98,7 @@ class EmbeddingStore:
             RunFailure: when a shard is damaged or lost, or is another encoder's.
         """
         for shard in read_shards(self.folder, tower.subfolder, columns, whole):
-            description = shard.metadata.get(METADATA_KEY, "nothing")
-            try:
-                if (found := Tower.described(description)).subfolder != tower.subfolder:
-                    raise ValueError(f"it holds embeddings of {found}, and stands among those of {tower}")
-            except ValueError as error:
-                raise damaged(self.folder, shard.path, error) from error
+            self._tower(shard, expected=tower)
             yield shard
 
     def refuse_others(self, spec: StoreSpec) -> None:
@@ -110,8 +111,11 @@ class EmbeddingStore:
                     f"names {wanted}; give another data.store, or add them with `{ADD_ENCODER}`"
                 )
 
-    def only_spec(self) -> StoreSpec:
-        """The spec of a store that holds one set of embeddings.
+    def only_spec(self, encoders: Mapping[str, str] | None = None) -> StoreSpec:
+        """The spec of a store that holds one set of embeddings, or of some of its encoders of frames.
+
+        Args:
+            encoders: names of encoders, such as `clip:miniature`, by the keys they are to have in batches.
 
         Raises:
             UsageError: when it holds none, or several.
@@ -121,31 +125,34 @@ class EmbeddingStore:
             if lost := lost_shards(self.folder):
                 raise RunFailure(f"{self.url}: {len(lost)} shards are lost, such as {min(lost)}; put them back")
             raise UsageError(f"{self.url} is no embedding store: it has no frames-*/*.parquet")
-        if len(frames) > 1 or len(audio) > 1:
+        named = {key: [one for one in frames if one.encoder == name] for key, name in (encoders or {}).items()}
+        if any(len(found) != 1 for found in (named or {SOLE: frames}).values()) or len(audio) > 1:
             several = "; ".join(map(str, frames + audio))
             raise UsageError(
-                f"{self.url} holds embeddings of several encoders ({several}); say which with clip and clap"
+                f"{self.url} holds embeddings of several encoders ({several}), or not of the one that is named; name one "
+                "with data.encoder, or give the data module of the media with encoder and clap"
             )
-        return StoreSpec(frames[0], audio[0] if audio else None)
+        one = frames[0] if not named else {key: found[0] for key, found in named.items()}
+        return StoreSpec(one, audio[0] if audio else None)
 
     def clip_ids(self, tower: Tower) -> set[str]:
         """The clips a tower has embedded."""
         return {one for shard in self.shards(tower, ["clip_id"]) for one in shard.table["clip_id"].to_pylist()}
 
+    def complete(self, towers: Iterable[Tower]) -> set[str]:
+        """The clips that all of some towers have embedded."""
+        return set.intersection(*(self.clip_ids(tower) for tower in towers))
+
     def paths(self, tower: Tower) -> dict[str, str]:
         """The clips of an encoder of frames, with the files they were when they were embedded."""
-        tables = (shard.table for shard in self.shards(tower, ["clip_id", "path"]))
-        return {
-            clip_id: path
-            for table in tables
-            for clip_id, path in zip(table["clip_id"].to_pylist(), table["path"].to_pylist(), strict=True)
-        }
+        rows = (row for shard in self.shards(tower, ["clip_id", "path"]) for row in shard.table.to_pylist())
+        return {row["clip_id"]: row["path"] for row in rows}
 
     def rejects(self, spec: StoreSpec) -> dict[str, Reject]:
         """The rejected clips by their id, except those that were embedded later."""
         shards = read_shards(self.folder, spec.rejects, REJECT_COLUMNS)
         found = {row["clip_id"]: Reject(**row) for shard in shards for row in shard.table.to_pylist()}
-        embedded = set.intersection(*(self.clip_ids(tower) for tower in spec.towers)) if found else set()
+        embedded = self.complete(spec.towers) if found else set()
         return {clip_id: reject for clip_id, reject in found.items() if clip_id not in embedded}
 
     def write_rejects_csv(self, rejects: Iterable[Reject]) -> None:
@@ -179,14 +186,17 @@ class StoreWriter:
             "num_frames": pa.int32(),
             "frames": numbers,
         }
-        self._frames = self._shards(spec.frames.subfolder, frames, spec.frames)
+        towers = spec.by_encoder
+        self._frames = {key: self._shards(tower.subfolder, frames, tower) for key, tower in towers.items()}
+        # A clip that lacks one of several encoders goes through all of them again.
+        self._there = {key: store.clip_ids(tower) for key, tower in towers.items()} if len(towers) > 1 else {}
         self._audio = None
         if spec.audio is not None:
             self._audio = self._shards(spec.audio.subfolder, {"clip_id": text, "audio": numbers}, spec.audio)
         self._rejects = self._shards(spec.rejects, dict.fromkeys(REJECT_COLUMNS, text))
 
     def _shards(self, subfolder: str, schema: dict[str, Any], tower: Tower | None = None) -> ShardWriter:
-        metadata = {} if tower is None else {METADATA_KEY: json.dumps(asdict(tower))}
+        metadata = {} if tower is None else {METADATA_KEY: tower.description}
         return ShardWriter(
             self._store.folder,
             subfolder,
@@ -203,24 +213,28 @@ class StoreWriter:
     def __exit__(self, *_: object) -> None:
         self.flush()
 
-    def can_hold(self, embedding: NDArray[Any]) -> bool:
+    def can_hold(self, embedding: NDArray[Any] | Mapping[str, NDArray[Any]]) -> bool:
         """Whether every number is finite, in the precision of the store too."""
+        parts = embedding.values() if isinstance(embedding, Mapping) else [embedding]
         with np.errstate(over="ignore"):
-            return bool(np.isfinite(np.asarray(embedding, self._dtype)).all())
+            return all(bool(np.isfinite(np.asarray(part, self._dtype)).all()) for part in parts)
 
     def add_frames(self, clip_id: str, label: str, split: str, path: str, frames: Any) -> None:
-        """Add a clip's frame embeddings (T, D).
+        """Add a clip's frame embeddings (T, D), of several encoders by their names.
 
         Raises:
             ValueError: when they are not finite.
             UsageError: when the id cannot be the name of a file.
         """
-        self._refuse(clip_id, frames)
-        row = {"clip_id": clip_id, "label": label, "split": split, "path": path, "num_frames": len(frames)}
-        self._frames.append({**row, "frames": frames})
+        parts = frames if isinstance(frames, Mapping) else {SOLE: frames}
+        for key, part in parts.items():
+            self._refuse(clip_id, part)
+            row = {"clip_id": clip_id, "label": label, "split": split, "path": path, "num_frames": len(part)}
+            if clip_id not in self._there.get(key, ()):
+                self._frames[key].append({**row, "frames": part})
 
     def add_audio(self, clip_id: str, audio: Any) -> None:
-        """Add a clip's audio embedding (D,).
+        """Add a clip's target (N, D), or (D,) of one token.
 
         Raises:
             ValueError: when it is not finite.
@@ -241,6 +255,6 @@ class StoreWriter:
 
     def flush(self) -> None:
         """Write everything that was added."""
-        for shards in (self._frames, self._audio, self._rejects):
+        for shards in (*self._frames.values(), self._audio, self._rejects):
             if shards is not None:
                 shards.flush()

@@ -1,6 +1,6 @@
 """Embeddings in memory: a batch is a few gathers from large tensors, so that loading costs next to nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,10 @@ from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.shards import Shard, column_values, damaged, list_lengths
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_unsafe_id
+from v2a_lightning.widths import Widths
 
 Batch = dict[str, Any]
 
@@ -29,18 +31,18 @@ class EmbeddingTable:
         labels: N labels.
         splits: N names of splits.
         paths: N media files.
-        frames: (N, T, D); a clip with fewer than T frames is filled with zeros.
+        frames: (N, T, D); a clip with fewer than T frames is filled with zeros. Of several encoders, by their names.
         lengths: (N,) how many frames each clip has.
-        audio: (N, D), or None for clips without sound.
+        target: (N, tokens, D), or None for clips without sound.
     """
 
     clip_ids: list[str]
     labels: list[str]
     splits: list[str]
     paths: list[str]
-    frames: Tensor
+    frames: Tensor | Mapping[str, Tensor]
     lengths: Tensor
-    audio: Tensor | None
+    target: Tensor | None
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -58,17 +60,19 @@ class EmbeddingTable:
         )
 
     def batch(self, rows: Sequence[int]) -> Batch:
-        """The batch every data module gives: clip_id, label, frames, frame_mask and, where there is sound, audio."""
+        """The batch every data module gives: clip_id, label, frames, frame_mask and, where there is sound, target."""
         index = torch.as_tensor(rows, dtype=torch.long)
-        frames = self.frames.index_select(0, index).float()
+        views = self.frames if isinstance(self.frames, Mapping) else {SOLE: self.frames}
+        chosen = {name: view.index_select(0, index).float() for name, view in views.items()}
+        longest = next(iter(chosen.values())).shape[1]
         batch: Batch = {
             "clip_id": [self.clip_ids[row] for row in rows],
             "label": [self.labels[row] for row in rows],
-            "frames": frames,
-            "frame_mask": torch.arange(frames.shape[1]) < self.lengths.index_select(0, index)[:, None],
+            "frames": chosen if isinstance(self.frames, Mapping) else chosen[SOLE],
+            "frame_mask": torch.arange(longest) < self.lengths.index_select(0, index)[:, None],
         }
-        if self.audio is not None:
-            batch["audio"] = self.audio.index_select(0, index).float()
+        if self.target is not None:
+            batch["target"] = self.target.index_select(0, index).float()
         return batch
 
 
@@ -109,15 +113,15 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
     facts = [known[clip_id] for clip_id in wanted]
     lengths = torch.tensor([fact["num_frames"] for fact in facts], dtype=torch.long)
     longest = int(lengths.max()) if len(lengths) else 1
-    frames = _read(store, spec.frames, "frames", rows, longest)
+    frames = {key: _read(store, tower, "frames", rows, longest) for key, tower in spec.by_encoder.items()}
     return EmbeddingTable(
         clip_ids=wanted,
         labels=[fact["label"] for fact in facts],
         splits=[fact["split"] for fact in facts],
         paths=[fact["path"] for fact in facts],
-        frames=frames,
+        frames=frames[SOLE] if isinstance(spec.frames, Tower) else frames,
         lengths=lengths,
-        audio=None if spec.audio is None else _read(store, spec.audio, "audio", rows, 1)[:, 0],
+        target=None if spec.audio is None else _read(store, spec.audio, "audio", rows, spec.audio.tokens),
     )
 
 
@@ -125,19 +129,43 @@ def _known(store: EmbeddingStore, spec: StoreSpec) -> dict[str, dict[str, Any]]:
     """Everything but the embeddings, of the clips that all towers have."""
     facts = {}
     widths: set[int] = set()
-    for shard in store.shards(spec.frames, ["clip_id", "label", "split", "path", "num_frames"]):
+    first, *others = spec.towers
+    for shard in store.shards(first, ["clip_id", "label", "split", "path", "num_frames"]):
         widths.add(_width(store, shard, shard.table["num_frames"].to_numpy()))
         if len(widths) > 1:
             raise damaged(store.folder, shard.path, "its embeddings have another width than those before it")
         for fact in shard.table.to_pylist():
             _refuse_id(store, shard, fact["clip_id"])
             facts[fact["clip_id"]] = fact
-    audible = facts.keys() if spec.audio is None else store.clip_ids(spec.audio)
-    return {clip_id: fact for clip_id, fact in facts.items() if clip_id in audible}
+    complete = store.complete(others) if others else facts
+    return {clip_id: fact for clip_id, fact in facts.items() if clip_id in complete}
+
+
+def widths_of(store: EmbeddingStore, spec: StoreSpec) -> Widths:
+    """Widths of the embeddings of a store, from the first shard of each encoder."""
+    frames = {key: (tower.encoder, _width_of(store, tower)) for key, tower in spec.by_encoder.items()}
+    if spec.audio is None:
+        return Widths(frames)
+    return Widths(frames, spec.audio.encoder, spec.audio.tokens, _width_of(store, spec.audio))
+
+
+def _width_of(store: EmbeddingStore, tower: Tower) -> int:
+    shard = next(store.shards(tower, ["clip_id", *_counted(tower)]))
+    return _width(store, shard, _counts(shard, tower))
+
+
+def _counted(tower: Tower) -> list[str]:
+    return ["num_frames"] if tower.kind == "frames" else []
+
+
+def _counts(shard: Shard, tower: Tower) -> NDArray[Any]:
+    """(clips,) how many vectors each clip of a shard has."""
+    table = shard.table
+    return table["num_frames"].to_numpy() if tower.kind == "frames" else np.full(len(table), tower.tokens)
 
 
 def _width(store: EmbeddingStore, shard: Shard, counts: NDArray[Any]) -> int:
-    """Numbers of one embedding. Looked at before memory is asked for, which a wrong count would ask too much of."""
+    """Numbers of one embedding. Checked before memory is allocated, of which a wrong count would take too much."""
     total = int(counts.astype(np.int64).sum())
     if not len(counts) or counts.min() < 1 or shard.numbers % total or not shard.numbers:
         raise damaged(store.folder, shard.path, f"num_frames counts {total} frames in {shard.numbers} numbers")
@@ -154,10 +182,8 @@ def _refuse_id(store: EmbeddingStore, shard: Shard, clip_id: str) -> None:
 def _read(store: EmbeddingStore, tower: Tower, column: str, rows: dict[str, int], longest: int) -> Tensor:
     """A tower's embeddings as (N, longest, D), zeros where a clip has fewer."""
     result: Tensor | None = None
-    counted = ["num_frames"] if tower.kind == "frames" else []
-    for shard in store.shards(tower, ["clip_id", column, *counted], whole=True):
-        table = shard.table
-        counts = table["num_frames"].to_numpy() if counted else np.ones(len(table), dtype=np.int64)
+    for shard in store.shards(tower, ["clip_id", column, *_counted(tower)], whole=True):
+        table, counts = shard.table, _counts(shard, tower)
         width = _width(store, shard, counts)
         if not np.array_equal(list_lengths(table[column]), counts.astype(np.int64) * width):
             raise damaged(store.folder, shard.path, f"num_frames is not what its {column} have")

@@ -1,39 +1,50 @@
-"""Whose embeddings a store holds: an encoder with what it is shown, and the encoders that a run works with."""
+"""Whose embeddings a store holds: an encoder with what it is given, and the encoders that a run works with."""
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from v2a_lightning.encoders.base import SOLE
 
 Kind = Literal["frames", "audio"]
 
 
 @dataclass(frozen=True)
 class Tower:
-    """One encoder and what it is shown.
+    """One encoder and what it is given.
 
     Args:
         kind: what it embeds.
         encoder: its name, for people.
         fingerprint: of its weights and preprocessing.
         spec: key of the FrameSpec or AudioSpec.
+        tokens: vectors in each embedding of a sound.
     """
 
     kind: Kind
     encoder: str
     fingerprint: str
     spec: str
+    tokens: int = 1
 
     @property
     def digest(self) -> str:
         """What two towers share exactly when their embeddings may be mixed."""
-        identity = json.dumps([self.kind, self.fingerprint, self.spec])
+        identity = json.dumps([self.kind, self.fingerprint, self.spec] + [self.tokens] * (self.tokens != 1))
         return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     @property
     def subfolder(self) -> str:
         """The tower's part of the store."""
         return f"{self.kind}-{self.digest}"
+
+    @property
+    def description(self) -> str:
+        """For a shard's metadata; stores of one token are as they were before there were several."""
+        content = asdict(self)
+        return json.dumps({key: value for key, value in content.items() if (key, value) != ("tokens", 1)})
 
     @classmethod
     def described(cls, description: str) -> "Tower":
@@ -42,13 +53,14 @@ class Tower:
         Raises:
             ValueError: when that is no description of one.
         """
-        content = json.loads(description)
-        names = [field.name for field in fields(cls)]
-        if not isinstance(content, dict) or sorted(content) != sorted(names):
-            raise ValueError(f"its encoder is described by {description[:200]}, and {', '.join(names)} are expected")
-        if content["kind"] not in ("frames", "audio") or not all(isinstance(one, str) for one in content.values()):
+        content: Any = json.loads(description)
+        kinds = {"kind": str, "encoder": str, "fingerprint": str, "spec": str, "tokens": int}
+        given = {"tokens": 1, **content} if isinstance(content, dict) else {}
+        if given.keys() != kinds.keys() or given["kind"] not in ("frames", "audio"):
+            raise ValueError(f"its encoder is described by {description[:200]}, and {', '.join(kinds)} are expected")
+        if not all(isinstance(given[key], kind) for key, kind in kinds.items()) or given["tokens"] < 1:
             raise ValueError(f"its encoder is described by {description[:200]}")
-        return cls(**content)
+        return cls(**given)
 
     def __str__(self) -> str:
         return f"{self.encoder} [{self.fingerprint[:12]}] on {self.spec}"
@@ -56,20 +68,30 @@ class Tower:
 
 @dataclass(frozen=True)
 class StoreSpec:
-    """The embeddings that a run works with. `audio` is None for clips without sound."""
+    """The embeddings that a run works with.
 
-    frames: Tower
+    Args:
+        frames: the encoder of frames, or several by name.
+        audio: of targets; None for clips without sound.
+    """
+
+    frames: Tower | Mapping[str, Tower]
     audio: Tower | None = None
+
+    @property
+    def by_encoder(self) -> Mapping[str, Tower]:
+        """The encoders of frames by name; one alone is named SOLE."""
+        return {SOLE: self.frames} if isinstance(self.frames, Tower) else self.frames
 
     @property
     def towers(self) -> tuple[Tower, ...]:
         """The towers there are."""
-        return (self.frames,) if self.audio is None else (self.frames, self.audio)
+        return (*self.by_encoder.values(), *([self.audio] if self.audio else []))
 
     @property
     def content(self) -> str:
-        """Digest of what is looked at, whoever looks: clips are rejected for the former."""
-        key = json.dumps([tower.spec for tower in self.towers])
+        """Digest of what is encoded, whatever the encoders: clips are rejected for the former."""
+        key = json.dumps(list(dict.fromkeys(tower.spec for tower in self.towers)))
         return hashlib.sha256(key.encode()).hexdigest()[:12]
 
     @property

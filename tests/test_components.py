@@ -53,7 +53,8 @@ class Plain(SelfDescribing):
 def test_whatever_describes_itself_says_how_it_was_made_to_the_last_nested_argument() -> None:
     part = Plain(FrameSpec(2.0, 3.0), MLPRegressor(8, hidden=4), {"small": ClipEncoder("miniature")}, more=3)
     described = part.describe()
-    network = {"dim": 8, "hidden": 4, "depth": 1, "dropout": 0.0}
+    widths = dict.fromkeys(("condition_dim", "target_dim", "tokens"))
+    network = {"dim": 8, "hidden": 4, "depth": 1, "dropout": 0.0, **widths}
     assert described["class_path"] == "tests.test_components.Plain"
     assert described["init_args"]["frames"] == {"frames_per_second": 2.0, "duration": 3.0}
     assert described["init_args"]["inner"] == {

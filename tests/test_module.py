@@ -91,12 +91,12 @@ def test_scores_of_known_embeddings_by_hand(tmp_path: Path) -> None:
     (scores,) = trainer(tmp_path).validate(mapper, datamodule=data, verbose=False)
     batch = batch_of(data.validation_pairs, range(7))
     found = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
-    cosine = found @ batch["audio"].T
+    cosine = found @ batch["target"][:, 0].T
     assert scores["val/cosine"] == pytest.approx(float(cosine.diagonal().mean()), abs=1e-6)
     unrelated = (cosine.sum() - cosine.diagonal().sum()) / (7 * 6)
     assert scores["val/cosine_unrelated"] == pytest.approx(float(unrelated), abs=1e-6)
     assert scores["val/recall@1"] == pytest.approx(float((cosine.argmax(1) == torch.arange(7)).float().mean()))
-    assert scores["val/loss"] == pytest.approx(float((found - batch["audio"]).square().sum(1).mean()), rel=1e-4)
+    assert scores["val/loss"] == pytest.approx(float((found - batch["target"][:, 0]).square().sum(1).mean()), rel=1e-4)
 
 
 def test_validation_repeats_itself_and_leaves_the_random_stream_alone(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_embeddings_are_kept_for_callbacks_and_are_the_clips_own() -> None:
     assert together["clip_id"] == [f"clip0_{index:06d}" for index in range(5)]
     alone = mapper.predict_step(batch_of(pairs, [3]), 0)
     torch.testing.assert_close(alone["embedding"], together["embedding"][3:4], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(together["embedding"].norm(dim=-1), torch.ones(5))
+    torch.testing.assert_close(together["embedding"].norm(dim=-1), torch.ones(5, 1))
     own = generators([clip_seed(5, "clip0_000003")])
     by_hand = mapper.sample(batch_of(pairs, [3])["frames"][:, :2], generator=own)
     torch.testing.assert_close(by_hand, alone["embedding"], rtol=1e-4, atol=1e-5)
@@ -156,13 +156,13 @@ def test_clips_without_sound_are_mapped_and_not_scored(tmp_path: Path) -> None:
     data = PairsModule()
     silent = [data.validation_pairs[index] for index in range(7)]
     for clip in silent:
-        del clip["audio"]
+        del clip["target"]
     data.validation_pairs = silent  # type: ignore[assignment]
     run = trainer(tmp_path)
     assert run.test(small_mapper(), datamodule=data, verbose=False) == [{}]
     outputs = run.predict(small_mapper(), datamodule=data)
     assert sum(len(output["clip_id"]) for output in outputs) == 7
-    assert outputs[0]["embedding"].shape == (2, DIM)
+    assert outputs[0]["embedding"].shape == (2, 1, DIM)
 
 
 def test_test_scores_have_their_own_names(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_half_precision_trains_and_samples_in_full(tmp_path: Path) -> None:
     assert number(run.callback_metrics, "val/loss") == pytest.approx(1.0, abs=0.2)
     (output, *_) = run.predict(mapper, datamodule=PairsModule())
     assert output["embedding"].dtype == torch.float32
-    torch.testing.assert_close(output["embedding"].norm(dim=-1), torch.ones(2))
+    torch.testing.assert_close(output["embedding"].norm(dim=-1), torch.ones(2, 1))
 
 
 def test_averaged_weights_are_validated_and_saved(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_closed_forms_run_like_any_mapper(tmp_path: Path, make: Any) -> None:
     conditions = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
     by_hand = make()
     if make is not Identity:
-        by_hand.solve(conditions, batch["audio"])
+        by_hand.solve(conditions, batch["target"])
     expected = Regression().sample(by_hand, conditions, 1, 1.0, torch.Generator())
     found = mapper.sample(batch["frames"], batch["frame_mask"], generator=torch.Generator())
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

@@ -1,4 +1,4 @@
-"""What a validation or a test says of a mapper in embedding space: exactly, over all clips of all processes."""
+"""Embedding-space metrics of a validation or a test: exactly, over all clips of all processes."""
 
 from collections.abc import Sequence
 
@@ -17,18 +17,18 @@ class EmbeddingScores:
     """Collects the batches of one pass over a split.
 
     Args:
-        dim: width of the embeddings.
+        shape: (N, D) of a target. The tokens of a target are scored as one embedding, side by side.
     """
 
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.dim = shape[0] * shape[1]
         self._scored: list[Scored] = []
         self._floor_of: tuple[Tensor, float] | None = None
 
     def add(self, clip_ids: Sequence[str], losses: Tensor, embeddings: Tensor, targets: Tensor) -> None:
-        """Keep a batch: losses (B,), sampled and true embeddings (B, dim)."""
+        """Keep a batch: losses (B,), sampled and true targets (B, N, D)."""
         losses, embeddings, targets = (rows.detach().float().cpu() for rows in (losses, embeddings, targets))
-        self._scored.append((list(clip_ids), losses, embeddings, targets))
+        self._scored.append((list(clip_ids), losses, embeddings.flatten(1), targets.flatten(1)))
 
     def forget(self) -> None:
         """Begin anew."""

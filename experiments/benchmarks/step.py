@@ -172,10 +172,10 @@ class TrainingStep:
         self.flops = counter.get_total_flops()
 
     def __call__(self) -> None:
-        frames, audio = self.batch
+        frames, target = self.batch
         mask = torch.ones(frames.shape[:2], dtype=torch.bool)
         condition = self.mapper.aggregator(frames, mask, self.generator)
-        self.mapper.objective.loss(self.mapper.network, condition, audio, self.generator).mean().backward()
+        self.mapper.objective.loss(self.mapper.network, condition, target, self.generator).mean().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -198,9 +198,9 @@ class Loading:
     def __init__(self, count: int) -> None:
         clips = 4 * count
         names = [f"clip_{index:06d}" for index in range(clips)]
-        frames, audio = _embeddings(clips)
+        frames, target = _embeddings(clips)
         lengths = torch.full((clips,), FRAMES)
-        table = EmbeddingTable(names, names, names, names, frames.half(), lengths, audio.half())
+        table = EmbeddingTable(names, names, names, names, frames.half(), lengths, target.half())
         self.loader = training_loader(EmbeddingDataset(table, range(clips)), count, seed=0, rank=0, ranks=1)
         self.batches = iter(self.loader)
 
@@ -218,7 +218,7 @@ def _mapper(depth: int, registers: int = 0) -> V2AMapper:
 
 def _embeddings(count: int) -> tuple[Tensor, Tensor]:
     normalise = torch.nn.functional.normalize
-    return normalise(torch.randn(count, FRAMES, 512), dim=-1), normalise(torch.randn(count, 512), dim=-1)
+    return normalise(torch.randn(count, FRAMES, 512), dim=-1), normalise(torch.randn(count, 1, 512), dim=-1)
 
 
 def _seconds(task: Callable[[], object]) -> float:

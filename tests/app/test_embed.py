@@ -75,8 +75,8 @@ def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
     left, right = (load_table(store, store.only_spec()) for store in (alone, together))
     assert left.clip_ids == right.clip_ids
     torch.testing.assert_close(left.frames, right.frames, atol=1e-3, rtol=0)
-    assert left.audio is not None
-    torch.testing.assert_close(left.audio, right.audio, atol=1e-3, rtol=0)
+    assert left.target is not None
+    torch.testing.assert_close(left.target, right.target, atol=1e-3, rtol=0)
 
 
 def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_padding_frames_are_left_out() -> None:
     batch = {
         "frames": torch.arange(12.0).reshape(2, 3, 2),
         "frame_mask": torch.tensor([[True, True, False], [True, True, True]]),
-        "audio": torch.ones(2, 2),
+        "target": torch.ones(2, 2),
         "label": ["dog", "rain"],
     }
     outputs = {"clip_id": ["a_000000", "b_000000"], "embedding": torch.zeros(2, 2)}
@@ -85,7 +85,7 @@ def test_padding_frames_are_left_out() -> None:
     assert first.frames.tolist() == [[0, 1], [2, 3]]
     assert second.frames.shape == (3, 2)
     assert second.label == "rain"
-    del batch["audio"], batch["label"]
+    del batch["target"], batch["label"]
     assert mapped_clips(batch, outputs)[0].audio is None
 
 

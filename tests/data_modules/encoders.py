@@ -1,6 +1,7 @@
 """Encoders small enough for a test: real modules with the signatures and promises of the foundation models."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -75,6 +76,9 @@ class SmallClap(_Small):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__(seed, 64)
+
+    def target(self, waveforms: Any, sample_rate: int, _labels: Sequence[str] | None = None) -> Tensor:
+        return self.encode_audio(waveforms, sample_rate)[:, None]
 
     def encode_audio(self, waves: Any, sample_rate: int) -> Tensor:
         spectrum = torch.fft.rfft(torch.as_tensor(waves)).abs()

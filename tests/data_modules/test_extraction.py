@@ -11,6 +11,7 @@ from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.encoders import Encoders
 from v2a_lightning.data_modules.extraction import DecodedBatch, Extraction
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 COUNT = 4
@@ -35,7 +36,8 @@ def test_an_embedding_depends_on_no_other_clip(tmp_path: Path, batch: DecodedBat
     encoders = Encoders(ClipEncoder("miniature"), ClapEncoder("miniature"), FrameSpec(2, 2.56), AudioSpec(16_000, 2.56))
     extraction = Extraction(EmbeddingStore(tmp_path), encoders, [], Decoding(encoder_batch_size=COUNT))
     whole, fewer = extraction.embed(batch), extraction.embed(part(batch, places))
-    for of_all, of_some in ((whole.frames, fewer.frames), (whole.audio, fewer.audio)):
+    frames = [[(clip, parts[SOLE]) for clip, parts in one.frames] for one in (whole, fewer)]
+    for of_all, of_some in (frames, (whole.audio, fewer.audio)):
         assert len(of_all) == COUNT
         assert [clip for clip, _ in of_some] == [batch.clips[place] for place in places]
         for place, (_, row) in zip(places, of_some, strict=True):

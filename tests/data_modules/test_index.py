@@ -112,9 +112,9 @@ def test_lost_shards_are_said_and_made_again(
     assert f"1 shards with 16 rows are lost, such as {spec.audio.subfolder}" in capsys.readouterr().err  # type: ignore[union-attr]
     after = load_table(data.store, spec)
     assert after.clip_ids == before.clip_ids
-    assert before.audio is not None
-    np.testing.assert_allclose(after.audio, before.audio, atol=1e-3)
-    assert again.encoders.clip.calls == 0  # type: ignore[attr-defined]
+    assert before.target is not None
+    np.testing.assert_allclose(after.target, before.target, atol=1e-3)
+    assert again.encoders.encoder.calls == 0  # type: ignore[attr-defined]
 
 
 def test_a_store_of_the_first_version_opens_and_is_listed(

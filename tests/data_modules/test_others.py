@@ -110,7 +110,7 @@ def parse(text: str) -> Any:
 def test_a_config_names_encoders_in_full_or_by_their_arguments() -> None:
     data = parse(CONFIG)
     assert isinstance(data, VGGSoundDataModule)
-    assert (data.encoders.clip.checkpoint, data.encoders.clap.checkpoint) == ("here", "there")  # type: ignore[attr-defined, union-attr]
+    assert (data.encoders.encoder.checkpoint, data.encoders.clap.checkpoint) == ("here", "there")  # type: ignore[attr-defined, union-attr]
     assert (data.encoders.frames.count, data.encoders.audio.samples, data.mode) == (10, 40_960, "on_the_fly")  # type: ignore[union-attr]
     assert isinstance(parse("v2a_lightning.data_modules.MiniatureDataModule"), MiniatureDataModule)
     assert isinstance(

@@ -46,7 +46,7 @@ def test_a_store_in_a_bucket_is_like_one_on_disk(make_data: Callable[..., VGGSou
     for ours, theirs in zip(remote.train_dataloader(), local.train_dataloader(), strict=True):
         assert ours["clip_id"] == theirs["clip_id"]
         torch.testing.assert_close(ours["frames"], theirs["frames"], atol=1e-3, rtol=0)
-        torch.testing.assert_close(ours["audio"], theirs["audio"], atol=1e-3, rtol=0)
+        torch.testing.assert_close(ours["target"], theirs["target"], atol=1e-3, rtol=0)
     assert remote.store.folder.read("rejects.csv") == local.store.folder.read("rejects.csv")
     more = make_data(store=bucket)
     assert {clip.clip_id for clip, *_ in more.extraction().pending()}.isdisjoint(remote.clip_ids("train"))

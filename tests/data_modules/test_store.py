@@ -56,8 +56,8 @@ def test_what_is_written_is_read(tmp_path: Path, precision: str) -> None:
     for row, clip_id in enumerate(table.clip_ids):
         length = table.lengths[row]
         np.testing.assert_allclose(table.frames[row, :length].numpy(), embedding(clip_id, length), atol=tolerance)
-        assert table.audio is not None
-        np.testing.assert_allclose(table.audio[row].numpy(), embedding(clip_id + "/audio", 1)[0], atol=tolerance)
+        assert table.target is not None
+        np.testing.assert_allclose(table.target[row].numpy(), embedding(clip_id + "/audio", 1), atol=tolerance)
     batch = table.batch([2, 0])
     assert batch["frame_mask"].tolist() == [[True, True, False], [True, True, True]]
     assert not batch["frames"][0, 2].any()
@@ -155,7 +155,7 @@ def test_an_encoder_added_later_sees_only_what_it_must(make_data: Callable[..., 
     pending = other.extraction().pending()
     assert {(frames, audio) for _, frames, audio in pending} == {(False, True)}
     other.embed(add_encoder=True)
-    assert other.encoders.clip.calls == 0  # type: ignore[attr-defined]
+    assert other.encoders.encoder.calls == 0  # type: ignore[attr-defined]
     other.setup("fit")
     make_data().setup("fit")
 

@@ -30,14 +30,14 @@ def test_batches_hold_what_the_encoders_say_of_each_clip(make_data: MakeData) ->
     clip, clap = SmallClip(), SmallClap()
     seen = []
     for batch in data.test_dataloader():
-        assert set(batch) == {"clip_id", "label", "frames", "frame_mask", "audio"}
-        assert batch["frames"].dtype == batch["audio"].dtype == torch.float32
+        assert set(batch) == {"clip_id", "label", "frames", "frame_mask", "target"}
+        assert batch["frames"].dtype == batch["target"].dtype == torch.float32
         assert batch["frame_mask"].dtype == torch.bool
         for row, clip_id in enumerate(batch["clip_id"]):
             frames = torch.from_numpy(read_frames(data.source(clip_id), FRAMES))
             wave = read_audio(data.source(clip_id), AUDIO)
             torch.testing.assert_close(batch["frames"][row], clip.encode_frames(frames), atol=1e-6, rtol=0)
-            torch.testing.assert_close(batch["audio"][row], clap.encode_audio(wave[None], 16_000)[0], atol=1e-6, rtol=0)
+            torch.testing.assert_close(batch["target"][row, 0], clap.encode_audio(wave[None], 16_000)[0], atol=1e-6, rtol=0)
             assert batch["frame_mask"][row].all()
             assert batch["label"][row] == f"class {int(clip_id[-6:]) % 4}"
             np.testing.assert_array_equal(data.reference_wave(clip_id), wave)
@@ -55,7 +55,7 @@ def test_on_the_fly_gives_the_same_batches_as_the_store(make_data: MakeData, tmp
             assert (batch["clip_id"], batch["label"]) == (wanted["clip_id"], wanted["label"])
             torch.testing.assert_close(batch["frames"], wanted["frames"], atol=1e-6, rtol=0)
             torch.testing.assert_close(batch["frame_mask"], wanted["frame_mask"], atol=0, rtol=0)
-            torch.testing.assert_close(batch["audio"], wanted["audio"], atol=1e-6, rtol=0)
+            torch.testing.assert_close(batch["target"], wanted["target"], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("mode", ["cached", "on_the_fly"])
@@ -78,7 +78,7 @@ def test_the_encoders_run_once_and_new_clips_cost_only_themselves(
     ready(make_data(splits=Splits(0.2, max_clips=3)))
     again = make_data(splits=Splits(0.2, max_clips=3))
     ready(again)
-    assert (again.encoders.clip.calls, again.encoders.clap.calls) == (0, 0)  # type: ignore[attr-defined, union-attr]
+    assert (again.encoders.encoder.calls, again.encoders.clap.calls) == (0, 0)  # type: ignore[attr-defined, union-attr]
     more = ready(make_data())
     assert {path.name for path in Path(more.store_url).iterdir()} >= {"rejects.csv"}
     table = more._datasets["train"].table  # type: ignore[attr-defined]

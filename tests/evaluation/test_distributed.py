@@ -60,7 +60,15 @@ def feature_metrics(rows: list[int]) -> dict[str, float]:
         # Sixteen clips are the least: each row stands for two.
         both = [made[part] + 1, made[part].expand(2, 6)], [own[part], own[part] - 1]
         endless.update(*both, places=[2 * row, 2 * row + 1])
-    metrics = {"fd": frechet, "kad": kernel, "kl": kl, "is": inception, "cs": similarity, "endless": endless, "paired": paired}
+    metrics = {
+        "fd": frechet,
+        "kad": kernel,
+        "kl": kl,
+        "is": inception,
+        "cs": similarity,
+        "endless": endless,
+        "paired": paired,
+    }
     several = embeddings.compute() | {name: float(value) for name, value in clouds.compute().items()}
     return {name: float(metric.compute()) for name, metric in metrics.items()} | several
 

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ class Loudness(ClipMetric):
 
     name, title, better = "loudness", "Loudness", "higher"
     formula = "20 log10 of the root mean square, mean over clips"
-    needs = {"generated": "waveform"}
+    needs: ClassVar = {"generated": "waveform"}
 
     def score(self, generated: Tensor) -> Tensor:  # type: ignore[override]
         return 20 * torch.log10(generated.square().mean().sqrt() + 1e-8)

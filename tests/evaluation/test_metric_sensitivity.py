@@ -4,6 +4,7 @@ import torch
 
 from experiments.benchmarks.metric_sensitivity.__main__ import DOCUMENT
 from experiments.benchmarks.metric_sensitivity.conventions import (
+    METRICS,
     batch_dependence,
     distances,
     formulas,
@@ -91,7 +92,7 @@ def test_readings_and_formulas_differ_where_they_should(extractors: dict[str, st
     assert all(abs(value) < 1e-6 for value in same.values())
     assert louder["fd"] > 0
     assert louder["kl"] > 0
-    suite.reset()
+    suite = EvaluationSuite(METRICS, **extractors)
     noisy = [add_noise(wave, 5.0) for wave in WAVES]
     frames = [torch.randn(2, 512, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
     ids = [*CLIPS, "clip8", "clip9"]

@@ -110,7 +110,7 @@ def test_store(tmp_path: Path, damage: tuple[str, bytes]) -> None:
     def read(_: Path) -> tuple[list[str], torch.Tensor, torch.Tensor | None]:
         store = EmbeddingStore(tmp_path / "store")
         table = load_table(store, store.only_spec())
-        return table.clip_ids, table.frames, table.audio
+        return table.clip_ids, table.frames, table.target
 
     found = accepted(read, tmp_path / "store" / name, content, named="store")
     if found is None:

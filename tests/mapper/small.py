@@ -23,6 +23,10 @@ def unit_vectors(count: int, seed: int = 0, dim: int = DIM) -> Tensor:
     return F.normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
+def unit_targets(count: int, seed: int = 0, dim: int = DIM, tokens: int = 1) -> Tensor:
+    return unit_vectors(count * tokens, seed, dim).view(count, tokens, dim)
+
+
 def awake(network: Network) -> Network:
     """The network with a last layer that is not about zero, as after some training."""
     generator = torch.Generator().manual_seed(7)
@@ -50,7 +54,7 @@ class Pairs(Dataset):
             "clip_id": f"{self.prefix}_{index:06d}",
             "frames": self.frames[index],
             "frame_mask": torch.tensor([True, True, index % 2 == 0]),
-            "audio": self.audio[index],
+            "target": self.audio[index, None],
         }
 
 

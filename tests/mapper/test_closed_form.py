@@ -5,24 +5,25 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.mapper.small import unit_vectors
+from tests.mapper.small import unit_targets, unit_vectors
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.mapper import Identity, NearestNeighbour, OrthogonalProcrustes, Regression, RidgeRegression
 
 DIM = 16
-X, Y = unit_vectors(60, 1, DIM), unit_vectors(60, 2, DIM)
+X, TARGETS = unit_vectors(60, 1, DIM), unit_targets(60, 2, DIM)
+Y = TARGETS[:, 0]
 NEW = unit_vectors(5, 3, DIM)
 
 
 def answers(network) -> torch.Tensor:
-    return network(torch.zeros(5, DIM), torch.zeros(5), NEW).detach() / DIM**0.5
+    return network(torch.zeros(5, 1, DIM), torch.zeros(5), NEW)[:, 0].detach() / DIM**0.5
 
 
 def test_ridge_regression_is_scikit_learns() -> None:
     from sklearn.linear_model import Ridge
 
     network = RidgeRegression(DIM, strength=0.7)
-    network.solve(X, Y)
+    network.solve(X, TARGETS)
     expected = torch.from_numpy(Ridge(0.7).fit(X.double().numpy(), Y.double().numpy()).predict(NEW.double().numpy()))
     torch.testing.assert_close(answers(network), expected.float(), rtol=1e-4, atol=1e-5)
 
@@ -31,7 +32,7 @@ def test_procrustes_is_scipys_on_centred_clouds() -> None:
     from scipy.linalg import orthogonal_procrustes
 
     network = OrthogonalProcrustes(DIM)
-    network.solve(X, Y)
+    network.solve(X, TARGETS)
     rotation, _ = orthogonal_procrustes((X - X.mean(0)).numpy(), (Y - Y.mean(0)).numpy())
     expected = (NEW - X.mean(0)) @ torch.from_numpy(rotation) + Y.mean(0)
     torch.testing.assert_close(answers(network), expected, rtol=1e-3, atol=1e-4)
@@ -42,20 +43,20 @@ def test_nearest_neighbour_answers_a_training_target() -> None:
     from sklearn.neighbors import NearestNeighbors
 
     network = NearestNeighbour(DIM)
-    network.solve(X, Y)
+    network.solve(X, TARGETS)
     nearest = NearestNeighbors(n_neighbors=1, metric="cosine").fit(X.numpy()).kneighbors(NEW.numpy())[1][:, 0]
     torch.testing.assert_close(answers(network), Y[nearest])
 
 
 def test_identity_is_no_mapper() -> None:
     found = Regression(DIM).sample(Identity(DIM), NEW, 1, 1.0, torch.Generator())
-    torch.testing.assert_close(found, NEW)
+    torch.testing.assert_close(found[:, 0], NEW)
 
 
 @pytest.mark.parametrize("make", [RidgeRegression, OrthogonalProcrustes, NearestNeighbour])
 def test_solved_mappers_survive_a_state_dict(make) -> None:
     network = make(DIM)
-    network.solve(X, Y)
+    network.solve(X, TARGETS)
     again = make(DIM)
     again.load_state_dict(network.state_dict())
     assert again.solved
@@ -72,8 +73,8 @@ def test_unsolved_mappers_say_so(make) -> None:
 def test_gradients_reach_the_length_only(make) -> None:
     network = make(DIM)
     if hasattr(network, "solve"):
-        network.solve(X, Y)
-    Regression(DIM).loss(network, NEW, Y[:5], torch.Generator()).sum().backward()
+        network.solve(X, TARGETS)
+    Regression(DIM).loss(network, NEW, TARGETS[:5], torch.Generator()).sum().backward()
     assert [name for name, parameter in network.named_parameters() if parameter.grad is not None] == ["length"]
     direction = F.normalize(answers(network), dim=-1)
     nn.init.constant_(network.length, 3.0)

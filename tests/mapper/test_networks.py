@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.mapper.small import awake, small_transformer, unit_vectors
+from tests.mapper.small import awake, small_transformer, unit_targets, unit_vectors
 from v2a_lightning.mapper import MLPMapper, MLPRegressor, Network, TransformerMapper, TransformerRegressor
 
 
@@ -32,14 +32,14 @@ def test_transformer_has_four_tokens_and_registers_are_more() -> None:
         seen = []
         block = network.trunk.blocks[0]
         block.key_value.register_forward_hook(lambda _, args, out, seen=seen: seen.append(args[0].shape[1]))
-        network(torch.randn(2, 512), torch.zeros(2), unit_vectors(2))
+        network(torch.randn(2, 1, 512), torch.zeros(2), unit_vectors(2))
         assert sum(seen) == tokens
 
 
 @pytest.mark.parametrize("make", [small_transformer, lambda: small_transformer(registers=3), MLPMapper])
 def test_denoiser_computes_what_forward_does(make) -> None:
     network = awake(make())
-    x, condition, times = torch.randn(5, 512), unit_vectors(5), torch.tensor([999.0, 400.0, 0.0])
+    x, condition, times = torch.randn(5, 1, 512), unit_vectors(5), torch.tensor([999.0, 400.0, 0.0])
     denoise = network.denoiser(condition, times)
     for step, time in enumerate(times):
         expected = network(x, time.expand(5), condition)
@@ -53,7 +53,7 @@ def test_sampling_runs_the_condition_through_the_layers_once() -> None:
     network.trunk.blocks[0].feed_forward_gate.register_forward_hook(lambda _, args, out: rows.append(args[0].shape))
     denoise = network.denoiser(unit_vectors(5), torch.arange(10.0))
     for step in range(10):
-        denoise(torch.randn(5, 512), step)
+        denoise(torch.randn(5, 1, 512), step)
     # Five conditions once, ten times once, and then only the target's and the output's token.
     assert rows == [torch.Size([5, 1, 512]), torch.Size([10, 1, 512])] + [torch.Size([5, 2, 512])] * 10
 
@@ -61,7 +61,7 @@ def test_sampling_runs_the_condition_through_the_layers_once() -> None:
 @pytest.mark.parametrize("make", [small_transformer, MLPMapper])
 def test_denoising_networks_look_at_everything(make) -> None:
     network = awake(make())
-    x, t, condition = 20 * unit_vectors(1, seed=3), torch.tensor([500.0]), unit_vectors(1)
+    x, t, condition = 20 * unit_targets(1, seed=3), torch.tensor([500.0]), unit_vectors(1)
     answer = network(x, t, condition)
     for changed in ((-x, t, condition), (x, t - 400, condition), (x, t, unit_vectors(1, seed=1))):
         assert (network(*changed) - answer).abs().max() > 1e-3
@@ -71,9 +71,9 @@ def test_denoising_networks_look_at_everything(make) -> None:
 def test_regressors_ignore_target_and_time(make) -> None:
     network = awake(make())
     condition = unit_vectors(2)
-    first = network(torch.randn(2, 512), torch.rand(2), condition)
-    assert torch.equal(first, network(torch.randn(2, 512), torch.rand(2), condition))
-    assert not torch.equal(first, network(torch.randn(2, 512), torch.rand(2), unit_vectors(2, seed=1)))
+    first = network(torch.randn(2, 1, 512), torch.rand(2), condition)
+    assert torch.equal(first, network(torch.randn(2, 1, 512), torch.rand(2), condition))
+    assert not torch.equal(first, network(torch.randn(2, 1, 512), torch.rand(2), unit_vectors(2, seed=1)))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_regressors_ignore_target_and_time(make) -> None:
 )
 def test_every_parameter_gets_a_gradient_and_none_is_a_buffer(make) -> None:
     network = awake(make())
-    network(torch.randn(3, 512), torch.rand(3) * 1000, unit_vectors(3)).square().sum().backward()
+    network(torch.randn(3, 1, 512), torch.rand(3) * 1000, unit_vectors(3)).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
     # DDP would broadcast buffers before each step, also of an uneven validation.
     assert not list(network.buffers())
@@ -95,7 +95,7 @@ def test_every_parameter_gets_a_gradient_and_none_is_a_buffer(make) -> None:
 
 def test_dropout_acts_in_training_only() -> None:
     network = awake(small_transformer(dropout=0.5))
-    inputs = torch.randn(2, 512), torch.zeros(2), unit_vectors(2)
+    inputs = torch.randn(2, 1, 512), torch.zeros(2), unit_vectors(2)
     assert not torch.equal(network(*inputs), network(*inputs))
     network.eval()
     assert torch.equal(network(*inputs), network(*inputs))

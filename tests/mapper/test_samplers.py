@@ -19,7 +19,8 @@ PREDICTIONS = ["sample", "epsilon", "v_prediction"]
 class Halves(Network):
     """Answers half of what it sees: the cheapest network whose answer depends on x."""
 
-    dim = 4
+    def __init__(self) -> None:
+        super().__init__(4)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         return 0.5 * x
@@ -46,23 +47,22 @@ def test_samples_are_finite(schedule, prediction, sampler, eta) -> None:
         objective = Diffusion(4, timesteps, schedule, prediction, sampler=sampler, eta=eta)
         for steps in counts:
             found = objective.sample(Halves(), torch.zeros(2, 4), steps, 1.0, generators([1, 2]))
-            torch.testing.assert_close(found.norm(dim=-1), torch.ones(2))
+            torch.testing.assert_close(found.norm(dim=-1), torch.ones(2, 1))
 
 
 def test_flow_matching_is_finite_at_every_number_of_steps() -> None:
     for shift, steps in [*product((0.3, 5.0), range(1, 12)), (1.0, 1000), (1.0, 1500)]:
         found = FlowMatching(4, shift=shift).sample(Halves(), torch.zeros(2, 4), steps, 1.0, generators([1, 2]))
-        torch.testing.assert_close(found.norm(dim=-1), torch.ones(2))
+        torch.testing.assert_close(found.norm(dim=-1), torch.ones(2, 1))
 
 
 class OfNormal(Network):
     """Knows that targets are normal around `mean` with standard deviation 0.5, and predicts the best it can."""
 
-    dim = 2
     mean = torch.tensor([0.8, -0.3])
 
     def __init__(self, objective: Diffusion) -> None:
-        super().__init__()
+        super().__init__(2)
         self.objective = objective
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ def test_the_quickstarts_twenty_steps_are_those_of_diffusers() -> None:
     scheduler.set_timesteps(20)
     assert torch.equal(trailing_times(1000, 20), scheduler.timesteps)
     rows = generators([1, 2])
-    x = torch.stack([torch.randn(4, generator=row) for row in rows])
+    x = torch.stack([torch.randn(1, 4, generator=row) for row in rows])
     for t in scheduler.timesteps:
         target = 0.5 * x * (2 / (0.5 * x).norm(dim=-1, keepdim=True).clamp(min=2))
         x = scheduler.step(target, t, x, eta=1.0, generator=rows).prev_sample

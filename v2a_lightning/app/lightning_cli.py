@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
@@ -48,7 +48,9 @@ from v2a_lightning.runs import (
     run_of,
     run_of_job,
 )
+from v2a_lightning.saved_mapper import Mapper
 from v2a_lightning.signals import interrupts_as_they_are
+from v2a_lightning.widths import Widths
 
 CALLBACK_KEYS = ("evaluation", "averaging")
 # What torch says of a file that is none of its own depends on the file's first bytes.
@@ -142,10 +144,17 @@ class MapperCLI(LightningCLI):
         Raises:
             UsageError: when a class refuses its arguments.
         """
+        written = self.config
         try:
+            # The widths that the config leaves open are the data's; the config that is saved stays as it was written.
+            self.config, widths = self._with_widths(written)
             super().instantiate_classes()
         except (TypeError, ValueError, OSError, MisconfigurationException) as error:
             raise UsageError(f"the config cannot be built: {one_line(error)}") from error
+        finally:
+            self.config = written
+        if widths is not None and isinstance(self.model, Mapper):
+            widths.refuse_others(self.model)
         if self.checkpoint:
             refuse_other_weights(Path(self.checkpoint), self.model)
         if self.trainer is None:
@@ -155,6 +164,16 @@ class MapperCLI(LightningCLI):
             share_of_batch(self.datamodule.batch_size, self.trainer.world_size)
         # Not before all of that went well, so that a mistake leaves no folder behind.
         self._claim()
+
+    def _with_widths(self, written: Any) -> tuple[Any, Widths | None]:
+        parser = LightningArgumentParser(add_help=False)
+        parser.add_subclass_arguments(LightningDataModule, "data")
+        data = parser.instantiate_classes(Namespace(data=written.data)).data
+        widths: Widths | None = getattr(data, "widths", None)
+        config = written.clone()
+        if widths is not None:
+            widths.fill_in(config.model)
+        return config, widths
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer with the run's folder, loggers and saved config.

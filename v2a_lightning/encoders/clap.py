@@ -1,5 +1,6 @@
 """CLAP: waves and texts to the embeddings that AudioLDM was trained on."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,9 @@ class ClapEncoder(FrozenModel):
 
     @property
     def embedding_dim(self) -> int:
-        """Width of the embeddings, 512."""
+        """Width of the embeddings, 512; from the config where there is one."""
+        if not self._parts and (self.path / "config.json").is_file():
+            return int(json.loads((self.path / "config.json").read_text())["projection_dim"])
         return int(self._part("model").projection_dim)
 
     @property
@@ -123,6 +126,12 @@ class ClapEncoder(FrozenModel):
         """Embed texts: (N, D) float32 on the encoder's device, L2-normalised."""
         parts = [self._encode_texts(texts[i : i + self.batch_size]) for i in self._starts(len(texts))]
         return self._normalised(parts)
+
+    def target(
+        self, waveforms: Tensor | np.ndarray, sample_rate: int, _labels: Sequence[str] | None = None
+    ) -> Tensor:
+        """What a generator that is conditioned on CLAP gets for these very sounds: `encode_audio` as (N, 1, D)."""
+        return self.encode_audio(waveforms, sample_rate)[:, None]
 
     def prepare(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
         """One wave (samples,) at any rate to what the spectrogram is made of, at the model's own rate."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision
 from v2a_lightning.checkpoints.weights import (
@@ -20,21 +20,22 @@ from v2a_lightning.checkpoints.weights import (
     refuse_not_finite,
     without_values,
 )
+from v2a_lightning.encoders.base import Encoder, checked_frames, normalised
 from v2a_lightning.errors import UsageError
 
 FOLDER_CONFIG = "open_clip_config.json"
 FOLDER_STEMS = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
 
 
-class ClipEncoder(FrozenModel):
-    """An open_clip model that sees frames and reads texts.
+class ClipEncoder(FrozenModel, Encoder):
+    """An open_clip model of any architecture: frames and texts to embeddings.
 
     Args:
         checkpoint: an open_clip folder (`open_clip_config.json` and weights), OpenAI's own `.pt`, or open_clip weights
             in a single file; or anything `v2a_lightning.checkpoints.registry.resolve` finds one of these by.
         model_name: open_clip's name of the architecture, for single files that do not say theirs. OpenAI's weights were
             trained with QuickGELU: their name is `ViT-B-32-quickgelu`; `ViT-B-32` silently gives other embeddings.
-        batch_size: frames, or texts, seen at once.
+        batch_size: frames, or texts, encoded at once.
         dtype: precision of the weights.
     """
 
@@ -53,12 +54,13 @@ class ClipEncoder(FrozenModel):
 
     @property
     def embedding_dim(self) -> int:
-        """Width of the embeddings, 512 for ViT-B/32."""
-        return int(self._part("width"))
+        """Width of the embeddings, 512 for ViT-B/32; from the config where there is one."""
+        config = None if self._parts else self._architecture()
+        return int(config["embed_dim"] if config else self._part("width"))
 
     @property
-    def image_size(self) -> int:
-        """Side of the square the model looks at, in pixels."""
+    def image_size(self) -> int:  # type: ignore[override]
+        """Side of the square the model is given, in pixels."""
         size = self._part("model").visual.image_size
         return int(size[0] if isinstance(size, (tuple, list)) else size)
 
@@ -81,28 +83,25 @@ class ClipEncoder(FrozenModel):
 
     @torch.no_grad()
     def encode_frames(self, frames: Tensor | np.ndarray, batch_size: int | None = None) -> Tensor:
-        """Embed pictures.
+        """Embed frames.
 
         Args:
-            frames: (N, H, W, 3) uint8 RGB.
-            batch_size: pictures seen at once, if not the encoder's own.
+            frames: (T, H, W, 3) uint8 RGB.
+            batch_size: frames encoded at once, if not the encoder's own.
 
         Returns:
-            (N, D) float32 on the encoder's device, L2-normalised.
+            (T, D) float32 on the encoder's device, L2-normalised.
         """
-        # Torch warns of arrays that cannot be written to, such as Pillow's.
-        frames = torch.as_tensor(np.require(frames, requirements="W") if isinstance(frames, np.ndarray) else frames)
-        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise ValueError(f"frames are uint8 of shape (N, H, W, 3), not {frames.dtype} of {tuple(frames.shape)}")
+        frames = checked_frames(frames)
         model = self._part("model")
         parts = [
             model.encode_image(self.preprocess(part).to(self.device, self.dtype))
             for part in frames.split(batch_size or self.batch_size)
         ]
-        return _normalised(parts, self.embedding_dim, self.device)
+        return normalised(parts, self.embedding_dim, self.device)
 
     def preprocess(self, frames: Tensor) -> Tensor:
-        """CLIP's own transform of uint8 (N, H, W, 3): resize, centre crop, normalise to (N, 3, size, size)."""
+        """CLIP's own transform of uint8 (T, H, W, 3): resize, centre crop, normalise to (T, 3, size, size)."""
         from PIL import Image
 
         transform = self._part("transform")
@@ -117,7 +116,7 @@ class ClipEncoder(FrozenModel):
         model = self._part("model")
         chunks = [texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size)]
         parts = [model.encode_text(self._tokens(chunk)) for chunk in chunks]
-        return _normalised(parts, self.embedding_dim, self.device)
+        return normalised(parts, self.embedding_dim, self.device)
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
         return self._part("tokenizer")(list(texts)).to(self.device)
@@ -136,10 +135,20 @@ class ClipEncoder(FrozenModel):
             name = self._named_architecture(path)
             model = _filled(name, path)
         # A folder's config may ask for the folder's own code to be run as its tokenizer.
-        options = {"trust_remote_code": False} if path.is_dir() and _has_own_tokenizer(path) else {}
+        text = (self._architecture() or {}).get("text_cfg", {})
+        options = {"trust_remote_code": False} if path.is_dir() and text.get("hf_tokenizer_name") else {}
         tokenizer = open_clip.get_tokenizer(name, **options)
         width = model.encode_text(tokenizer([""])).shape[-1]
         return {"model": model, "transform": _transform(model), "tokenizer": tokenizer, "width": width}
+
+    def _architecture(self) -> dict[str, Any] | None:
+        """What is known of the architecture without reading weights."""
+        import open_clip
+
+        if self.path.is_dir():
+            config: dict[str, Any] = json.loads((open_clip_folder(self.path) / FOLDER_CONFIG).read_text())["model_cfg"]
+            return config
+        return None if is_torchscript(self.path) else open_clip.get_model_config(self._named_architecture(self.path))
 
     def _named_architecture(self, path: Path) -> str:
         import open_clip
@@ -222,11 +231,6 @@ def _openai_model(path: Path) -> Any:
     return model.float()
 
 
-def _has_own_tokenizer(folder: Path) -> bool:
-    text = json.loads((folder / FOLDER_CONFIG).read_text())["model_cfg"].get("text_cfg", {})
-    return bool(text.get("hf_tokenizer_name"))
-
-
 def _transform(model: Any) -> Callable[[Any], Tensor]:
     """The model's own way from a picture to its input."""
     from open_clip.transform import PreprocessCfg, image_transform, image_transform_v2
@@ -236,8 +240,3 @@ def _transform(model: Any) -> Callable[[Any], Tensor]:
         return image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
     return image_transform(visual.image_size, is_train=False, mean=visual.image_mean, std=visual.image_std)
 
-
-def _normalised(parts: list[Tensor], width: int, device: torch.device) -> Tensor:
-    """Concatenate and L2-normalise in float32."""
-    embeddings = torch.cat(parts) if parts else torch.empty(0, width, device=device)
-    return nn.functional.normalize(embeddings.float(), dim=-1)

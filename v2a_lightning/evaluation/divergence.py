@@ -1,5 +1,7 @@
 """What a tagger's logits tell: KL between a sound's tags and its reference's, and the inception score."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -79,7 +81,7 @@ class KullbackLeibler(ClipMetric):
     name, title, floor = "kl", "KL", 0.0
     formula = "mean KL(softmax(reference) || softmax(generated)) of pairs, in nats"
     meaning = "divergence of the tagger's classes, clip by clip"
-    needs = {"generated": "tagger/logits", "reference": "tagger/logits"}
+    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
 
     def score(self, generated: Tensor, reference: Tensor) -> Tensor:  # type: ignore[override]
         """(C,), (C,) -> ()."""
@@ -91,7 +93,7 @@ class SigmoidKullbackLeibler(ClipMetric):
 
     name, title, headline = "kl_sigmoid", "KL sigmoid", False
     formula = "mean sum of p log(p / q) over the tags' sigmoids, pairs"
-    needs = {"generated": "tagger/logits", "reference": "tagger/logits"}
+    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
 
     def score(self, generated: Tensor, reference: Tensor) -> Tensor:  # type: ignore[override]
         """(C,), (C,) -> ()."""
@@ -112,7 +114,7 @@ class InceptionScore(SetMetric):
     name, title, better, floor = "is", "IS", "higher", 1.0
     formula = "exp of the mean KL of tags to mean tags, softmax, all clips at once"
     meaning = "Inception score: sure of each sound, varied over all"
-    needs = {"generated": "tagger/logits"}
+    needs: ClassVar = {"generated": "tagger/logits"}
     minimum = 2
 
     def value(self, generated: list[Tensor]) -> float:  # type: ignore[override]
@@ -129,7 +131,7 @@ class SplitInceptionScore(SetMetric):
 
     name, title, better, floor, headline = "is_splits", "IS/10", "higher", 1.0, False
     formula = "the mean of the inception score over 10 shuffled parts"
-    needs = {"generated": "tagger/logits"}
+    needs: ClassVar = {"generated": "tagger/logits"}
     minimum = SPLITS
 
     def value(self, generated: list[Tensor]) -> float:  # type: ignore[override]

@@ -1,6 +1,6 @@
 """How mapped embeddings compare with true ones, before any sound is made: cheap enough for a whole validation set."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class EmbeddingMetrics(SetMetric):
         1.0
     """
 
-    needs = {"generated": "mapper/embedding", "reference": "target/embedding"}
+    needs: ClassVar = {"generated": "mapper/embedding", "reference": "target/embedding"}
     minimum = 2
 
     @classmethod
@@ -36,9 +36,7 @@ class EmbeddingMetrics(SetMetric):
             "embedding_kad": Number(
                 "Embedding KAD", "lower", meaning="kernel distance of mapped and true CLAP embeddings"
             ),
-            "cosine": Number(
-                "Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"
-            ),
+            "cosine": Number("Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"),
             "cosine_unrelated": Number("Cosine, unrelated", None, meaning="to an unrelated clip's embedding"),
             **{
                 f"recall@{rank}": Number(

@@ -1,6 +1,7 @@
 """FD on Cnn14, FAD on VGGish, FAD at infinity: the Frechet distance of `v2a_lightning.distances` as metrics."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from v2a_lightning.evaluation.metric import SetMetric, rows
 
 # FAD at infinity: eight sizes, four draws of each, from a fixed seed.
 MINIMUM_CLIPS, SIZES, DRAWS, SEED = 16, 8, 4, 2020
+
 
 def frechet_at_infinity(generated: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
     """Intercept of the least-squares line through (1 / n, Frechet distance of n clips on either side).
@@ -59,7 +61,7 @@ class FrechetDistance(SetMetric):
     name, title, floor = "fd", "FD", 0.0
     formula = "Frechet distance of one embedding per clip (after fc1 and ReLU)"
     meaning = "Fréchet distance of tagger features: how far the generated sounds are from true ones as a set"
-    needs = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
+    needs: ClassVar = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
     minimum = 2
 
     def value(self, generated: list[Tensor], reference: list[Tensor]) -> float:  # type: ignore[override]
@@ -73,7 +75,7 @@ class FrechetAudioDistance(FrechetDistance):
     name, title = "fad", "FAD"
     formula = "Frechet distance of one embedding per 0.96 s (no PCA, no last ReLU)"
     meaning = "Fréchet distance of VGGish features"
-    needs = {"generated": "vggish/examples", "reference": "vggish/examples"}
+    needs: ClassVar = {"generated": "vggish/examples", "reference": "vggish/examples"}
 
 
 class FrechetAtInfinity(SetMetric):
@@ -81,7 +83,7 @@ class FrechetAtInfinity(SetMetric):
 
     name, title, headline = "fad_infinity", "FAD inf", False
     formula = "FAD of paired parts of the set, extended to 1 / N = 0"
-    needs = {"generated": "vggish/examples", "reference": "vggish/examples"}
+    needs: ClassVar = {"generated": "vggish/examples", "reference": "vggish/examples"}
     minimum = MINIMUM_CLIPS
 
     def value(self, generated: list[Tensor], reference: list[Tensor]) -> float:  # type: ignore[override]

@@ -1,6 +1,6 @@
 """KAD: the kernel distance of `v2a_lightning.distances` as a metric."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -25,7 +25,7 @@ class KernelDistance(SetMetric):
 
     name, title, headline = "kad", "KAD", False
     formula = "100 x unbiased squared MMD of paired sets, Gaussian kernel, bandwidth the reference's median distance"
-    needs = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
+    needs: ClassVar = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
     minimum = 2
 
     def __init__(self, paired: bool = True, **kwargs: Any) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from v2a_lightning.distances import check_features
+from v2a_lightning.evaluation.features import FeatureExtractor
 from v2a_lightning.evaluation.score_files import Score
 
 ARROWS = {"lower": " ↓", "higher": " ↑"}
@@ -49,13 +50,13 @@ class Number:
         return self.title + (ARROWS[self.better] if self.better else "")
 
 
-class AudioMetric(Metric, ABC):  # type: ignore[misc]  # torchmetrics has no types for mypy
+class AudioMetric(Metric, ABC):
     """One number about generated sounds, or several from one computation.
 
     Class attributes:
         name, title, better, formula, floor, meaning, headline: of its number, as in `Number`.
-        needs: input of a clip -> the feature of it, as "extractor/feature"; "waveform" is the sound itself. Inputs are "generated", "reference",
-            "frames" and "text"; a clip without one of them does not take part.
+        needs: input of a clip -> the feature of it, as "extractor/feature"; "waveform" is the sound itself. Inputs are
+            "generated", "reference", "frames" and "text"; a clip without one of them does not take part.
         minimum: fewest clips.
         extractors: feature extractors besides the suite's own, by the names that `needs` uses.
     """
@@ -69,7 +70,7 @@ class AudioMetric(Metric, ABC):  # type: ignore[misc]  # torchmetrics has no typ
     headline: ClassVar[bool] = True
     needs: ClassVar[Mapping[Input, str]]
     minimum: ClassVar[int] = 1
-    extractors: ClassVar[Mapping[str, type]] = {}
+    extractors: ClassVar[Mapping[str, type[FeatureExtractor]]] = {}
 
     full_state_update = False
     is_differentiable = False
@@ -126,7 +127,7 @@ class ClipMetric(AudioMetric):
         columns = [given[name] for name in self.needs]
         if any(column is None for column in columns):
             raise ValueError(f"{type(self).__name__} takes {', '.join(self.needs)}")
-        rows = zip(*columns, strict=True)  # type: ignore[arg-type]
+        rows = zip(*columns, strict=True)
         self.add([float(self.score(**dict(zip(self.needs, row, strict=True)))) for row in rows])
 
     def add(self, values: Sequence[float]) -> None:

@@ -5,7 +5,7 @@ et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -71,7 +71,7 @@ class PrecisionRecallDensityCoverage(SetMetric):
     """
 
     better = "higher"
-    needs = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
+    needs: ClassVar = {"generated": "tagger/embedding", "reference": "tagger/embedding"}
     minimum = NEIGHBOURS + 1
 
     def __init__(self, neighbours: int = NEIGHBOURS, **kwargs: Any) -> None:

@@ -1,5 +1,7 @@
 """Metrics through packages that this project does not depend on: PaSST, ImageBind, Synchformer."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from v2a_lightning.evaluation.divergence import InceptionScore, KullbackLeibler
@@ -15,8 +17,8 @@ class PasstFrechetDistance(FrechetDistance):
 
     name, title, headline = "fd_passt", "FD PaSST", False
     formula = "Frechet distance of one embedding (768) per clip"
-    needs = {"generated": "passt/embedding", "reference": "passt/embedding"}
-    extractors = {"passt": PasstFeatures}
+    needs: ClassVar = {"generated": "passt/embedding", "reference": "passt/embedding"}
+    extractors: ClassVar = {"passt": PasstFeatures}
 
 
 class PasstKullbackLeibler(KullbackLeibler):
@@ -24,8 +26,8 @@ class PasstKullbackLeibler(KullbackLeibler):
 
     name, title, headline = "kl_passt", "KL PaSST", False
     formula = "as KL, on PaSST's logits"
-    needs = {"generated": "passt/logits", "reference": "passt/logits"}
-    extractors = {"passt": PasstFeatures}
+    needs: ClassVar = {"generated": "passt/logits", "reference": "passt/logits"}
+    extractors: ClassVar = {"passt": PasstFeatures}
 
 
 class PasstInceptionScore(InceptionScore):
@@ -33,8 +35,8 @@ class PasstInceptionScore(InceptionScore):
 
     name, title, headline = "is_passt", "IS PaSST", False
     formula = "as IS, on PaSST's logits"
-    needs = {"generated": "passt/logits"}
-    extractors = {"passt": PasstFeatures}
+    needs: ClassVar = {"generated": "passt/logits"}
+    extractors: ClassVar = {"passt": PasstFeatures}
 
 
 class ImageBindScore(ClipMetric):
@@ -42,8 +44,8 @@ class ImageBindScore(ClipMetric):
 
     name, title, better, headline = "imagebind", "ImageBind", "higher", False
     formula = "100 x cosine of sound and video, mean over clips"
-    needs = {"generated": "imagebind/score"}
-    extractors = {"imagebind": ImageBindFeatures}
+    needs: ClassVar = {"generated": "imagebind/score"}
+    extractors: ClassVar = {"imagebind": ImageBindFeatures}
 
     def score(self, generated: Tensor) -> Tensor:  # type: ignore[override]
         """() -> ()."""
@@ -55,8 +57,8 @@ class DeSync(ClipMetric):
 
     name, title, floor, headline = "desync", "DeSync", 0.0, False
     formula = "mean absolute offset in seconds that Synchformer predicts"
-    needs = {"generated": "desync/seconds"}
-    extractors = {"desync": SynchformerFeatures}
+    needs: ClassVar = {"generated": "desync/seconds"}
+    extractors: ClassVar = {"desync": SynchformerFeatures}
 
     def score(self, generated: Tensor) -> Tensor:  # type: ignore[override]
         """() -> ()."""

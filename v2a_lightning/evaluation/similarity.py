@@ -1,5 +1,7 @@
 """Cosines between frames, sounds and texts: CLIP-score and CLAP-score, x100."""
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -44,7 +46,7 @@ class ClipScore(ClipMetric):
     name, title, better = "cs", "CS", "higher"
     formula = "100 x cosine of Wav2CLIP and CLIP: mean over frames, then over clips"
     meaning = "cosine of picture and generated sound, times 100"
-    needs = {"generated": "wav2clip/audio", "frames": "clip/frames"}
+    needs: ClassVar = {"generated": "wav2clip/audio", "frames": "clip/frames"}
 
     def score(self, generated: Tensor, frames: Tensor) -> float:  # type: ignore[override]
         """(D,), (T, D) -> the score of one clip."""
@@ -76,7 +78,7 @@ class ClapAudioScore(ClipMetric):
 
     name, title, better, headline = "clap_audio", "CLAP audio", "higher", False
     formula = "100 x cosine of generated and reference sound, mean of pairs"
-    needs = {"generated": "clap/embedding", "reference": "clap/embedding"}
+    needs: ClassVar = {"generated": "clap/embedding", "reference": "clap/embedding"}
 
     def score(self, **inputs: Tensor) -> Tensor:
         """(D,), (D,) -> ()."""
@@ -88,7 +90,7 @@ class ClapTextScore(ClapAudioScore):
 
     name, title = "clap_text", "CLAP text"
     formula = "100 x cosine of generated sound and the clip's text, mean"
-    needs = {"generated": "clap/embedding", "text": "clap/text"}
+    needs: ClassVar = {"generated": "clap/embedding", "text": "clap/text"}
 
 
 def _checked(audio: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ class EvaluationSuite:
         for metric in self.metrics:
             self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
         self.clip = ClipFrames(clip or default_clip(wav2clip), self.device, self.cache)
-        self._references: dict[str, dict[str, Features]] = {}
+        self._references: dict[str, Features] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -141,7 +141,6 @@ class EvaluationSuite:
         video: Path | None = None,
         text: str | None = None,
         frames: FrameSampling | Tensor | None = None,
-        frames_described: str = "",
     ) -> None:
         """Add one clip from its files: whole files at their own rates, of which the suite takes its part.
 
@@ -151,19 +150,16 @@ class EvaluationSuite:
             reference: file of the clip's own sound, its video for instance.
             video: the clip's video or picture.
             text: what the clip is labelled.
-            frames: which frames of the video the suite embeds, or embeddings (T, D) of `clip`'s.
-            frames_described: which frames given embeddings are of, for cards.
+            frames: which frames of the video the suite embeds, or embeddings (T, D) by `clip`.
 
         Raises:
             MediaError: when a file cannot be read.
         """
-        embeddings = frames if isinstance(frames, Tensor) else None
+        embeddings, described = frames if isinstance(frames, Tensor) else None, ""
         if isinstance(frames, FrameSampling) and video is not None and self._takes("frames"):
-            embeddings, frames_described = self.clip.read(video, frames), frames.describe(video)
-        waveform, rate = read_wave(generated)
-        own, own_rate = read_wave(reference) if reference is not None else (None, None)
-        columns = ([waveform], rate, [own], [embeddings], [text], own_rate, [video], frames_described)
-        self.update([clip_id], *columns)
+            embeddings, described = self.clip.read(video, frames), frames.describe(video)
+        sounds = read_wave(generated), None if reference is None else read_wave(reference)
+        self._add(clip_id, *sounds, embeddings, text, video, described)
 
     def update(
         self,
@@ -194,18 +190,13 @@ class EvaluationSuite:
             ValueError: when the sequences' lengths differ or a waveform is not (N,).
         """
         count = len(clip_ids)
-        columns = [
-            [None] * count if side is None else list(side)
-            for side in (generated, references, frame_embeddings, texts, videos)
-        ]
+        given = (generated, references, frame_embeddings, texts, videos)
+        columns: list[list[Any]] = [[None] * count if one is None else list(one) for one in given]
         if any(len(column) != count for column in columns):
             raise ValueError(f"{count} clip ids come with {[len(column) for column in columns]} sounds, frames, texts")
-        self._gathered = self._scores = None
-        for clip_id, made, own, frames, text, video in zip(clip_ids, *columns, strict=True):
+        for clip_id, waveform, own, *against in zip(clip_ids, *columns, strict=True):
             reference = None if own is None else (_array(own), reference_rate or sample_rate)
-            generated_at = (_array(made), sample_rate)
-            against = (frames, text, video, frames_described)
-            self._records[clip_id] = self._record(clip_id, generated_at, reference, *against)
+            self._add(clip_id, (_array(waveform), sample_rate), reference, *against, frames_described)
 
     def compute(self) -> dict[str, float]:
         """Every chosen metric that the clips of all processes allow, by name (fd, fad, kl, is, cs, ...).
@@ -224,8 +215,9 @@ class EvaluationSuite:
         """The numbers of `compute` with per-clip values and bootstrap resamples, and why any is missing."""
         if self._scores is None or resamples:
             scores = score_records(self.metrics, self.records(), resamples, seed)
-            missing = {name: self._unnamed(name) or reason for name, reason in scores.missing.items()}
-            self._scores = Scores(*({name: of[name] for name in self.names if name in of} for of in (scores.found, missing)))
+            found = {name: scores.found[name] for name in self.names if name in scores.found}
+            missing = {name: self._unnamed(name) or why for name, why in scores.missing.items() if name in self.names}
+            self._scores = Scores(found, {name: missing[name] for name in self.names if name in missing})
         return self._scores
 
     def faults(self) -> list[str]:
@@ -289,7 +281,7 @@ class EvaluationSuite:
     def _takes(self, given: str) -> bool:
         return any(given in metric.needs for metric in self.metrics)
 
-    def _record(
+    def _add(
         self,
         clip_id: str,
         generated: tuple[Waveform, int],
@@ -298,14 +290,16 @@ class EvaluationSuite:
         text: str | None,
         video: Path | None,
         frames_described: str,
-    ) -> ClipRecord:
+    ) -> None:
+        self._gathered = self._scores = None
         own_seconds = None if reference is None else len(reference[0]) / reference[1]
         faults = find_faults(*generated, self.crop.seconds or own_seconds)
         own_faults = frozenset() if reference is None else find_faults(*reference, self.crop.seconds)
-        features: dict[str, dict[str, Tensor]] = {}
+        features: dict[str, Features] = {}
         if "not_finite" not in faults:
             features["generated"] = self._extract("generated", *generated, video)
-            features |= self._others(frames, text)
+            features |= {} if frames is None else {"frames": {"clip/frames": frames}}
+            features |= {} if text is None else {"text": self._text_features(text)}
         if reference is not None and "not_finite" not in own_faults:
             features["reference"] = self._extract_once(*reference)
         values = {
@@ -313,48 +307,47 @@ class EvaluationSuite:
             for metric in self.metrics
             if isinstance(metric, ClipMetric) and (inputs := _inputs(metric, features)) is not None
         }
-        inputs = frozenset(features) | (frozenset() if video is None else {"video"})
+        given = frozenset(features) | (frozenset() if video is None else {"video"})
         shown = frames_described if frames is not None else ""
-        return ClipRecord(clip_id, self._kept(features), values, inputs, shown, faults, own_faults)
+        record = ClipRecord(clip_id, self._kept(features), values, given, shown, faults, own_faults)
+        self._records[clip_id] = record
 
-    def _others(self, frames: Tensor | None, text: str | None) -> dict[str, dict[str, Tensor]]:
-        """What a sound is compared with besides sound."""
-        found = {} if frames is None else {"frames": {"clip/frames": frames}}
-        if text is not None:
-            clap = self.extractors.get("clap")
-            found["text"] = _named("clap", clap.extract_text(text)) if isinstance(clap, ClapFeatures) else {}
-        return found
+    def _text_features(self, text: str) -> Features:
+        clap = self.extractors.get("clap")
+        return _named("clap", clap.extract_text(text)) if isinstance(clap, ClapFeatures) else {}
 
-    def _extract(self, side: Side, waveform: Waveform, rate: int, video: Path | None = None) -> dict[str, Tensor]:
+    def _extract(self, side: Side, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
         """The features that metrics need of one side's sound, as "extractor/feature"."""
         needed = {metric.needs[side].partition("/")[0] for metric in self.metrics if side in metric.needs}
-        found: dict[str, Tensor] = {}
+        found: Features = {}
         for name, extractor in self.extractors.items():
             if name in needed and (video is not None or not extractor.needs_video):
                 found |= _named(name, self.cache.extract(extractor, waveform, rate, video))
         return found
 
-    def _extract_once(self, waveform: Waveform, rate: int) -> dict[str, Tensor]:
+    def _extract_once(self, waveform: Waveform, rate: int) -> Features:
         key = content_sha256(waveform, rate)
         if key not in self._references:
             self._references[key] = self._extract("reference", waveform, rate)
         return self._references[key]
 
-    def _kept(self, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    def _kept(self, features: Mapping[str, Features]) -> dict[str, Features]:
         """Of a clip's features what metrics of sets take; the others have given their value."""
         sets = [metric for metric in self.metrics if not isinstance(metric, ClipMetric)]
         kept = {item for metric in sets for item in metric.needs.items()}
-        return {given: {name: one for name, one in of.items() if (given, name) in kept} for given, of in features.items()}
+        return {
+            given: {name: one for name, one in of.items() if (given, name) in kept} for given, of in features.items()
+        }
 
 
-def _inputs(metric: AudioMetric, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor] | None:
+def _inputs(metric: AudioMetric, features: Mapping[str, Features]) -> Features | None:
     """What `score` takes of one clip; None when something is missing."""
-    found = {given: features.get(given, {}).get(feature) for given, feature in metric.needs.items()}
+    found = {str(given): features.get(given, {}).get(feature) for given, feature in metric.needs.items()}
     present = {given: one for given, one in found.items() if one is not None}
     return present if len(present) == len(found) else None
 
 
-def _named(extractor: str, features: Features) -> dict[str, Tensor]:
+def _named(extractor: str, features: Features) -> Features:
     return {f"{extractor}/{name}" if name else extractor: feature for name, feature in features.items()}
 
 

@@ -1,12 +1,19 @@
 """What trains: networks, objectives and aggregators, to be put together in any combination."""
 
-from v2a_lightning.mapper.aggregators import AttentionPooling, AverageFrames, MaxFrames, MiddleFrame, RandomFrame
+from v2a_lightning.mapper.aggregators import (
+    AttentionPooling,
+    AverageFrames,
+    JointAggregator,
+    MaxFrames,
+    MiddleFrame,
+    RandomFrame,
+)
 from v2a_lightning.mapper.base import Aggregator, Network, Objective
 from v2a_lightning.mapper.closed_form import Identity, NearestNeighbour, OrthogonalProcrustes, RidgeRegression
 from v2a_lightning.mapper.diffusion import Diffusion
 from v2a_lightning.mapper.flow_matching import FlowMatching
-from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.mapper.mlp import MLPMapper, MLPRegressor
+from v2a_lightning.mapper.optimization import WarmupCosine
 from v2a_lightning.mapper.regression import Regression
 from v2a_lightning.mapper.transformer import TransformerMapper, TransformerRegressor
 
@@ -17,6 +24,7 @@ __all__ = [
     "Diffusion",
     "FlowMatching",
     "Identity",
+    "JointAggregator",
     "MLPMapper",
     "MLPRegressor",
     "MaxFrames",

@@ -1,10 +1,13 @@
 """From a clip's frames to the one embedding a mapper is conditioned on."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.mapper.base import Aggregator, uniform
+from v2a_lightning.errors import UsageError
+from v2a_lightning.mapper.base import WIDTH, Aggregator, Frames, uniform
 from v2a_lightning.randomness import Generators
 
 
@@ -45,14 +48,16 @@ class AttentionPooling(Aggregator):
     """A mean of the real frames with learned weights; it starts as the plain mean.
 
     Args:
-        dim: width of an embedding.
+        dim: width of a frame embedding; 512 when not given.
         heads: attention heads; each weighs the frames in its own way for its own part of the elements.
     """
 
-    def __init__(self, dim: int = 512, heads: int = 8) -> None:
+    def __init__(self, dim: int | None = None, heads: int = 8) -> None:
         super().__init__()
-        self.heads = heads
-        self.scores = nn.Linear(dim, heads)
+        self.dim, self.heads = dim or WIDTH, heads
+        if self.dim % heads:
+            raise UsageError(f"AttentionPooling: {heads} heads do not divide a width of {self.dim}; give other heads")
+        self.scores = nn.Linear(self.dim, heads)
         nn.init.zeros_(self.scores.weight)
         nn.init.zeros_(self.scores.bias)
 
@@ -65,6 +70,41 @@ class AttentionPooling(Aggregator):
         weights = scores.softmax(1)
         pooled = torch.einsum("bth,bthd->bhd", weights, frames.unflatten(-1, (self.heads, -1)))
         return F.normalize(pooled.flatten(1).float(), dim=-1)
+
+
+class JointAggregator(Aggregator):
+    """Of several encoders: aggregates each one's frames, and joins the results.
+
+    Args:
+        aggregators: an aggregator for each encoder, by the encoder's name in `data.encoder`.
+    """
+
+    joins = True
+
+    def __init__(self, aggregators: dict[str, Aggregator]) -> None:
+        super().__init__()
+        self.aggregators = nn.ModuleDict(aggregators)
+
+    def forward(self, frames: Frames, mask: Tensor, generator: Generators) -> Tensor:
+        """See `Aggregator.forward`.
+
+        Args:
+            frames: (B, T, D_i) by the encoder's name.
+            mask: (B, T).
+            generator: for aggregators that draw.
+
+        Returns:
+            (B, sum of D_i), L2-normalised.
+
+        Raises:
+            UsageError: when the encoders are not those of the aggregators.
+        """
+        given = sorted(frames) if isinstance(frames, Mapping) else ["one without a name"]
+        if not isinstance(frames, Mapping) or given != sorted(self.aggregators):
+            names = ", ".join(sorted(self.aggregators))
+            raise UsageError(f"JointAggregator is for the encoders {names}, and the data has {', '.join(given)}")
+        parts = [one(frames[name], mask, generator) for name, one in self.aggregators.items()]
+        return F.normalize(torch.cat(parts, dim=-1), dim=-1)
 
 
 def _pick(frames: Tensor, mask: Tensor, chosen: Tensor) -> Tensor:

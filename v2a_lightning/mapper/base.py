@@ -1,49 +1,69 @@
-"""What a mapper is made of: a network, an objective and an aggregator, each of which can say how it was made."""
+"""What a mapper is made of: a network, an objective and an aggregator, each of which describes how it was made."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from v2a_lightning.components import SelfDescribing
 from v2a_lightning.randomness import Generators
 
+WIDTH = 512
+"""Of CLIP ViT-B/32's embeddings and of CLAP's: the width of whatever is made without one."""
 TIME_RANGE = 1000.0
-"""Noise levels are told to networks on [0, 1000), however many timesteps a schedule has."""
+"""Noise levels are given to networks on [0, 1000), however many timesteps a schedule has."""
 
 Denoiser = Callable[[Tensor, int], Tensor]
 """`denoiser(x, step)`: a network with condition and noise levels bound, for one sampling run."""
+Frames = Tensor | Mapping[str, Tensor]
+"""Frame embeddings (B, T, D); of several encoders, (B, T, D_i) by the encoder's name."""
 
 
 class Component(SelfDescribing, nn.Module):
-    """A trained part of a mapper, which describes how it was made."""
+    """A part of a mapper."""
 
 
 class Network(Component):
     """Maps (noisy target, noise level, condition) to a prediction in the target's space.
 
-    Targets and predictions are embeddings scaled by sqrt(dim), so that their elements have about unit variance.
-    Conditions are L2-normalised embeddings, or a learned null condition.
+    Targets and predictions are scaled so that their elements have about unit variance. Conditions are L2-normalised
+    embeddings, or a learned null condition.
+
+    Args:
+        dim: the network's own width.
+        condition_dim: width C of a condition; `dim` when not given.
+        target_dim: width D of a target's tokens; `dim` when not given.
+        tokens: N, how many a target has; 1 when not given.
     """
 
-    dim: int
+    solved = True
+    """False for a network in closed form that has not been solved yet."""
+
+    def __init__(
+        self, dim: int = WIDTH, condition_dim: int | None = None, target_dim: int | None = None, tokens: int | None = None
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.condition_dim = condition_dim or dim
+        self.target_shape = (tokens or 1, target_dim or dim)
 
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """Predict.
 
         Args:
-            x: (B, dim) noisy targets.
+            x: (B, N, D) noisy targets.
             t: (B,) noise levels on [0, 1000).
-            condition: (B, dim).
+            condition: (B, C).
 
         Returns:
-            (B, dim)
+            (B, N, D)
         """
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
-        """Bind what stays the same over a sampling run: the conditions (B, dim) and the noise levels (S,) of its steps.
+        """Bind what stays the same over a sampling run: the conditions (B, C) and the noise levels (S,) of its steps.
 
         Networks override this to compute once whatever depends on these alone.
         """
@@ -54,13 +74,15 @@ class Objective(Component):
     """Owns noise, schedule, loss and sampling of a mapper. A new one touches no other file.
 
     Args:
-        dim: width of an embedding.
+        dim: width of a condition; any when not given.
+        target_scale: what targets are multiplied by, to give their elements about unit variance. When not given,
+            targets are L2-normalised: the scale is the root of their width, and samples are L2-normalised too.
     """
 
-    def __init__(self, dim: int = 512) -> None:
+    def __init__(self, dim: int | None = None, target_scale: float | None = None) -> None:
         super().__init__()
         self.dim = dim
-        self.scale = dim**0.5
+        self.target_scale = target_scale
 
     @abstractmethod
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
@@ -68,32 +90,43 @@ class Objective(Component):
 
         Args:
             network: what is trained.
-            condition: (B, dim), L2-normalised.
-            target: (B, dim), L2-normalised.
+            condition: (B, C), L2-normalised.
+            target: (B, N, D), each token L2-normalised unless there is a `target_scale`.
             generator: one for the batch, or one for each row.
 
         Returns:
-            (B,) for elements of unit variance: 1 is about what answering zero costs.
+            (B,) for elements of unit variance: 1 is about what predicting zero costs.
         """
 
     @abstractmethod
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
-        """Draw one embedding for each condition.
+        """Draw one target for each condition.
 
         Args:
             network: what was trained.
-            condition: (B, dim), L2-normalised.
-            steps: how many times the network is asked.
+            condition: (B, C), L2-normalised.
+            steps: number of network evaluations.
             guidance: scale of classifier-free guidance; 1 is the plain conditional model.
             generator: one for the batch, or one for each row; with the latter a row never depends on its neighbours.
 
         Returns:
-            (B, dim) float32, L2-normalised.
+            (B, N, D) float32, each token L2-normalised unless there is a `target_scale`.
         """
+
+    def scaled(self, target: Tensor) -> Tensor:
+        """Targets (B, N, D) with elements of about unit variance."""
+        return target * (self.target_scale or target.shape[-1] ** 0.5)
+
+    def unscaled(self, x: Tensor) -> Tensor:
+        """The inverse of `scaled`, (B, N, D)."""
+        return F.normalize(x, dim=-1) if self.target_scale is None else x / self.target_scale
 
 
 class Aggregator(Component):
-    """Makes one embedding of a clip's frames."""
+    """Makes one condition of a clip's frames. One that has a `dim` takes frame embeddings of that width alone."""
+
+    joins = False
+    """Whether it takes the frames of several encoders, as a dict."""
 
     @abstractmethod
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
@@ -105,7 +138,7 @@ class Aggregator(Component):
             generator: used only by aggregators that draw.
 
         Returns:
-            (B, D), L2-normalised.
+            (B, C), L2-normalised.
         """
 
 

@@ -1,8 +1,8 @@
 """Mappers with nothing to train: solved at once from all training pairs, or not at all.
 
 They are networks for the Regression objective, so that sampling, evaluation, checkpoints and generation treat them as
-any other mapper. Each has one number that gradients reach, the length of its answer: so the same training loop, DDP
-and EMA run on them unchanged, and the direction, which is all that is heard, stays as solved.
+any other mapper. Each has one number that gradients reach, the length of its prediction: so the same training loop, DDP
+and EMA run on them unchanged, and the direction, which alone matters, stays as solved.
 """
 
 from abc import abstractmethod
@@ -12,51 +12,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.errors import RunFailure
-from v2a_lightning.mapper.base import Network
-
-
-class Identity(Network):
-    """No mapper: the CLIP embedding is taken for a CLAP embedding.
-
-    Args:
-        dim: width of an embedding.
-    """
-
-    def __init__(self, dim: int = 512) -> None:
-        super().__init__()
-        self.dim = dim
-        self.length = nn.Parameter(torch.ones(()))
-
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """See `Network.forward`; `x` and `t` are ignored."""
-        return condition * self.dim**0.5 * self.length
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.mapper.base import WIDTH, Network
 
 
 class ClosedForm(Network):
     """A network whose tables are solved for, not trained.
 
     Args:
-        dim: width of an embedding.
+        dim: width of conditions and targets where those are not given.
+        condition_dim: width C of a condition.
+        target_dim: width D of a target's tokens.
+        tokens: N, how many a target has.
     """
 
-    def __init__(self, dim: int = 512) -> None:
-        super().__init__()
-        self.dim = dim
+    def __init__(
+        self, dim: int = WIDTH, condition_dim: int | None = None, target_dim: int | None = None, tokens: int | None = None
+    ) -> None:
+        super().__init__(dim, condition_dim, target_dim, tokens)
+        self.numbers = self.target_shape[0] * self.target_shape[1]
         self.length = nn.Parameter(torch.ones(()))
+        self._make_tables()
 
-    @abstractmethod
     def solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """Fit to all training pairs, (N, dim) and (N, dim), L2-normalised."""
+        """Fit to all training pairs, (P, C) and (P, N, D), L2-normalised."""
+        self._solve(conditions, targets.flatten(1))
+
+    def _make_tables(self) -> None:
+        """Make what is solved for, and refuse widths that do not fit."""
 
     @abstractmethod
-    def answer(self, condition: Tensor) -> Tensor:
-        """(B, dim) to (B, dim) in the space of the targets given to `solve`."""
+    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+        """Fit to (P, C) and (P, N * D)."""
 
-    @property
     @abstractmethod
-    def solved(self) -> bool:
-        """Whether `solve` has been called, now or before the checkpoint was written."""
+    def predict(self, condition: Tensor) -> Tensor:
+        """(B, C) to (B, N * D) in the space of the targets given to `solve`."""
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored.
@@ -66,90 +57,116 @@ class ClosedForm(Network):
         """
         if not self.solved:
             raise RunFailure(f"{type(self).__name__} has not been solved: run `fit` first, or load its checkpoint")
-        return self.answer(condition) * self.dim**0.5 * self.length
+        predicted = self.predict(condition) * self.target_shape[1] ** 0.5 * self.length
+        return predicted.unflatten(1, self.target_shape)
+
+
+class Identity(ClosedForm):
+    """No mapper: the condition is taken for the target.
+
+    Raises:
+        UsageError: when the two have different shapes.
+    """
+
+    def _make_tables(self) -> None:
+        if self.target_shape != (1, self.condition_dim):
+            raise UsageError(
+                f"Identity needs a target of one token as wide as the condition: the condition is {self.condition_dim} "
+                f"wide, and the target has {self.target_shape[0]} tokens of width {self.target_shape[1]}"
+            )
+
+    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+        pass
+
+    def predict(self, condition: Tensor) -> Tensor:
+        """See `ClosedForm.predict`."""
+        return condition
 
 
 class _Affine(ClosedForm):
     """An affine map, kept as parameters without gradients: DDP broadcasts buffers at every step, and these not."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim)
-        self.weight = _table(torch.zeros(dim, dim))
-        self.bias = _table(torch.zeros(dim))
+    def _make_tables(self) -> None:
+        self.weight = _table(torch.zeros(self.condition_dim, self.numbers))
+        self.bias = _table(torch.zeros(self.numbers))
 
     @property
-    def solved(self) -> bool:
+    def solved(self) -> bool:  # type: ignore[override]
+        """Whether `solve` has been called, now or before the checkpoint was written."""
         return bool(self.weight.any())
 
-    def answer(self, condition: Tensor) -> Tensor:
-        return condition @ self.weight + self.bias
+    @abstractmethod
+    def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
+        """(C, N * D) from centred pairs, (P, C) and (P, N * D), in double precision."""
 
-    def _keep(self, weight: Tensor, mean_condition: Tensor, mean_target: Tensor) -> None:
+    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+        x, y = conditions.double(), targets.double()
+        mean_x, mean_y = x.mean(0), y.mean(0)
+        weight = self._matrix(x - mean_x, y - mean_y)
         self.weight.data.copy_(weight)
-        self.bias.data.copy_(mean_target - mean_condition @ weight)
+        self.bias.data.copy_(mean_y - mean_x @ weight)
+
+    def predict(self, condition: Tensor) -> Tensor:
+        """See `ClosedForm.predict`."""
+        return condition @ self.weight + self.bias
 
 
 class RidgeRegression(_Affine):
     """The affine map of least squared error plus `strength` times the squared size of its matrix, intercept free.
 
     Args:
-        dim: width of an embedding.
+        dim: width of conditions and targets where those are not given.
         strength: weight of the penalty, as scikit-learn's `Ridge(alpha)`.
+        condition_dim: width of a condition.
+        target_dim: width of a target's tokens.
+        tokens: of a target.
     """
 
-    def __init__(self, dim: int = 512, strength: float = 1.0) -> None:
-        super().__init__(dim)
+    def __init__(
+        self,
+        dim: int = WIDTH,
+        strength: float = 1.0,
+        condition_dim: int | None = None,
+        target_dim: int | None = None,
+        tokens: int | None = None,
+    ) -> None:
+        super().__init__(dim, condition_dim, target_dim, tokens)
         self.strength = strength
 
-    def solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """See `ClosedForm.solve`."""
-        x, mean_condition, y, mean_target = _centred(conditions, targets)
-        penalty = self.strength * torch.eye(self.dim, dtype=x.dtype, device=x.device)
-        self._keep(torch.linalg.solve(x.T @ x + penalty, x.T @ y), mean_condition, mean_target)
+    def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
+        penalty = self.strength * torch.eye(self.condition_dim, dtype=x.dtype, device=x.device)
+        return torch.linalg.solve(x.T @ x + penalty, x.T @ y)
 
 
 class OrthogonalProcrustes(_Affine):
     """The rotation or reflection that brings the centred conditions closest to the centred targets.
 
     Formula: Schönemann 1966; with `U S V'` the singular value decomposition of `X'Y`, it is `U V'`.
-
-    Args:
-        dim: width of an embedding.
     """
 
-    def __init__(self, dim: int = 512) -> None:
-        super().__init__(dim)
-
-    def solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """See `ClosedForm.solve`."""
-        x, mean_condition, y, mean_target = _centred(conditions, targets)
-        left, _, right = torch.linalg.svd(x.T @ y)
-        self._keep(left @ right, mean_condition, mean_target)
+    def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
+        left, _, right = torch.linalg.svd(x.T @ y, full_matrices=False)
+        return left @ right
 
 
 class NearestNeighbour(ClosedForm):
-    """The target of the training pair whose condition has the largest cosine with the one asked about.
+    """The target of the training pair whose condition has the largest cosine with the given one."""
 
-    Args:
-        dim: width of an embedding.
-    """
-
-    def __init__(self, dim: int = 512) -> None:
-        super().__init__(dim)
-        self.conditions = _table(torch.zeros(0, dim))
-        self.targets = _table(torch.zeros(0, dim))
+    def _make_tables(self) -> None:
+        self.conditions = _table(torch.zeros(0, self.condition_dim))
+        self.targets = _table(torch.zeros(0, self.numbers))
 
     @property
-    def solved(self) -> bool:
+    def solved(self) -> bool:  # type: ignore[override]
+        """Whether `solve` has been called, now or before the checkpoint was written."""
         return len(self.conditions) > 0
 
-    def solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """See `ClosedForm.solve`."""
+    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
         self.conditions.data = F.normalize(conditions, dim=-1).to(self.conditions)
         self.targets.data = targets.to(self.targets)
 
-    def answer(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.answer`."""
+    def predict(self, condition: Tensor) -> Tensor:
+        """See `ClosedForm.predict`."""
         return self.targets[(condition @ self.conditions.T).argmax(-1)]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
@@ -162,9 +179,3 @@ class NearestNeighbour(ClosedForm):
 
 def _table(values: Tensor) -> nn.Parameter:
     return nn.Parameter(values, requires_grad=False)
-
-
-def _centred(conditions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    x, y = conditions.double(), targets.double()
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    return x - mean_x, mean_x, y - mean_y, mean_y

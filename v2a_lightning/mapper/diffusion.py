@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.mapper.base import TIME_RANGE, Network, Objective, uniform
+from v2a_lightning.mapper.base import TIME_RANGE, WIDTH, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
 from v2a_lightning.mapper.samplers import DDIM, DPMSolver, Sampler
 from v2a_lightning.randomness import Generators, randn
@@ -21,16 +21,16 @@ SamplerName = Literal["ddpm", "ddim", "dpm++"]
 class Diffusion(Objective):
     """Denoising diffusion with classifier-free guidance.
 
-    The network sees `sqrt(a) * target * sqrt(dim) + sqrt(1 - a) * noise` at a timestep drawn evenly, `a` being the
+    The network sees `sqrt(a) * target * sqrt(D) + sqrt(1 - a) * noise` at a timestep drawn evenly, `a` being the
     schedule's cumulative product, and predicts the target, the noise or the velocity. The loss is the mean square
     over elements.
 
-    While sampling, every predicted target is moved into the ball of radius sqrt(dim) that holds all scaled
+    While sampling, every token of a predicted target is clamped to the ball of radius sqrt(D) that holds all scaled
     embeddings and their means. A model that predicts the target well never leaves it; it bounds what division by a
     vanishing signal does to the other two predictions, and what a large guidance scale does to all.
 
     Args:
-        dim: width of an embedding.
+        dim: width of a condition; 512 when not given.
         timesteps: training timesteps.
         beta_schedule: diffusers' name of the noise schedule; "squaredcos_cap_v2" is the cosine schedule. The others run
             from 1e-4 to 0.02 for 1000 timesteps, and as steeply as reaches the same noise for other numbers.
@@ -40,19 +40,21 @@ class Diffusion(Objective):
             "dpm++", the second-order multistep solver of diffusers (Lu et al. 2022). Any number of steps from 1 to
             `timesteps` ends at the target.
         eta: noise put back at each step of "ddim", 0 to 1: 0 is deterministic after the first noise, 1 is "ddpm".
+        target_scale: see `Objective`; with it, predicted targets are not clamped.
     """
 
     def __init__(
         self,
-        dim: int = 512,
+        dim: int | None = None,
         timesteps: int = 1000,
         beta_schedule: BetaSchedule = "squaredcos_cap_v2",
         prediction_type: PredictionType = "sample",
         condition_dropout: float = 0.1,
         sampler: SamplerName = "ddim",
         eta: float = 1.0,
+        target_scale: float | None = None,
     ) -> None:
-        super().__init__(dim)
+        super().__init__(dim or WIDTH, target_scale)
         if timesteps < 1 or not 0 <= eta <= 1:
             raise UsageError(f"timesteps is at least 1 and eta from 0 to 1, not {timesteps} and {eta}")
         self.timesteps = timesteps
@@ -60,7 +62,7 @@ class Diffusion(Objective):
         self.prediction_type = prediction_type
         self.sampler = sampler
         self.eta = eta
-        self.conditions = ConditionDropout(dim, condition_dropout)
+        self.conditions = ConditionDropout(dim or WIDTH, condition_dropout)
 
     @cached_property
     def schedule(self) -> Any:
@@ -81,30 +83,30 @@ class Diffusion(Objective):
 
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
         """See `Objective.loss`."""
-        target = target * self.scale
+        target = self.scaled(target)
         t = (uniform(len(target), generator, target.device) * self.timesteps).long()
         condition = self.conditions(condition, generator)
         noise = randn(target.shape, generator, target.device, target.dtype)
         noisy = self.schedule.add_noise(target, noise, t)
-        prediction = network(noisy, self._time(t), condition)
-        return F.mse_loss(prediction.float(), self._aim(target, noise, t), reduction="none").mean(-1)
+        prediction = network(noisy, self._level(t), condition)
+        return F.mse_loss(prediction.float(), self._expected_prediction(target, noise, t), reduction="none").flatten(1).mean(-1)
 
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
         """See `Objective.sample`."""
         sampler = self._sampler(steps, generator)
-        times = self._time(sampler.times.to(condition.device))
+        times = self._level(sampler.times.to(condition.device))
         denoise = self.conditions.denoiser(network, condition, times, guidance)
-        x = randn(condition.shape, generator, condition.device)
+        x = randn((len(condition), *network.target_shape), generator, condition.device)
         for index, t in enumerate(sampler.times):
-            target = self._into_ball(self._target(denoise(x, index).float(), x, t))
+            target = self._clamped(self._predicted_target(denoise(x, index).float(), x, t))
             x = sampler.step(target, x, index)
-        return F.normalize(x, dim=-1)
+        return self.unscaled(x)
 
-    def _time(self, t: Tensor) -> Tensor:
+    def _level(self, t: Tensor) -> Tensor:
         return t * (TIME_RANGE / self.timesteps)
 
-    def _aim(self, target: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    def _expected_prediction(self, target: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         match self.prediction_type:
             case "sample":
                 return target
@@ -113,8 +115,8 @@ class Diffusion(Objective):
             case "v_prediction":
                 return self.schedule.get_velocity(target, noise, t)
 
-    def _target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        """The target a prediction stands for at timestep `t`: the inverse of `_aim`."""
+    def _predicted_target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The target a prediction stands for at timestep `t`: the inverse of `_expected_prediction`."""
         kept = self.schedule.alphas_cumprod[t]
         signal, noise = kept.sqrt().item(), (1 - kept).sqrt().item()
         match self.prediction_type:
@@ -125,8 +127,11 @@ class Diffusion(Objective):
             case "v_prediction":
                 return signal * x - noise * prediction
 
-    def _into_ball(self, target: Tensor) -> Tensor:
-        return target * (self.scale / target.norm(dim=-1, keepdim=True).clamp(min=self.scale))
+    def _clamped(self, target: Tensor) -> Tensor:
+        if self.target_scale is not None:
+            return target
+        radius = target.shape[-1] ** 0.5
+        return target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
 
     def _sampler(self, steps: int, generator: Generators) -> Sampler:
         if not 1 <= steps <= self.timesteps:

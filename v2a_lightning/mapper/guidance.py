@@ -13,7 +13,7 @@ class ConditionDropout(nn.Module):
     Formula: Ho and Salimans 2021, equation 6, as `null + (conditional - null) * scale`.
 
     Args:
-        dim: width of a condition.
+        dim: width C of a condition.
         probability: share of training samples whose condition is dropped.
     """
 
@@ -23,7 +23,7 @@ class ConditionDropout(nn.Module):
         self.null = nn.Parameter(torch.randn(dim) * dim**-0.5)
 
     def forward(self, condition: Tensor, generator: Generators) -> Tensor:
-        """(B, dim) conditions, some dropped while training; as they are in evaluation."""
+        """(B, C) conditions, some dropped while training; unchanged in evaluation."""
         if not self.training:
             return condition
         dropped = uniform(len(condition), generator, condition.device) < self.probability

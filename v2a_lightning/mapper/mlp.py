@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.mapper.base import Denoiser, Network
+from v2a_lightning.mapper.base import WIDTH, Denoiser, Network
 from v2a_lightning.mapper.time_embedding import TimeEmbedding
 
 
@@ -13,34 +13,49 @@ class MLPMapper(Network):
     The first layer is kept as three, so that sampling computes the condition's and the times' part once.
 
     Args:
-        dim: width of embeddings.
+        dim: width of the time embedding, and of conditions and targets where those are not given.
         hidden: width of hidden layers.
         depth: hidden layers; those after the first are residual.
         dropout: probability of dropping an element of a hidden layer.
+        condition_dim: width of a condition.
+        target_dim: width of a target's tokens.
+        tokens: of a target; they are predicted side by side.
     """
 
-    def __init__(self, dim: int = 512, hidden: int = 2048, depth: int = 2, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.dim = dim
+    def __init__(
+        self,
+        dim: int = WIDTH,
+        hidden: int = 2048,
+        depth: int = 2,
+        dropout: float = 0.0,
+        condition_dim: int | None = None,
+        target_dim: int | None = None,
+        tokens: int | None = None,
+    ) -> None:
+        super().__init__(dim, condition_dim, target_dim, tokens)
+        numbers = self.target_shape[0] * self.target_shape[1]
         self.time = TimeEmbedding(dim)
-        self.from_condition = nn.Linear(dim, hidden)
+        self.from_condition = nn.Linear(self.condition_dim, hidden)
         self.from_time = nn.Linear(dim, hidden, bias=False)
-        self.from_target = nn.Linear(dim, hidden, bias=False)
-        self.head = Head(dim, hidden, depth, dropout)
+        self.from_target = nn.Linear(numbers, hidden, bias=False)
+        self.head = Head(numbers, hidden, depth, dropout)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`."""
-        return self.head(self._part_of_condition(condition) + self._part_of_time(t) + self.from_target(x))
+        return self._predict(self._condition_part(condition) + self._time_part(t), x)
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """See `Network.denoiser`."""
-        conditions, moments = self._part_of_condition(condition), self._part_of_time(times)
-        return lambda x, step: self.head(conditions + moments[step] + self.from_target(x))
+        conditions, levels = self._condition_part(condition), self._time_part(times)
+        return lambda x, step: self._predict(conditions + levels[step], x)
 
-    def _part_of_condition(self, condition: Tensor) -> Tensor:
-        return self.from_condition(condition * self.dim**0.5)
+    def _predict(self, hidden: Tensor, x: Tensor) -> Tensor:
+        return self.head(hidden + self.from_target(x.flatten(1))).unflatten(1, self.target_shape)
 
-    def _part_of_time(self, t: Tensor) -> Tensor:
+    def _condition_part(self, condition: Tensor) -> Tensor:
+        return self.from_condition(condition * self.condition_dim**0.5)
+
+    def _time_part(self, t: Tensor) -> Tensor:
         return self.from_time(self.time(t))
 
 
@@ -48,38 +63,49 @@ class MLPRegressor(Network):
     """Linear, SiLU, LayerNorm, Linear: the regression mapper that public re-implementations agree on.
 
     Args:
-        dim: width of embeddings.
+        dim: width of conditions and targets where those are not given.
         hidden: width of hidden layers.
         depth: hidden layers; those after the first are residual.
         dropout: probability of dropping an element of a hidden layer.
+        condition_dim: width of a condition.
+        target_dim: width of a target's tokens.
+        tokens: of a target; they are predicted side by side.
     """
 
-    def __init__(self, dim: int = 512, hidden: int = 2048, depth: int = 1, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.dim = dim
-        self.from_condition = nn.Linear(dim, hidden)
-        self.head = Head(dim, hidden, depth, dropout)
+    def __init__(
+        self,
+        dim: int = WIDTH,
+        hidden: int = 2048,
+        depth: int = 1,
+        dropout: float = 0.0,
+        condition_dim: int | None = None,
+        target_dim: int | None = None,
+        tokens: int | None = None,
+    ) -> None:
+        super().__init__(dim, condition_dim, target_dim, tokens)
+        self.from_condition = nn.Linear(self.condition_dim, hidden)
+        self.head = Head(self.target_shape[0] * self.target_shape[1], hidden, depth, dropout)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
-        return self.head(self.from_condition(condition * self.dim**0.5))
+        return self.head(self.from_condition(condition * self.condition_dim**0.5)).unflatten(1, self.target_shape)
 
 
 class Head(nn.Module):
-    """From the first hidden layer, before its nonlinearity, to the answer."""
+    """From the first hidden layer, before its nonlinearity, to the prediction."""
 
-    def __init__(self, dim: int, hidden: int, depth: int, dropout: float) -> None:
+    def __init__(self, outputs: int, hidden: int, depth: int, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(depth))
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(depth - 1))
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.out = nn.Linear(hidden, dim)
-        # The first answer is about zero, the mean of targets, so that the loss starts at one.
+        self.out = nn.Linear(hidden, outputs)
+        # The first prediction is about zero, the mean of targets, so that the loss starts at one.
         nn.init.normal_(self.out.weight, std=0.01 * hidden**-0.5)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, hidden) to (B, dim)."""
+        """(B, hidden) to (B, outputs)."""
         hidden = self.norms[0](self.dropout(F.silu(hidden)))
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
             hidden = norm(hidden + self.dropout(F.silu(layer(hidden))))

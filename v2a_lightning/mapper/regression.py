@@ -11,29 +11,36 @@ from v2a_lightning.randomness import Generators
 
 
 class Regression(Objective):
-    """The network answers the condition in one go; nothing is drawn.
+    """Deterministic: one forward pass of the network.
 
     Args:
-        dim: width of an embedding.
-        distance: "mse", the mean square over elements of the scaled embeddings, or "cosine", one minus the cosine.
+        dim: width of a condition.
+        distance: "mse", the mean square over elements of the scaled targets, or "cosine", one minus the cosine.
+        target_scale: see `Objective`.
     """
 
-    def __init__(self, dim: int = 512, distance: Literal["mse", "cosine"] = "mse") -> None:
-        super().__init__(dim)
+    def __init__(
+        self,
+        dim: int | None = None,
+        distance: Literal["mse", "cosine"] = "mse",
+        target_scale: float | None = None,
+    ) -> None:
+        super().__init__(dim, target_scale)
         self.distance = distance
 
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
         """See `Objective.loss`."""
-        prediction = self._answer(network, condition)
+        prediction = self._predict(network, condition)
         if self.distance == "cosine":
-            return 1 - F.cosine_similarity(prediction, target, dim=-1)
-        return F.mse_loss(prediction, target * self.scale, reduction="none").mean(-1)
+            return (1 - F.cosine_similarity(prediction, target, dim=-1)).mean(-1)
+        return F.mse_loss(prediction, self.scaled(target), reduction="none").flatten(1).mean(-1)
 
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
         """See `Objective.sample`; `steps`, `guidance` and `generator` change nothing."""
-        return F.normalize(self._answer(network, condition), dim=-1)
+        return self.unscaled(self._predict(network, condition))
 
-    def _answer(self, network: Network, condition: Tensor) -> Tensor:
-        # A network made for denoising sees a target and a level that are always zero; a regressor looks at neither.
-        return network(torch.zeros_like(condition), condition.new_zeros(len(condition)), condition).float()
+    def _predict(self, network: Network, condition: Tensor) -> Tensor:
+        # A network made for denoising gets a target and a noise level of zero; a regressor ignores both.
+        x = condition.new_zeros(len(condition), *network.target_shape)
+        return network(x, condition.new_zeros(len(condition)), condition).float()

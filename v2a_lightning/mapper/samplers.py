@@ -1,7 +1,7 @@
 """From noise to a target in any number of steps: what is done between two predictions of the target.
 
 A sampler has `times`, the (S,) timesteps at which the target is predicted, and `step(target, x, index)`, which takes a
-noisy x (B, dim) from `times[index]` to the next of them, or to the end.
+noisy x (B, N, D) from `times[index]` to the next of them, or to the end.
 """
 
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ class Sampler(Protocol):
     times: Tensor
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """The next x, given what the target is taken to be: (B, dim) each."""
+        """The next x, given the predicted target: (B, N, D) each."""
 
 
 def trailing_times(timesteps: int, steps: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""How a network is told the noise level."""
+"""The embedding of the noise level."""
 
 import math
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -45,7 +46,7 @@ def picture_seconds(path: Path | str) -> float:
     return end
 
 
-def picture_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+def picture_packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
     """A picture's packets; a file that breaks off ends there."""
     with suppress(av.FFmpegError):
         for packet in packets_of(container, stream):
@@ -53,7 +54,7 @@ def picture_packets(container: InputContainer, stream: VideoStream) -> Iterator[
                 yield packet
 
 
-def shown_seconds(packet: Packet) -> float:
+def shown_seconds(packet: "Packet[Any]") -> float:
     """When a packet's picture comes on the screen, on the file's own clock."""
     time = packet.dts if packet.pts is None else packet.pts
     return float((time or 0) * (packet.time_base or 0))

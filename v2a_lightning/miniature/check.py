@@ -104,7 +104,7 @@ def measure(mapper: V2AMapper, per_event: int, seed: int) -> list[Figure]:
     def generated(embeddings: Tensor) -> Tensor:
         return audioldm.generate(embeddings, seconds=DURATION, seeds=seeds)
 
-    from_mapper = generated(mapper.sample(frames.float(), generator=generators(seeds)))
+    from_mapper = generated(mapper.sample(frames.float(), generator=generators(seeds)).flatten(1))
     from_truth = generated(clap.encode_audio(waveforms, SAMPLE_RATE))
     from_picture = generated(normalize(frames.mean(1), dim=-1))
     pitch = size_as_pitch(held_out.clips, from_mapper)
@@ -128,7 +128,7 @@ def _spread_figures(
     chosen = list(range(0, len(held_out.clips), held_out.per_event))
     seeds = [seed + 10_000 + index for index in range(len(chosen) * VARIANTS)]
     repeated = frames[chosen].repeat_interleave(VARIANTS, 0)
-    mapped = mapper.sample(repeated.float(), generator=generators(seeds))
+    mapped = mapper.sample(repeated.float(), generator=generators(seeds)).flatten(1)
     waveforms = audioldm.generate(mapped, seconds=DURATION, seeds=seeds)
     generated = waveforms.unflatten(0, (len(chosen), VARIANTS))
     true = true_variants([held_out.clips[row] for row in chosen], VARIANTS, seed)

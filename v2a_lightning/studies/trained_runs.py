@@ -66,7 +66,7 @@ class TrainedRun:
         """(B, D) an embedding for each clip of a batch, drawn as validation draws it."""
         mapper = mapper or self.mapper
         own = generators([clip_seed(mapper.seed, clip_id) for clip_id in batch["clip_id"]])
-        return mapper.sample(batch["frames"], batch["frame_mask"], generator=own, **options)
+        return mapper.sample(batch["frames"], batch["frame_mask"], generator=own, **options).flatten(1)
 
 
 def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> TrainedRun:

@@ -13,15 +13,15 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from v2a_lightning.evaluation.sounds import Wave
 
 from experiments.benchmarks.metric_sensitivity import conventions
 from experiments.benchmarks.metric_sensitivity.distortions import add_noise, distortions, response, responses
 from v2a_lightning.app.cli import run_command
+from v2a_lightning.distances import frechet_distance
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.catalogue import CATALOGUE
-from v2a_lightning.evaluation.frechet import frechet_distance
+from v2a_lightning.evaluation.features import Waveform
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature.check import HeldOut
@@ -83,7 +83,7 @@ class Clips:
         return [synthesise(clip) for clip in self.held_out.clips]
 
     @cached_property
-    def waves(self) -> list[Wave]:
+    def waveforms(self) -> list[Waveform]:
         return [stereo.mean(0) for stereo in self.stereo]
 
     @cached_property
@@ -104,13 +104,13 @@ class Clips:
 
     @property
     def note(self) -> str:
-        return f"Miniature, {len(self.waves)} held-out clips of 2.56 s, the miniature's extractors."
+        return f"Miniature, {len(self.waveforms)} held-out clips of 2.56 s, the miniature's extractors."
 
 
 def _responses(clips: Clips) -> str:
     pieces = [clips.note]
     for distortion in distortions(SAMPLE_RATE):
-        table = responses(clips.suite, distortion, clips.clip_ids, clips.waves, clips.frames, clips.texts)
+        table = responses(clips.suite, distortion, clips.clip_ids, clips.waveforms, clips.frames, clips.texts)
         rows = [
             [_title(name), *(f"{value:.3g}" for value in values), response(name, values)]
             for name, values in table.items()
@@ -128,20 +128,22 @@ def _conventions(clips: Clips) -> str:
         f"How far the true sounds are from themselves when they are read another way:\n\n{_markdown(headings, rows)}"
     )
     usual, *others = conventions.resamplings().items()
-    own = [usual[1](wave) for wave in clips.waves]
-    rows = [[name, *_distances(clips, [halve(wave) for wave in clips.waves], own)] for name, halve in others]
+    own = [usual[1](waveform) for waveform in clips.waveforms]
+    rows = [
+        [name, *_distances(clips, [halve(waveform) for waveform in clips.waveforms], own)] for name, halve in others
+    ]
     title = "The same samples taken for 32 kHz recordings, brought to 16 kHz another way than by soxr HQ:"
     resampling = f"{title}\n\n{_markdown(headings, rows)}"
     return "\n\n".join([clips.note, reading, resampling, _formulas(clips)])
 
 
 def _formulas(clips: Clips) -> str:
-    clips.suite.reset()
-    noisy = [add_noise(wave, 10.0) for wave in clips.waves]
-    clips.suite.update(clips.clip_ids, noisy, SAMPLE_RATE, clips.waves, clips.frames)
+    suite = EvaluationSuite(conventions.METRICS, cache=clips.folder)
+    noisy = [add_noise(waveform, 10.0) for waveform in clips.waveforms]
+    suite.update(clips.clip_ids, noisy, SAMPLE_RATE, clips.waveforms, clips.frames)
     rows = [
         [metric, ours, f"{value:.4g}", theirs, f"{other:.4g}"]
-        for metric, ours, value, theirs, other in conventions.formulas(clips.suite.records())
+        for metric, ours, value, theirs, other in conventions.formulas(suite.records())
     ]
     mean, largest = conventions.batch_dependence("miniature", noisy, clips.frames, BATCH)
     table = _markdown(["metric", "here", "value", "elsewhere", "value"], rows)
@@ -163,7 +165,7 @@ def _order(clips: Clips, mapper: str) -> str:
             "mapper": model.sample(frames, mask, generator=generators(seeds)),
             "CLIP embedding, no mapper": torch.nn.functional.normalize(frames.mean(1), dim=-1),
         }
-        systems = {"true sound": clips.waves}
+        systems = {"true sound": clips.waveforms}
         for name, embedding in embeddings.items():
             made = [
                 audioldm.generate(part, seconds=2.56, seeds=some)
@@ -171,9 +173,9 @@ def _order(clips: Clips, mapper: str) -> str:
             ]
             systems[name] = list(torch.cat(made).cpu().numpy())
     table: dict[str, dict[str, float]] = {}
-    for name, waves in systems.items():
+    for name, waveforms in systems.items():
         clips.suite.reset()
-        clips.suite.update(clips.clip_ids, waves, SAMPLE_RATE, clips.waves, clips.frames)
+        clips.suite.update(clips.clip_ids, waveforms, SAMPLE_RATE, clips.waveforms, clips.frames)
         table[name] = {metric: score.value for metric, score in clips.suite.scores().found.items()}
     rows = [[name, *(f"{values[metric]:.4g}" for metric in LADDER)] for name, values in table.items()]
     headings = ["sound from", *(_title(name) for name in LADDER)]
@@ -211,7 +213,7 @@ def _by_matrix_root(first: np.ndarray, second: np.ndarray) -> float:
     return float(difference @ difference + np.trace(a) + np.trace(b) - 2 * np.trace(sqrtm(a @ b)).real)
 
 
-def _distances(clips: Clips, heard: Sequence[Wave], usual: Sequence[Wave]) -> list[str]:
+def _distances(clips: Clips, heard: Sequence[Waveform], usual: Sequence[Waveform]) -> list[str]:
     return [f"{value:.3g}" for value in conventions.distances(clips.suite, heard, usual, SAMPLE_RATE).values()]
 
 
@@ -220,7 +222,7 @@ def _parts(items: Sequence[int], size: int) -> list[Sequence[int]]:
 
 
 def _title(name: str) -> str:
-    return f"{CATALOGUE[name].title} {'↓' if CATALOGUE[name].better == 'lower' else '↑'}"
+    return CATALOGUE[name].heading
 
 
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,26 +1,53 @@
 """What the choices cost in which public tools differ: the same sounds, one choice changed at a time."""
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from v2a_lightning.evaluation.sounds import Wave
 
+from v2a_lightning.distances import frechet_distance, kernel_distance, median_bandwidth, paired_kernel_distance
 from v2a_lightning.evaluation.divergence import inception_score, softmax_divergence, split_inception_score
 from v2a_lightning.evaluation.extractors import load_extractor
-from v2a_lightning.evaluation.frechet import frechet_distance
-from v2a_lightning.evaluation.kernel import kernel_distance, median_bandwidth, paired_kernel_distance
-from v2a_lightning.evaluation.records import ClipRecord, stacked
+from v2a_lightning.evaluation.extractors.frontends import power_spectrogram
+from v2a_lightning.evaluation.features import Waveform
+from v2a_lightning.evaluation.metric import ClipMetric
+from v2a_lightning.evaluation.records import ClipRecord
 from v2a_lightning.evaluation.similarity import PERCENT
 from v2a_lightning.evaluation.suite import EvaluationSuite
 
 SIDES = ("generated", "reference")
-CLIP_SCORES = ("cs", "cs_mean_frame")
 EPSILON = 1e-6  # added to probabilities by a public tool
 
 
-def readings(rate: int) -> dict[str, Callable[[np.ndarray], Wave]]:
+class ReverseKL(ClipMetric):
+    """KL from generated to reference."""
+
+    name, title = "kl_reverse", "KL, reversed"
+    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
+
+    def score(self, generated: Tensor, reference: Tensor) -> Tensor:
+        """(C,), (C,) -> ()."""
+        return softmax_divergence(reference[None], generated[None])[0]
+
+
+class PaddedKL(ClipMetric):
+    """KL with a constant added to the generated sound's probabilities."""
+
+    name, title = "kl_padded", "KL, padded"
+    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
+
+    def score(self, generated: Tensor, reference: Tensor) -> Tensor:
+        """(C,), (C,) -> ()."""
+        p, q = reference.double().softmax(0), generated.double().softmax(0) + EPSILON
+        return (p * (p / q).log()).sum()
+
+
+METRICS = ["default", f"{__name__}.ReverseKL", f"{__name__}.PaddedKL"]
+
+
+def readings(rate: int) -> dict[str, Callable[[np.ndarray], Waveform]]:
     """Ways to read a stereo sound (2, N) at `rate`; the first is this project's."""
     return {
         "mean of the channels": lambda stereo: stereo.mean(0),
@@ -32,31 +59,33 @@ def readings(rate: int) -> dict[str, Callable[[np.ndarray], Wave]]:
     }
 
 
-def resamplings() -> dict[str, Callable[[Wave], Wave]]:
+def resamplings() -> dict[str, Callable[[Waveform], Waveform]]:
     """Ways to halve a sound's rate; the first is this project's."""
     from scipy.signal import resample_poly
 
     from v2a_lightning.media import resample
 
     return {
-        "soxr HQ": lambda wave: resample(wave, 32_000, 16_000),
-        "polyphase filter (SciPy's)": lambda wave: resample_poly(wave, 1, 2).astype(np.float32),
+        "soxr HQ": lambda waveform: resample(waveform, 32_000, 16_000),
+        "polyphase filter (SciPy's)": lambda waveform: resample_poly(waveform, 1, 2).astype(np.float32),
         "windowed sinc of 6 zeros (torchaudio's default)": windowed_sinc_half,
-        "mean of two neighbours": lambda wave: wave[: len(wave) // 2 * 2].reshape(-1, 2).mean(1),
-        "every other sample, no filter": lambda wave: wave[::2].copy(),
+        "mean of two neighbours": lambda waveform: waveform[: len(waveform) // 2 * 2].reshape(-1, 2).mean(1),
+        "every other sample, no filter": lambda waveform: waveform[::2].copy(),
     }
 
 
-def windowed_sinc_half(wave: Wave) -> Wave:
+def windowed_sinc_half(waveform: Waveform) -> Waveform:
     """Half the rate by a Hann-windowed sinc with 6 zero crossings and cut-off at 0.99 of the new Nyquist frequency."""
     cutoff, zeros = 0.99 * 0.5, 6
     reach = int(np.ceil(zeros / cutoff))
     time = np.clip(np.arange(-reach, reach + 1) * cutoff, -zeros, zeros)
     kernel = np.sinc(time) * np.cos(np.pi * time / zeros / 2) ** 2 * cutoff
-    return np.convolve(wave, kernel, mode="same")[::2].astype(np.float32)
+    return np.convolve(waveform, kernel, mode="same")[::2].astype(np.float32)
 
 
-def distances(suite: EvaluationSuite, heard: Sequence[Wave], usual: Sequence[Wave], rate: int) -> dict[str, float]:
+def distances(
+    suite: EvaluationSuite, heard: Sequence[Waveform], usual: Sequence[Waveform], rate: int
+) -> dict[str, float]:
     """FD, FAD, KAD and KL of the same sounds, read in two ways."""
     suite.reset()
     suite.update([f"{index:05d}" for index in range(len(heard))], heard, rate, usual)
@@ -65,19 +94,22 @@ def distances(suite: EvaluationSuite, heard: Sequence[Wave], usual: Sequence[Wav
 
 
 def formulas(records: Sequence[ClipRecord]) -> list[tuple[str, str, float, str, float]]:
-    """(metric, this project's choice, value, another tool's choice, value) for the choices after the extractors."""
-    made, own = (stacked(records, side, "embedding") for side in SIDES)
-    examples = [torch.cat([getattr(record, side)["examples"] for record in records]) for side in SIDES]
-    tags, own_tags = (stacked(records, side, "logits") for side in SIDES)
-    kl, reverse = (float(softmax_divergence(*pair).mean()) for pair in ((tags, own_tags), (own_tags, tags)))
+    """(metric, this project's choice, value, another tool's choice, value) for the choices after the extractors.
+
+    The records are those of a suite with `METRICS`.
+    """
+    made, own = (torch.stack(_features(records, side, "tagger/embedding")) for side in SIDES)
+    examples = [torch.cat(_features(records, side, "vggish/examples")) for side in SIDES]
+    tags = torch.stack(_features(records, "generated", "tagger/logits"))
+    kl, reverse, padded = (_mean(records, name) for name in ("kl", ReverseKL.name, PaddedKL.name))
     fad, rectified = frechet_distance(*examples), frechet_distance(*(part.relu() for part in examples))
     kad, independent = float(paired_kernel_distance(made, own)), kernel_distance(made, own)
     halved = float(paired_kernel_distance(made.half().float(), own.half().float()))
-    cs, mean_frame = (float(np.mean([record.similarities[name] for record in records])) for name in CLIP_SCORES)
+    cs, mean_frame = (_mean(records, name) for name in ("cs", "cs_mean_frame"))
     return [
         ("FD", "vectors", frechet_distance(made, own), "all numbers as one-dimensional samples", _scalars(made, own)),
         ("FAD", "no last ReLU", fad, "last ReLU", rectified),
-        ("KL", "no constant", kl, "1e-6 added to the generated tags", _with_epsilon(tags, own_tags)),
+        ("KL", "no constant", kl, "1e-6 added to the generated tags", padded),
         ("KL", "reference to generated", kl, "generated to reference", reverse),
         ("IS", "all clips at once", float(inception_score(tags)), "mean of 10 parts", split_inception_score(tags)[0]),
         ("KAD", "a pair's own kernel left out", kad, "independent sets", independent),
@@ -88,13 +120,13 @@ def formulas(records: Sequence[ClipRecord]) -> list[tuple[str, str, float, str, 
 
 
 def batch_dependence(
-    checkpoint: str, waves: Sequence[Wave], frames: Sequence[Tensor], batch: int
+    checkpoint: str, waveforms: Sequence[Waveform], frames: Sequence[Tensor], batch: int
 ) -> tuple[float, float]:
     """Mean and largest change of a clip's score when Wav2CLIP is standardised over batches, as published, not clips."""
     extractor = load_extractor("wav2clip", checkpoint)
     changes = []
-    for start in range(0, len(waves) - batch + 1, batch):
-        part = torch.from_numpy(np.stack(waves[start : start + batch]))
+    for start in range(0, len(waveforms) - batch + 1, batch):
+        part = torch.from_numpy(np.stack(waveforms[start : start + batch]))
         seen = torch.stack([one.mean(0) for one in frames[start : start + batch]])
         with torch.no_grad():
             alone, together = extractor(part), _standardised_together(extractor, part)
@@ -104,26 +136,27 @@ def batch_dependence(
     return float(every.mean()), float(every.max())
 
 
-def _standardised_together(extractor: torch.nn.Module, waves: Tensor) -> Tensor:
-    from v2a_lightning.evaluation.extractors.frontends import power_spectrogram
-
-    logs = torch.log(power_spectrogram(waves, 512, 353).transpose(1, 2) + 1e-7)
+def _standardised_together(extractor: torch.nn.Module, waveforms: Tensor) -> Tensor:
+    logs = torch.log(power_spectrogram(waveforms, 512, 353).transpose(1, 2) + 1e-7)
     pictures = ((logs - logs.mean()) / (logs.std() + 1e-9))[:, None]
     return extractor.get_submodule("audio_transform")(extractor.get_submodule("audio_encoder")(pictures))
+
+
+def _features(records: Sequence[ClipRecord], side: str, name: str) -> list[Tensor]:
+    return [record.features[side][name] for record in records]
 
 
 def _scalars(made: Tensor, own: Tensor) -> float:
     return frechet_distance(made.reshape(-1, 1), own.reshape(-1, 1))
 
 
-def _with_epsilon(made: Tensor, own: Tensor) -> float:
-    p, q = own.double().softmax(1), made.double().softmax(1) + EPSILON
-    return float((p * (p / q).log()).sum(1).mean())
+def _mean(records: Sequence[ClipRecord], name: str) -> float:
+    return float(np.mean([record.values[name] for record in records]))
 
 
 def _kad_by_generated(made: Tensor, own: Tensor) -> float:
     return kernel_distance(made, own, median_bandwidth(made))
 
 
-def _peak(wave: Wave) -> Wave:
-    return 0.5 * wave / max(float(np.abs(wave).max()), 1e-8)
+def _peak(waveform: Waveform) -> Waveform:
+    return 0.5 * waveform / max(float(np.abs(waveform).max()), 1e-8)

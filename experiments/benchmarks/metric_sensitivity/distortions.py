@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 from torch import Tensor
-from v2a_lightning.evaluation.sounds import Wave
 
 from v2a_lightning.evaluation.catalogue import CATALOGUE
+from v2a_lightning.evaluation.features import Waveform
 from v2a_lightning.evaluation.suite import EvaluationSuite
 
 SEED = 0
@@ -26,7 +26,7 @@ class Distortion:
     """
 
     title: str
-    doses: dict[str, Callable[[Sequence[Wave]], list[Wave]]]
+    doses: dict[str, Callable[[Sequence[Waveform]], list[Waveform]]]
 
 
 def distortions(rate: int) -> list[Distortion]:
@@ -41,43 +41,43 @@ def distortions(rate: int) -> list[Distortion]:
     ]
 
 
-def add_noise(wave: Wave, decibels: float) -> Wave:
+def add_noise(waveform: Waveform, decibels: float) -> Waveform:
     """White noise `decibels` below the sound's power, the same for the same sound."""
-    noise = np.random.default_rng(zlib.crc32(wave.tobytes())).standard_normal(len(wave))
-    level = np.sqrt(np.mean(np.square(wave, dtype=np.float64))) * 10 ** (-decibels / 20)
-    return (wave + level * noise).astype(np.float32)
+    noise = np.random.default_rng(zlib.crc32(waveform.tobytes())).standard_normal(len(waveform))
+    level = np.sqrt(np.mean(np.square(waveform, dtype=np.float64))) * 10 ** (-decibels / 20)
+    return (waveform + level * noise).astype(np.float32)
 
 
-def low_pass(wave: Wave, hertz: float, rate: int) -> Wave:
+def low_pass(waveform: Waveform, hertz: float, rate: int) -> Waveform:
     """An eighth-order Butterworth filter, forwards and backwards."""
     from scipy.signal import butter, sosfiltfilt
 
-    return sosfiltfilt(butter(8, hertz, fs=rate, output="sos"), wave).astype(np.float32)
+    return sosfiltfilt(butter(8, hertz, fs=rate, output="sos"), waveform).astype(np.float32)
 
 
-def rotate(waves: Sequence[Wave]) -> list[Wave]:
+def rotate(waveforms: Sequence[Waveform]) -> list[Waveform]:
     """Each sound in the next one's place."""
-    return [*waves[1:], *waves[:1]]
+    return [*waveforms[1:], *waveforms[:1]]
 
 
-def mute(waves: Sequence[Wave]) -> list[Wave]:
+def mute(waveforms: Sequence[Waveform]) -> list[Waveform]:
     """Digital silence of the same length."""
-    return [np.zeros_like(wave) for wave in waves]
+    return [np.zeros_like(waveform) for waveform in waveforms]
 
 
 def responses(
     suite: EvaluationSuite,
     distortion: Distortion,
     clips: Sequence[str],
-    waves: Sequence[Wave],
+    waveforms: Sequence[Waveform],
     frames: Sequence[Tensor],
     texts: Sequence[str] | None = None,
 ) -> dict[str, list[float]]:
     """Each metric's value on the untouched sounds and after each dose; the references are the untouched sounds."""
-    rate, table = suite.ears["tagger"].sample_rate, []
-    for harmed in [list(waves), *(dose(waves) for dose in distortion.doses.values())]:
+    rate, table = suite.extractors["tagger"].sample_rate, []
+    for harmed in [list(waveforms), *(dose(waveforms) for dose in distortion.doses.values())]:
         suite.reset()
-        suite.update(clips, harmed, rate, waves, frames, texts)
+        suite.update(clips, harmed, rate, waveforms, frames, texts)
         table.append({name: score.value for name, score in suite.scores().found.items()})
     return {name: [row[name] for row in table] for name in table[0]}
 
@@ -96,17 +96,19 @@ def response(name: str, values: Sequence[float]) -> Response:
     return "never better" if (steps >= 0).all() else "not monotone"
 
 
-def _each(harm: Callable[..., Wave], *dose: float) -> Callable[[Sequence[Wave]], list[Wave]]:
-    return lambda waves: [harm(wave, *dose) for wave in waves]
+def _each(harm: Callable[..., Waveform], *dose: float) -> Callable[[Sequence[Waveform]], list[Waveform]]:
+    return lambda waveforms: [harm(waveform, *dose) for waveform in waveforms]
 
 
-def _share(harm: Callable[[Sequence[Wave]], list[Wave]], share: float) -> Callable[[Sequence[Wave]], list[Wave]]:
-    def part(waves: Sequence[Wave]) -> list[Wave]:
+def _share(
+    harm: Callable[[Sequence[Waveform]], list[Waveform]], share: float
+) -> Callable[[Sequence[Waveform]], list[Waveform]]:
+    def part(waveforms: Sequence[Waveform]) -> list[Waveform]:
         """A larger share harms the clips of a smaller one and more."""
-        chosen = np.random.default_rng(SEED).permutation(len(waves))[: round(share * len(waves))]
-        result = list(waves)
-        for place, wave in zip(chosen, harm([waves[place] for place in chosen]), strict=True):
-            result[place] = wave
+        chosen = np.random.default_rng(SEED).permutation(len(waveforms))[: round(share * len(waveforms))]
+        result = list(waveforms)
+        for place, waveform in zip(chosen, harm([waveforms[place] for place in chosen]), strict=True):
+            result[place] = waveform
         return result
 
     return part

@@ -73,7 +73,8 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
     """All findings about a config, in the order in which a run would come upon them."""
     data, evaluation = cli.config_init["data"], cli.config_init["evaluation"]
     encoders, generator = getattr(data, "encoders", None), getattr(evaluation, "generator", None)
-    visual, target = [getattr(encoders, "clip", None)], getattr(encoders, "clap", None)
+    visual = list(encoders.by_name.values()) if encoders is not None else []
+    target = getattr(encoders, "clap", None)
     sizes: dict[int, int] = {}
     for model in filter(None, (*visual, target, generator)):
         findings = list(check_model(model, fetch))
@@ -124,7 +125,7 @@ def check_target(target: Any, generator: Generator) -> Iterator[Finding]:
 
 def check_extractors(evaluation: Any, fetch: bool) -> Iterator[Finding]:
     """The networks whose features the metrics compare."""
-    extractors: Mapping[str, Any] = getattr(getattr(evaluation, "suite", None), "ears", {})
+    extractors: Mapping[str, Any] = getattr(getattr(evaluation, "suite", None), "extractors", {})
     for name, extractor in extractors.items():
         kind, checkpoint = getattr(extractor, "kind", None), getattr(extractor, "checkpoint", None)
         if kind is None or checkpoint is None:

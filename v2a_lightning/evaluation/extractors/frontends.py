@@ -33,9 +33,9 @@ def slaney_mel_matrix(sample_rate: int, window: int, bands: int, low: float, hig
     Returns:
         (window // 2 + 1, bands) float32.
     """
-    return mel_filter_bank(
-        window // 2 + 1, bands, low, high, sample_rate, norm="slaney", mel_scale="slaney"
-    ).astype(np.float32)
+    return mel_filter_bank(window // 2 + 1, bands, low, high, sample_rate, norm="slaney", mel_scale="slaney").astype(
+        np.float32
+    )
 
 
 def htk_mel_matrix(sample_rate: int, window: int, bands: int, low: float, high: float) -> NDArray[np.float32]:

@@ -74,9 +74,9 @@ def _sets(run: Run) -> dict[str, Embeddings]:
         parts[CLIP].append(AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator()))
         parts[UNTRAINED].append(after.sample(batch, before.mapper))
         parts[TRAINED].append(after.sample(batch))
-        parts["CLAP"].append(batch["audio"])
+        parts["CLAP"].append(batch["target"].flatten(1))
     sets = {name: torch.cat(one).numpy() for name, one in parts.items()}
-    others = np.asarray(torch.cat([batch["audio"] for batch in after.batches("test")]))[: len(sets["CLAP"])]
+    others = np.asarray(torch.cat([batch["target"].flatten(1) for batch in after.batches("test")]))[: len(sets["CLAP"])]
     return {**sets, OTHERS: others} if len(others) >= FOLDS else sets
 
 

@@ -108,7 +108,7 @@ def _classes(trained: TrainedRun) -> Classes:
     for batch in trained.batches("fit"):
         means = AverageFrames()(batch["frames"], batch["frame_mask"], torch.Generator())
         pictures += list(zip(batch["label"], means, strict=True))
-        targets += list(zip(batch["label"], batch["audio"], strict=True))
+        targets += list(zip(batch["label"], batch["target"].flatten(1), strict=True))
     return Classes(class_means(targets), like_another(class_means(pictures)), like_another(class_means(targets)))
 
 
@@ -116,7 +116,7 @@ def _score_clips(trained: TrainedRun, classes: Classes, count: int) -> tuple[lis
     """Scores of all test clips, and the waveforms of the first `count`."""
     batches = list(trained.batches("test"))
     embeddings = torch.cat([trained.sample(batch) for batch in batches])
-    cosines = F.cosine_similarity(embeddings, torch.cat([batch["audio"] for batch in batches])).tolist()
+    cosines = F.cosine_similarity(embeddings, torch.cat([batch["target"].flatten(1) for batch in batches])).tolist()
     named = [one for batch in batches for one in zip(batch["clip_id"], batch["label"], strict=True)]
     guesses = nearest_classes(embeddings, classes.targets)
     clips = [

@@ -120,7 +120,7 @@ def choose_pairs(batches: Sequence[Mapping[str, Any]], count: int) -> list[Pair]
 
 def _embeddings(trained: TrainedRun, pair: Pair) -> dict[str, Tensor]:
     """CLAP embeddings (POINTS, D) by way. All points of a way share their noise, so that only the place changes."""
-    text = trained.data.encoders.clip.encode_text([f"a {pair.labels[1]}"])[0].cpu()
+    text = trained.data.encoders.encoder.encode_text([f"a {pair.labels[1]}"])[0].cpu()
     start, end = pair.pictures
     mapped = _map(trained, pair, pair.pictures)
     return {
@@ -132,7 +132,7 @@ def _embeddings(trained: TrainedRun, pair: Pair) -> dict[str, Tensor]:
 
 def _map(trained: TrainedRun, pair: Pair, pictures: Tensor) -> Tensor:
     own = generators([clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(pictures))
-    return trained.mapper.sample(pictures[:, None], generator=own)
+    return trained.mapper.sample(pictures[:, None], generator=own).flatten(1)
 
 
 def _item(trained: TrainedRun, pair: Pair, way: str, waveforms: Tensor) -> Item:

@@ -129,7 +129,7 @@ def _embeddings(trained: TrainedRun, split: Literal["fit", "validate"]) -> dict[
     found = {
         clip_id: row
         for batch in trained.batches(split)
-        for clip_id, row in zip(batch["clip_id"], batch["audio"].float(), strict=True)
+        for clip_id, row in zip(batch["clip_id"], batch["target"].flatten(1).float(), strict=True)
     }
     return {clip_id: found[clip_id] for clip_id in sorted(found, key=lambda one: place(one, trained.evaluation.seed))}
 
