@@ -76,7 +76,8 @@ def _sets(run: Run) -> dict[str, Embeddings]:
         parts[TRAINED].append(after.sample(batch))
         parts["CLAP"].append(batch["target"].flatten(1))
     sets = {name: torch.cat(one).numpy() for name, one in parts.items()}
-    others = np.asarray(torch.cat([batch["target"].flatten(1) for batch in after.batches("test")]))[: len(sets["CLAP"])]
+    tested = torch.cat([batch["target"].flatten(1) for batch in after.batches("test")])
+    others = np.asarray(tested)[: len(sets["CLAP"])]
     return {**sets, OTHERS: others} if len(others) >= FOLDS else sets
 
 

@@ -138,7 +138,7 @@ def _generate(
 ) -> dict[str, Tensor]:
     """Generate the sound of some clips and score each; a clip whose true sound cannot be read stays without."""
     seeds = [clip_seed(trained.evaluation.seed, clip.clip_id) for clip in clips]
-    waveforms = trained.generator.generate(embeddings, seconds=trained.seconds, seeds=seeds)
+    waveforms = trained.generate(embeddings, seeds)
     frames = {
         clip_id: batch["frames"][row][batch["frame_mask"][row]]
         for batch in batches

@@ -91,7 +91,7 @@ def _generate(run: Run, study_runs: StudyRuns, count: int) -> Result:
     for index, pair in enumerate(choose_pairs(list(trained.batches()), count)):
         for way, embeddings in _embeddings(trained, pair).items():
             seeds = [clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(embeddings)
-            waveforms = trained.generator.generate(embeddings, seconds=trained.seconds, seeds=seeds)
+            waveforms = trained.generate(embeddings, seeds)
             for point, waveform in enumerate(waveforms):
                 name = f"{index}-{way.replace(' ', '-')}-{point:02d}.wav"
                 write_wave(run.folder / SOUNDS / name, waveform.numpy(), rate)

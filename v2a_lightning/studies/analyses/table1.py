@@ -89,7 +89,7 @@ def _cost(trained: TrainedRun, clips: int) -> dict[str, Any]:
 
 def _seconds(trained: TrainedRun, batch: dict[str, Any]) -> float:
     began = time.perf_counter()
-    trained.generator.generate(trained.sample(batch), seconds=trained.seconds, seeds=[0])
+    trained.generate(trained.sample(batch), [0])
     return time.perf_counter() - began
 
 
