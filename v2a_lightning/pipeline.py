@@ -105,7 +105,7 @@ class V2APipeline(OnTheHub):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the mapper and the descriptions of the other parts, not their weights, into a folder."""
         encoders = {f"encoder {name}".strip(): one for name, one in by_name(self.encoder).items()}
-        models = {**encoders, "generator": self.generator}
+        models: dict[str, Encoder | Generator] = {**encoders, "generator": self.generator}
         rows = {name: f"`{one.name}`, licence {_licence(one.describe())}" for name, one in models.items()}
         encoder = of_each(self.encoder, lambda one: one.describe())
         parts = {"encoder": encoder, "generator": self.generator.describe()}
@@ -180,8 +180,10 @@ class V2APipeline(OnTheHub):
             embeddings = self.embed(frames, seeds)
             if not embeddings.isfinite().all():
                 raise RunFailure(f"{name or 'the frames'}: the mapper's embedding is not finite")
-            options = {"steps": steps, "guidance": guidance}
-            windows.append(self.generator.generate(embeddings, seconds=self.frames.duration, seeds=seeds, **options))
+            sounds = self.generator.generate(
+                embeddings, seconds=self.frames.duration, seeds=seeds, steps=steps, guidance=guidance
+            )
+            windows.append(sounds)
         return _joined(windows, round(length * self.sample_rate), self.sample_rate)
 
     def seconds_of(self, source: str | Path | Frames, seconds: float | None = None) -> float:

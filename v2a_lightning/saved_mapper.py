@@ -162,7 +162,7 @@ class Mapper(nn.Module, OnTheHub):
                 f"{type(aggregator).__name__} takes the frames of one encoder, and the data has several "
                 f"({', '.join(frames)}); give model.aggregator JointAggregator"
             )
-        condition = aggregator(frames, mask, generator)
+        condition: Tensor = aggregator(frames, mask, generator)
         if condition.shape[-1] != self.network.condition_dim:
             raise UsageError(
                 f"frame embeddings have width {condition.shape[-1]} and the network {self.network.condition_dim}"
