@@ -146,6 +146,15 @@ def test_mistakes_in_a_study_are_named(tmp_path: Path, content: dict[str, object
         read_study("study", tmp_path)
 
 
+def test_a_study_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
+    write_study(tmp_path, variants={"small": {"set": {"model.network.hidden": 8}, "x": 2}})
+    study = read_study(str(tmp_path / "study.yaml"))
+    assert study.target == "study"
+    assert [(name, variant.options, variant.x) for name, variant, _ in study.rows()] == [
+        ("small", {"model.network.hidden": 8}, 2)
+    ]
+
+
 def test_an_unknown_target_names_the_known(in_project: Path) -> None:
     with pytest.raises(UsageError, match="there is no study 'ablation'; the studies are ablation-aggregation"):
         read_study("ablation")
