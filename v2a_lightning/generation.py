@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write, refusals
-from v2a_lightning.json_files import check, one_line, read_json
+from v2a_lightning.files import refusals
+from v2a_lightning.json_files import check, one_line, read_json, write_json
 
 if TYPE_CHECKING:
     from v2a_lightning.generators import Generator
@@ -142,8 +142,7 @@ class GenerationRecord(_Content):
         content = {**self.settings, SOUNDS: dict(sorted(self.sounds.items()))}
         if self.left_out:
             content[LEFT_OUT] = dict(sorted(self.left_out.items()))
-        with atomic_write(self.folder / GENERATION_FILE) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n")
+        write_json(self.folder / GENERATION_FILE, content)
 
     def _open(self) -> IO[str]:
         try:

@@ -19,8 +19,8 @@ from v2a_lightning.components import SelfDescribing, construct, make, parsed
 from v2a_lightning.encoders import Encoder
 from v2a_lightning.encoders.base import SOLE, Encoders, by_name, of_each
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
+from v2a_lightning.json_files import write_json
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
@@ -110,8 +110,7 @@ class V2APipeline(OnTheHub):
         encoder = of_each(self.encoder, lambda one: one.describe())
         parts = {"encoder": encoder, "generator": self.generator.describe()}
         save_pretrained(self.mapper, save_directory, rows)
-        with atomic_write(save_directory / PIPELINE_FILE) as temporary:
-            temporary.write_text(json.dumps({**parts, "frames": asdict(self.frames)}, indent=2) + "\n")
+        write_json(save_directory / PIPELINE_FILE, {**parts, "frames": asdict(self.frames)}, indent=2)
 
     def describe_encoder(self) -> dict[str, Any]:
         """What the frame embeddings depend on."""
