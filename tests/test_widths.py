@@ -92,11 +92,12 @@ def encoders(kind: str, folder: Path) -> tuple[Any, int]:
     if kind in ("open_clip", "several"):
         save_open_clip(folder / "clip", 768, ARCHITECTURES["a vision transformer"])
     own = {"class_path": "tests.test_widths.Colours", "init_args": {"side": 4}}
+    several = {"class_path": "v2a_lightning.encoders.EncoderSet", "init_args": {"encoders": {"dino": dinov2, "clip": clip}}}
     return {
         "dinov2": (dinov2, 768),
         "open_clip": (clip, 768),
         "of one's own": (own, 48),
-        "several": ({"dino": dinov2, "clip": clip}, 1536),
+        "several": (several, 1536),
     }[kind]
 
 
