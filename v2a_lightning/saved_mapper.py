@@ -17,6 +17,7 @@ from v2a_lightning.checkpoints.weights import first_bytes, read_weights, refuse_
 from v2a_lightning.components import parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import write_json
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -101,8 +102,7 @@ def save_pretrained(mapper: Savable, folder: Path, others: Mapping[str, str] | N
     """
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in mapper.state_dict().items()}, temporary)
-    with atomic_write(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(mapper.describe(), indent=2) + "\n")
+    write_json(folder / CONFIG, mapper.describe(), indent=2)
     with atomic_write(folder / CARD) as temporary:
         temporary.write_text(_card(mapper, others or {}))
 
