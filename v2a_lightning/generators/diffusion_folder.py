@@ -172,9 +172,7 @@ def build_scheduler(**overrides: Any) -> Any:
     return scheduler(**(SCHEDULE | overrides))
 
 
-def save_audioldm(
-    unet: Any, vae: Any, vocoder: Any, scheduler: Any, unconditional: Tensor, folder: Path | str
-) -> None:
+def save_audioldm(unet: Any, vae: Any, vocoder: Any, scheduler: Any, unconditional: Tensor, folder: Path | str) -> None:
     """Write a folder in diffusers' AudioLDM layout, the unconditional embedding (D,) standing for a text tower."""
     folder = Path(folder)
     parts = {"unet": unet, "vae": vae, "vocoder": vocoder, "scheduler": scheduler}
