@@ -52,7 +52,7 @@ class ExponentialAverage(WeightAveraging):
 
     def decay_at(self, update: int) -> float:
         """The share of the average that an update keeps; number 0 copies the weights."""
-        grown = 1 - (1 + update / self.inv_gamma) ** -self.power
+        grown: float = 1 - (1 + update / self.inv_gamma) ** -self.power
         return min(self.decay, max(self.min_decay, grown))
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:

@@ -1,9 +1,13 @@
 """LightningDataModules and the embedding store."""
 
+from v2a_lightning.data_modules.audiocaps import AudioCapsDataModule
+from v2a_lightning.data_modules.audioset import AudioSetDataModule
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.embedding_data_module import EmbeddingDataModule
+from v2a_lightning.data_modules.foleybench import FoleyBenchDataModule
+from v2a_lightning.data_modules.greatest_hits import GreatestHitsDataModule
 from v2a_lightning.data_modules.imagehear import ImageHearDataModule
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.data_modules.miniature import MiniatureDataModule
@@ -12,8 +16,11 @@ from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import EmbeddingTable, load_table
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.data_modules.vggsound import VGGSoundDataModule
+from v2a_lightning.data_modules.video_folder import VideoFolderDataModule
 
 __all__ = [
+    "AudioCapsDataModule",
+    "AudioSetDataModule",
     "Clip",
     "ClipDataModule",
     "Decoding",
@@ -21,11 +28,14 @@ __all__ = [
     "EmbeddingStore",
     "EmbeddingTable",
     "EncodedDataModule",
+    "FoleyBenchDataModule",
+    "GreatestHitsDataModule",
     "ImageHearDataModule",
     "MiniatureDataModule",
     "Splits",
     "StoreSpec",
     "Tower",
     "VGGSoundDataModule",
+    "VideoFolderDataModule",
     "load_table",
 ]

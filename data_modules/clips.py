@@ -110,6 +110,11 @@ def youtube_names(youtube_id: str, start: float, end: float | None = None) -> li
     return [*names, youtube_id, f"Y{youtube_id}", *(f"Y{name}" for name in names)]
 
 
+def find_named(files: Mapping[str, Path], names: Iterable[str]) -> Path | None:
+    """The file that has the first of the names, or the next ..."""
+    return next((files[name] for name in names if name in files), None)
+
+
 def find_media(folder: Path | str, suffixes: Iterable[str] = VIDEO_SUFFIXES | PICTURE_SUFFIXES) -> dict[str, Path]:
     """Media files by their stem, in a folder and in the folders right inside it. Hidden files are left alone.
 

@@ -11,6 +11,8 @@ from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.vggsound import VGGSoundDataModule, with_files
 from v2a_lightning.errors import UsageError
+from v2a_lightning.miniature.world.render import read_marker, render_world
+from v2a_lightning.miniature.world.scenes import WORLD_VERSION
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 OUT_OF_DOMAIN = "ood"
@@ -68,14 +70,8 @@ class MiniatureDataModule(VGGSoundDataModule):
         Raises:
             UsageError: when `root` holds another world.
         """
-        from v2a_lightning.miniature.world.render import read_marker, render_world
-        from v2a_lightning.miniature.world.scenes import WORLD_VERSION
-
-        marker, wanted = (
-            self.root / "world.json",
-            {"clips": self.clips, "seed": self.world_seed, "version": WORLD_VERSION},
-        )
-        if marker.is_file():
+        wanted = {"clips": self.clips, "seed": self.world_seed, "version": WORLD_VERSION}
+        if (marker := self.root / "world.json").is_file():
             there = {key: value for key, value in read_marker(marker).items() if key in wanted}
             if there != wanted:
                 raise UsageError(f"data.root {self.root} holds the world {there}, not {wanted}; give another root")

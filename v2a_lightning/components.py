@@ -198,7 +198,8 @@ def _value(value: Any, hint: Any, place: str) -> Any:
         if not classes:
             raise UsageError(f"{place} names the class {value['class_path']}, and no class belongs there")
         return make(value, classes[0], place)
-    if isinstance(value, Mapping) and (nested := next(filter(dataclasses.is_dataclass, kinds), None)):
+    nested = next((kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
+    if isinstance(value, Mapping) and nested:
         return construct(nested, value, place)
     if isinstance(value, Mapping) and (of := _values_class(kinds)):
         return {key: make(one, of, f"{place}.{key}") for key, one in value.items()}

@@ -205,7 +205,7 @@ def _distance(means: Tensor, factor1: Tensor, factor2: Tensor) -> float:
 
 def _factor(features: Tensor) -> Tensor:
     """A with A A^T the unbiased covariance of features (N, D): (D, N) itself while that is the smaller one."""
-    centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
+    centred: Tensor = (features - features.mean(0)) / (len(features) - 1) ** 0.5
     if len(features) <= features.shape[1]:
         return centred.T
     # NumPy computes only half of a matrix times its own transpose; PyTorch computes all of it.
@@ -216,12 +216,14 @@ def _factor(features: Tensor) -> Tensor:
 def _root(covariance: Tensor) -> Tensor:
     """A with A A^T = covariance: Cholesky's factor, or eigenvectors where the covariance has no full rank."""
     smallest = len(covariance) * torch.finfo(covariance.dtype).eps * covariance.diagonal().max().clamp_min(0.0)
+    factor: Tensor
     factor, failure = torch.linalg.cholesky_ex(covariance)
     if not int(failure) and factor.diagonal().square().min() > smallest:
         return factor
     values, vectors = torch.linalg.eigh(covariance)
     kept = values > smallest
-    return vectors[:, kept] * values[kept].sqrt()
+    root: Tensor = vectors[:, kept] * values[kept].sqrt()
+    return root
 
 
 def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:

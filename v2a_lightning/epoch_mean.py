@@ -45,5 +45,5 @@ class EpochMean:
     def _of_all(self, module: LightningModule) -> Tensor:
         """Sum and count (2,) over all processes."""
         assert self._sums is not None
-        sums: Any = module.trainer.strategy.reduce(self._sums.to(module.device, copy=True), reduce_op="sum")
+        sums: Tensor = module.trainer.strategy.reduce(self._sums.to(module.device, copy=True), reduce_op="sum")
         return sums

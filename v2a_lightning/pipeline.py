@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.known import licence_of
 from v2a_lightning.components import SelfDescribing, construct, make, parsed
-from v2a_lightning.encoders import ClipEncoder
+from v2a_lightning.encoders import Encoder, EncoderSet
+from v2a_lightning.encoders.base import SOLE, Encoders, by_name, of_each
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
@@ -45,14 +46,14 @@ class V2APipeline(OnTheHub):
     `push_to_hub("owner/name")` sends that to the Hub.
 
     Args:
-        encoder: embeds the frames; the one the mapper was trained with.
+        encoder: embeds the frames; the one the mapper was trained with, or several by name.
         mapper: maps frame embeddings to the generator's condition.
         generator: makes sound of it.
         frames: which frames of a clip are encoded. Its duration is also the length of a picture's sound; a longer clip
             is taken in windows of that length.
     """
 
-    def __init__(self, encoder: ClipEncoder, mapper: Mapper, generator: Generator, frames: FrameSpec) -> None:
+    def __init__(self, encoder: Encoders, mapper: Mapper, generator: Generator, frames: FrameSpec) -> None:
         self.encoder = encoder
         self.mapper = mapper.eval()
         self.generator = generator
@@ -67,7 +68,7 @@ class V2APipeline(OnTheHub):
     def from_pretrained(  # type: ignore[override]
         cls,
         source: str | Path,
-        encoder: ClipEncoder | str | None = None,
+        encoder: Encoders | str | None = None,
         generator: Generator | str | None = None,
     ) -> "V2APipeline":
         """A pipeline from a checkpoint of `fit` or a folder of `save_pretrained`.
@@ -95,7 +96,7 @@ class V2APipeline(OnTheHub):
             mapper = Mapper.from_pretrained(path)
         found = {name: parts.get(name, parts.get(old)) for name, old in OLD_NAMES.items()}
         return cls(
-            _made(found["encoder"], encoder, ClipEncoder, f"{source}: encoder"),
+            _encoders(found["encoder"], encoder, f"{source}: encoder"),
             mapper,
             _made(found["generator"], generator, Generator, f"{source}: generator"),  # type: ignore[type-abstract]
             construct(FrameSpec, parts.get("frames"), f"{source}: frames"),
@@ -103,16 +104,24 @@ class V2APipeline(OnTheHub):
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the mapper and the descriptions of the other parts, not their weights, into a folder."""
-        models = {"encoder": self.encoder, "generator": self.generator}
-        parts = {name: model.describe() for name, model in models.items()}
-        rows = {name: f"`{models[name].name}`, licence {_licence(part)}" for name, part in parts.items()}
+        encoders = {f"encoder {name}".strip(): one for name, one in by_name(self.encoder).items()}
+        models = {**encoders, "generator": self.generator}
+        rows = {name: f"`{one.name}`, licence {_licence(one.describe())}" for name, one in models.items()}
+        encoder = of_each(self.encoder, lambda one: one.describe())
+        parts = {"encoder": encoder, "generator": self.generator.describe()}
         save_pretrained(self.mapper, save_directory, rows)
         with atomic_write(save_directory / PIPELINE_FILE) as temporary:
             temporary.write_text(json.dumps({**parts, "frames": asdict(self.frames)}, indent=2) + "\n")
 
+    def describe_encoder(self) -> dict[str, Any]:
+        """What the frame embeddings depend on."""
+        fingerprint = of_each(self.encoder, lambda one: one.fingerprint)
+        return {"encoder": of_each(self.encoder, lambda one: one.describe()), "encoder_fingerprint": fingerprint}
+
     def to(self, device: str | torch.device) -> "V2APipeline":
         """Move every model to a device."""
-        self.encoder.to(device)
+        for one in by_name(self.encoder).values():
+            one.to(device)
         self.mapper.to(device)
         self.generator.to(device)
         return self
@@ -120,8 +129,8 @@ class V2APipeline(OnTheHub):
     def embed(self, frames: Frames, seeds: Sequence[int]) -> Tensor:
         """The generator's condition for frames uint8 (T, H, W, 3), a row and a draw for each seed."""
         device = next(self.mapper.parameters()).device
-        several = self.encoder if isinstance(self.encoder, Mapping) else {SOLE: self.encoder}
-        encoded = {name: one.encode_frames(frames).to(device) for name, one in several.items()}
+        pictures = torch.from_numpy(frames)
+        encoded = {name: one.encode_frames(pictures).to(device) for name, one in by_name(self.encoder).items()}
         batch = {name: rows[None].expand(len(seeds), -1, -1) for name, rows in encoded.items()}
         return self.mapper.sample(batch.get(SOLE, batch), generator=generators(seeds))
 
@@ -198,6 +207,17 @@ class V2APipeline(OnTheHub):
             # So little is left that it ends before the first of the usual times: one frame from its middle.
             spec = self.frames if left > self.frames.times[0] else FrameSpec(1 / left, left)
             yield read_frames(source, spec, start=start)
+
+
+def _encoders(described: Any, given: Encoders | str | None, source: str) -> Encoders:
+    """The encoder of frames, or several by name."""
+    if isinstance(given, Mapping):
+        return given
+    if given is None and isinstance(described, Mapping) and "class_path" not in described:
+        return {name: _made(one, None, Encoder, f"{source}.{name}") for name, one in described.items()}  # type: ignore[type-abstract]
+    if given is None and "encoders" in _arguments(described):
+        return make(described, EncoderSet, source)
+    return _made(described, given, Encoder, source)  # type: ignore[type-abstract]
 
 
 def _made(described: Any, given: Part | str | None, expected: type[Part], source: str) -> Part:

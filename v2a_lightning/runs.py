@@ -35,7 +35,7 @@ CONFIG_KEY = "v2a_config"
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where a run writes to, and whom it tells.
+    """Where a run writes and logs.
 
     Args:
         root: the folder of all runs.

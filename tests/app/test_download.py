@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from v2a_lightning.app.cli import main
 from v2a_lightning.media import read_audio, read_frames, write_clip
@@ -117,3 +119,17 @@ def test_a_rate_limit_is_kept_to(tmp_path: Path, site: Site) -> None:
 def test_an_address_without_an_id_is_refused(tmp_path: Path, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(tmp_path, Site("http://127.0.0.1/film"))) == 2
     assert "has no {id}" in capsys.readouterr().err
+
+
+def test_the_clips_of_any_data_set_are_fetched(tiny_config: dict[str, Any], tmp_path: Path, site: Site) -> None:
+    head = "audiocap_id,youtube_id,start_time,caption\n"
+    for name, line in {"train": "1,firstfilm00,1,A dog\n", "val": "", "test": "2,secondfilm0,0,A cat\n"}.items():
+        (tmp_path / f"{name}.csv").write_text(head + line)
+    arguments = {"media": str(tmp_path / "caps"), "metadata": str(tmp_path)}
+    tiny_config["data"] = {"class_path": "v2a_lightning.data_modules.AudioCapsDataModule", "init_args": arguments}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_config))
+    command = ["download", "--data", str(tmp_path / "config.yaml"), "--site", site.address, "--seconds", "2"]
+    assert main([*command, "--wait", "0"]) == 0
+    assert sorted(path.name for path in (tmp_path / "caps").glob("*.mp4")) == [
+        "firstfilm00_000001.mp4", "secondfilm0_000000.mp4"
+    ]  # fmt: skip

@@ -4,10 +4,12 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from v2a_lightning.app.cli import main
 from v2a_lightning.data_modules.clips import ids_hash, read_vggsound_csv
@@ -140,3 +142,21 @@ def test_what_is_wrong_is_one_line(clips: SmallVGGSound, tmp_path: Path, capsys:
     assert capsys.readouterr().err == f"error: csv {tmp_path / 'no.csv'}: there is no such file\n"
     assert main([*arguments(clips, tmp_path / "m.parquet"), "--seconds", "0"]) == 2
     assert "--seconds" in capsys.readouterr().err
+
+
+def test_any_data_set_is_looked_at_by_its_config(
+    clips: SmallVGGSound, tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_config["data"] = {
+        "class_path": "tests.data_modules.test_data_sets.OneOfMyOwn", "init_args": {"media": str(clips.media)}
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_config))
+    output, sizes = tmp_path / "own.parquet", ["data.frames.duration=2", "data.audio.duration=2"]
+    command = ["manifest", "--data", str(tmp_path / "config.yaml"), "--output", str(output), "--set", *sizes]
+    assert main(command) == 0
+    rows = {row.clip_id: (row.label, row.status) for row in read_manifest(output)}
+    assert rows["goodclip003_000003"] == ("goodclip003", "ok")
+    assert rows["silentsilen_000001"] == ("silentsilen", "rejected")
+    assert len(rows) == 20
+    assert main(["manifest", "--output", str(output)]) == 2
+    assert "say which clips: --csv and --media, or --data" in capsys.readouterr().err

@@ -34,13 +34,13 @@ def test_every_known_checkpoint_says_where_it_is_from_and_under_what_licence() -
         assert entry.name == name
         assert entry.kinds
         assert entry.licence
-        assert entry.purpose
         assert entry.megabytes > 0
         assert entry.evidence
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for _, digest in entry.digests.values())
         assert set(entry.unverified) <= {"megabytes", "licence"}
-        if entry.is_url and entry.size is not None:
-            assert round(entry.size / 1e6) == entry.megabytes
+        for size, _ in entry.digests.values() if entry.is_url else ():
+            assert size is None or round(size / 1e6) == entry.megabytes
+        assert not entry.is_url or set(entry.digests) <= {entry.file}
         assert entry.is_url or entry.repository.count("/") == 1
     assert "not known" in licence_of("somebody/something")
 
@@ -118,7 +118,7 @@ def test_a_known_file_on_the_hub_is_asked_of_the_endpoint_and_held_to_its_digest
     Hub.files = {"lukewys/laion_clap/resolve/main/630k-audioset-best.pt": b"something else"}
     with pytest.raises(RunFailure, match=r"14 bytes, the published file 1863587645"):
         resolve(entry.name, "clap")
-    right = replace(entry, size=14, sha256=hashlib.sha256(b"something else").hexdigest())
+    right = replace(entry, digests={entry.file: (14, hashlib.sha256(b"something else").hexdigest())})
     monkeypatch.setitem(CHECKPOINTS, entry.name, right)
     assert resolve(entry.name, "clap") == cache / "files" / entry.file
 

@@ -11,6 +11,7 @@ from v2a_lightning.data_modules.clips import (
     ids_hash,
     missing_names,
     read_ids,
+    read_labels,
     read_vggsound_csv,
     subset,
     unused_splits,
@@ -83,6 +84,30 @@ def test_a_line_that_is_no_clip_is_named(tmp_path: Path, content: str, said: str
     path.write_text(content)
     with pytest.raises(UsageError, match=said):
         read_vggsound_csv(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf---g-f_I2yQ , 1 , dog barking , test\r\n\r\n",
+        "---g-f_I2yQ,1,dog barking,test\n---g-f_I2yQ,1,cat,test\n".encode("utf-16"),
+        b"video_id,label,modality\n---g-f_I2yQ_000001,dog barking,AV\n",
+        b"Caption,File\ndog barking,---g-f_I2yQ_000001.mp4\n",
+    ],
+)
+def test_labels_are_read_from_any_list(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    assert read_labels(path) == {"---g-f_I2yQ_000001": "dog barking"}
+
+
+def test_several_labels_of_a_clip_are_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "vggsounder.csv"
+    path.write_text('video_id,label,modality\na_000001,"speech, man",AV\na_000001,dog,A\nb_000002,cat,A\n')
+    assert read_labels(path) == {"a_000001": "speech, man; dog", "b_000002": "cat"}
+    path.write_text("video_id,label\na,b,c\n")
+    with pytest.raises(UsageError, match="line 2: 3 columns where 2 are expected"):
+        read_labels(path)
 
 
 def test_a_clip_that_is_named_again_is_marked(tmp_path: Path) -> None:

@@ -10,13 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from v2a_lightning.miniature.models.architectures import build_vae
-from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards, write_cards
 from v2a_lightning.miniature.training.classifiers import TaggerTraining, event_shares
 from v2a_lightning.miniature.training.data import Sounds
 from v2a_lightning.miniature.training.diffusion import spread_out
 from v2a_lightning.miniature.training.part import Part, threads, train_part
 from v2a_lightning.miniature.training.sound_codec import VocoderTraining
-from v2a_lightning.miniature.training.workshop import halve
+from v2a_lightning.miniature.training.workshop import FOLDERS, changed, halve, read_cards, write_cards
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from v2a_lightning.files import sha256_file
 from v2a_lightning.miniature.referee import WEIGHTS
-from v2a_lightning.miniature.training.cards import FOLDERS
+from v2a_lightning.miniature.training.workshop import FOLDERS
 
 
 def test_all_weights_together_are_at_most_40_megabytes() -> None:

@@ -68,9 +68,9 @@ def test_one_clip_in_eight_has_two_scenes(clips: list[ClipDescription]) -> None:
 
 def test_a_third_shows_its_object_in_less_than_half_of_the_time(clips: list[ClipDescription]) -> None:
     scenes = [scene for clip in clips for scene in clip.scenes]
-    hidden = sum(scene.visible_share < 0.5 for scene in scenes)
+    hidden = sum(scene.visible_to - scene.visible_from < 0.5 for scene in scenes)
     assert hidden / len(scenes) == pytest.approx(1 / 3, abs=0.02)
-    assert min(scene.visible_share for scene in scenes) >= 0.25
+    assert min(scene.visible_to - scene.visible_from for scene in scenes) >= 0.25
 
 
 def test_a_few_labels_are_wrong_where_a_mapper_learns_and_none_where_it_is_tested(clips: list[ClipDescription]) -> None:

@@ -43,7 +43,7 @@ def test_a_run_is_a_command_one_could_type(in_project: Path) -> None:
     assert len(trainings) == 10
     command = trainings[0].command
     assert command.startswith("python -m v2a_lightning fit --config=ablations/base --seed_everything=0 ")
-    assert "--model.init_args.aggregator=v2a_lightning.mapper.RandomFrame" in command
+    assert "--model.aggregator=v2a_lightning.mapper.RandomFrame" in command
     assert command.endswith("--ckpt_path=last")
 
 
@@ -113,8 +113,8 @@ def test_small_options_are_left_out_at_full_size(in_project: Path) -> None:
     small = [one for run in plan(study, Options(seeds=1)) for one in run.arguments]
     options = Options(seeds=1, size="full", base=("v2a_mapper",))
     full = [one for run in plan(study, options) for one in run.arguments]
-    assert any("network.init_args.depth" in one for one in small)
-    assert not any("network.init_args.depth" in one for one in full)
+    assert any("network.depth" in one for one in small)
+    assert not any("network.depth" in one for one in full)
     assert "--config=v2a_mapper" in full
 
 
@@ -144,6 +144,15 @@ def test_mistakes_in_a_study_are_named(tmp_path: Path, content: dict[str, object
     write_study(tmp_path, **content)
     with pytest.raises(UsageError, match=message):
         read_study("study", tmp_path)
+
+
+def test_a_study_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
+    write_study(tmp_path, variants={"small": {"set": {"model.network.hidden": 8}, "x": 2}})
+    study = read_study(str(tmp_path / "study.yaml"))
+    assert study.target == "study"
+    assert [(name, variant.options, variant.x) for name, variant, _ in study.rows()] == [
+        ("small", {"model.network.hidden": 8}, 2)
+    ]
 
 
 def test_an_unknown_target_names_the_known(in_project: Path) -> None:

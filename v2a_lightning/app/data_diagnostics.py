@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from v2a_lightning.app.messages import PROGRAM
-from v2a_lightning.app.model_diagnostics import Finding, free_bytes
+from v2a_lightning.app.model_diagnostics import Finding, Level, free_bytes
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.manifest import read_manifest
@@ -73,7 +73,7 @@ def _check_decoding(data: EncodedDataModule, present: Sequence[Clip]) -> Finding
     text = f"{len(chosen) - len(failures)} of {len(chosen)} clips decode"
     if not failures:
         return Finding("ok", "decoding", text)
-    level = "error" if len(failures) == len(chosen) else "warning"
+    level: Level = "error" if len(failures) == len(chosen) else "warning"
     return Finding(level, "decoding", f"{text}; {failures[0]}", f"`{PROGRAM} manifest` lists which clips can be used")
 
 

@@ -21,21 +21,15 @@ LARGEST_BYTES = 32 * 10**9
 
 
 def download(
-    url: str,
-    target: Path,
-    *,
-    size: int | None = None,
-    sha256: str = "",
-    progress: bool = True,
-    pause: float = 2.0,
+    url: str, target: Path, *, size: int | None = None, sha256: str = "", progress: bool = True, pause: float = 2.0
 ) -> Path:
-    """Fetch `url` to `target`.
+    """Fetch `url` to `target`, unless it is there already.
 
     What has arrived is kept in `<target>.part`, from where a later attempt, or a later run, goes on.
 
     Args:
         url: http or https.
-        target: where the whole file is put; a file that is there already is left alone.
+        target: where the whole file is put.
         size: expected number of bytes; no more are taken, and without it no more than LARGEST_BYTES.
         sha256: expected digest, or its first digits.
         progress: show a bar on the terminal.
@@ -54,8 +48,13 @@ def download(
                 _fetch(url, part, size or LARGEST_BYTES, progress)
             break
         except (OSError, HTTPException) as error:
-            if _is_final(error) or attempt == ATTEMPTS - 1:
-                raise RunFailure(f"{masked(url)} cannot be fetched: {_reason(error)}") from error
+            answer = error if isinstance(error, urllib.error.HTTPError) else None
+            # Asking again helps with a server's own troubles alone.
+            is_final = answer is not None and answer.code < 500 and answer.code not in (408, 429)
+            if is_final or attempt == ATTEMPTS - 1:
+                reason = str(getattr(error, "reason", error)) or type(error).__name__
+                reason = f"the server answers {answer.code} {answer.reason}" if answer else reason
+                raise RunFailure(f"{masked(url)} cannot be fetched: {reason}") from error
             time.sleep(pause * 2**attempt)
     _verify(masked(url), part, size, sha256)
     part.replace(target)
@@ -64,12 +63,7 @@ def download(
 
 
 def refuse_without_room(what: str, missing: int, folder: Path) -> None:
-    """Refuse to begin what is too large for this project or for the disk.
-
-    Args:
-        what: is fetched.
-        missing: bytes that are still to come.
-        folder: where they go.
+    """Refuse to begin to fetch what is too large for this project, or for the disk of a folder.
 
     Raises:
         RunFailure: with both sizes.
@@ -80,6 +74,12 @@ def refuse_without_room(what: str, missing: int, folder: Path) -> None:
         raise RunFailure(f"{what} needs {missing // 10**6} MB, and {folder} has {free // 10**6} MB free")
 
 
+def file_name(url: str) -> str:
+    """The last part of a URL's path."""
+    name = Path(urlsplit(url).path).name
+    return name if name not in ("", "..") else "download"
+
+
 def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
     """Append what is missing to `part`; begin anew when the server has another file by now, or cannot resume."""
     have = part.stat().st_size if part.is_file() else 0
@@ -87,26 +87,26 @@ def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
     if have and _tag(part).is_file():
         headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part).read_text()}
     try:
-        answer = open_url(url, headers, TIMEOUT_SECONDS)
+        response = open_url(url, headers, TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is left to send
             return
         raise
-    with answer:
-        have = have if answer.status == 206 else 0
-        length = answer.headers.get("Content-Length")
+    with response:
+        have = have if response.status == 206 else 0
+        length = response.headers.get("Content-Length")
         total = have + int(length) if length and length.isdecimal() else None
         _refuse_too_large(url, part, total or 0, limit)
         refuse_without_room(masked(url), (total or 0) - have, part.parent)
-        _tag(part).write_text(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "none")
-        for arrived in _receive(answer, part, have, total, progress):
+        _tag(part).write_text(response.headers.get("ETag") or response.headers.get("Last-Modified") or "none")
+        for arrived in _receive(response, part, have, total, progress):
             _refuse_too_large(url, part, arrived, limit)
     if total is not None and (size := part.stat().st_size) != total:
         raise ConnectionError(f"the connection ended after {size} of {total} bytes")
 
 
-def _receive(answer: HTTPResponse, part: Path, have: int, total: int | None, progress: bool) -> Iterator[int]:
-    """Write what arrives, and say after each piece how much there is."""
+def _receive(response: HTTPResponse, part: Path, have: int, total: int | None, progress: bool) -> Iterator[int]:
+    """Write what arrives, and yield after each piece how much there is."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -114,7 +114,7 @@ def _receive(answer: HTTPResponse, part: Path, have: int, total: int | None, pro
     bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
     with bar, open(part, "ab" if have else "wb") as file:
         task = bar.add_task(part.name.removesuffix(".part"), total=total, completed=have)
-        while chunk := answer.read(CHUNK_BYTES):
+        while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             have += len(chunk)
             bar.update(task, completed=have)
@@ -125,46 +125,24 @@ def _receive(answer: HTTPResponse, part: Path, have: int, total: int | None, pro
 
 def _refuse_too_large(url: str, part: Path, size: int, limit: int) -> None:
     if size > limit:
-        _discard(part)
-        raise RunFailure(f"{masked(url)} has {size} bytes or more, and no more than {limit} are taken; it was removed")
+        _remove(part, f"{masked(url)} has {size} bytes or more, and no more than {limit} are taken")
 
 
 def _verify(url: str, part: Path, size: int | None, sha256: str) -> None:
     """Refuse another file than the expected one, and remove it: going on from it would never end well."""
     found = part.stat().st_size
     if size is not None and found != size:
-        _discard(part)
-        raise RunFailure(f"{url} has {found} bytes, the published file {size}; it was removed")
-    if not sha256:
-        return
-    digest = sha256_file(part)
-    if not digest.startswith(sha256):
-        _discard(part)
-        raise RunFailure(f"{url} has the sha256 {digest}, the published file {sha256}; it was removed")
+        _remove(part, f"{url} has {found} bytes, the published file {size}")
+    if sha256 and not (digest := sha256_file(part)).startswith(sha256):
+        _remove(part, f"{url} has the sha256 {digest}, the published file {sha256}")
 
 
-def _discard(part: Path) -> None:
+def _remove(part: Path, reason: str) -> None:
     part.unlink(missing_ok=True)
     _tag(part).unlink(missing_ok=True)
+    raise RunFailure(f"{reason}; it was removed")
 
 
 def _tag(part: Path) -> Path:
     """Where the server's name for this version of the file is kept."""
     return part.with_name(part.name + ".tag")
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether asking again cannot help."""
-    return isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the server answers {error.code} {error.reason}"
-    return str(getattr(error, "reason", error)) or type(error).__name__
-
-
-def file_name(url: str) -> str:
-    """The last part of a URL's path."""
-    name = Path(urlsplit(url).path).name
-    return name if name not in ("", "..") else "download"

@@ -14,21 +14,19 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
-from v2a_lightning.checkpoints.registry import resolve
+from v2a_lightning.checkpoints.registry import CONFIG_SUFFIXES, WEIGHT_SUFFIXES, resolve
 from v2a_lightning.checkpoints.web import masked
 from v2a_lightning.components import SelfDescribing
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
 
 Precision = Literal["float32", "bfloat16", "float16"]
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 # What libraries raise for a config that is none of theirs.
 READING_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError)
-CONFIG_SUFFIXES = (".json", ".txt")
 
 
 class FrozenModel(SelfDescribing, ABC):
-    """A pretrained model that is only ever looked through.
+    """A pretrained model that is never trained.
 
     It is deliberately no `nn.Module`: a LightningModule that holds one neither trains it nor saves it in a checkpoint.
     Pickling and copying leave the loaded weights behind; the copy reads them again when it is first used.
@@ -146,15 +144,16 @@ class FrozenModel(SelfDescribing, ABC):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the further lines that some libraries add."""
+    """An error's message without the further lines that some libraries add."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep the model libraries' progress bars and advice off the screen while weights are read and moved."""
-    from transformers.utils import logging as transformers_logging
+    import transformers.utils.logging
 
+    transformers_logging: Any = transformers.utils.logging
     # open_clip logs to the root.
     loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", None)]
     levels = [logger.level for logger in loggers]

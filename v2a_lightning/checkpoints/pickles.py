@@ -12,40 +12,25 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
 
 # What unpickling says of damaged bytes depends on where the damage is.
 DAMAGED = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, ArithmeticError, AttributeError,
+    LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
+    f"{name}Storage": dtype
+    for name, dtype in (
+        ("Double", torch.float64), ("Float", torch.float32), ("Half", torch.float16), ("BFloat16", torch.bfloat16),
+        ("Long", torch.int64), ("Int", torch.int32), ("Short", torch.int16), ("Char", torch.int8),
+        ("Byte", torch.uint8), ("Bool", torch.bool),
+    )
+}  # fmt: skip
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -67,17 +52,13 @@ class Placeholder:
     def __setstate__(self, state: Any) -> None:
         self.attributes = state if isinstance(state, Mapping) else {}
 
-    def __setitem__(self, _key: Any, _value: Any) -> None: ...
+    def _take(self, *_anything: Any) -> None: ...
 
-    def append(self, _item: Any) -> None:
-        """Lists' protocol, for placeholders of their subclasses."""
-
-    def extend(self, _items: Any) -> None:
-        """Lists' protocol, for placeholders of their subclasses."""
+    # What dicts' and lists' subclasses are filled by.
+    __setitem__ = append = extend = _take
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(NamedTuple):
     """The bytes of one or more tensors, and what they are numbers of."""
 
     content: torch.UntypedStorage
@@ -97,20 +78,19 @@ def _parameter(tensor: Tensor, *_rest: Any) -> Tensor:
     return tensor
 
 
-REBUILD: dict[str, Callable[..., Tensor]] = {
-    "_rebuild_tensor": _tensor,
-    "_rebuild_tensor_v2": _tensor,
-    "_rebuild_parameter": _parameter,
-    "_rebuild_parameter_with_state": _parameter,
+# All that a pickle's names stand for, looked up here and never imported.
+HARMLESS: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    **{("torch", name): dtype for name, dtype in STORAGES.items()},
+    **{("torch._utils", f"_rebuild_tensor{version}"): _tensor for version in ("", "_v2")},
+    **{("torch._utils", f"_rebuild_parameter{state}"): _parameter for state in ("", "_with_state")},
 }
 
 
 class TensorUnpickler(pickle.Unpickler):
     """Builds tensors, dictionaries and plain values; anything else a pickle names becomes a `Placeholder`.
 
-    Args:
-        file: the pickle.
-        load: from what torch writes in place of a storage to the `Storage`.
+    `load` gets from what torch writes in place of a storage to the `Storage`.
     """
 
     def __init__(self, file: Any, load: Callable[[tuple[Any, ...]], Storage] | None = None) -> None:
@@ -118,14 +98,8 @@ class TensorUnpickler(pickle.Unpickler):
         self._load_storage = load
 
     def find_class(self, module: str, name: str) -> Any:
-        """One of a few harmless names, looked up in tables and never imported."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch._utils" and name in REBUILD:
-            return REBUILD[name]
-        if module == "torch" and name in STORAGES:
-            return STORAGES[name]
-        return Placeholder
+        """One of a few harmless names, or a placeholder's class."""
+        return HARMLESS.get((module, name), Placeholder)
 
     def persistent_load(self, saved: Any) -> Storage:
         """The storage that torch's own identifier stands for."""
@@ -192,7 +166,8 @@ def _place(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
     if entry.compress_type != zipfile.ZIP_STORED:
         raise ValueError("its tensors are compressed")
     file.seek(entry.header_offset + 26)
-    return entry.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+    name, extra = struct.unpack("<HH", file.read(4))
+    return entry.header_offset + 30 + int(name) + int(extra)
 
 
 def _read_stream(path: Path) -> Any:
@@ -203,7 +178,8 @@ def _read_stream(path: Path) -> Any:
         dtype, key, _, count, view = saved
         if view is not None or not 0 <= count * dtype.itemsize <= size:
             raise ValueError(f"storage {key} reaches beyond the file")
-        return storages.setdefault(key, Storage(torch.UntypedStorage(count * dtype.itemsize), dtype))
+        content: Any = torch.UntypedStorage
+        return storages.setdefault(key, Storage(content(count * dtype.itemsize), dtype))
 
     with open(path, "rb") as file:
         if TensorUnpickler(file).load() != LEGACY_MAGIC:

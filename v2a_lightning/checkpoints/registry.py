@@ -14,7 +14,8 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from v2a_lightning.checkpoints.fetch import download, file_name, refuse_without_room
 from v2a_lightning.checkpoints.known import CHECKPOINTS, HUB, Checkpoint
@@ -22,13 +23,12 @@ from v2a_lightning.checkpoints.web import masked
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, sha256_file
 
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
 MINIATURE = "miniature"
 MINIATURE_WEIGHTS = Path(__file__).resolve().parent.parent / "miniature" / "weights"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 FOLDER_MARKS = ("model_index.json", "open_clip_config.json", "config.json")
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+CONFIG_SUFFIXES = (".json", ".txt")
 # How the Hub's folders mark weights at half precision: they are taken where there are no others.
 HALF = re.compile(r"\.(fp16|bf16)(?=\.)")
 
@@ -48,34 +48,39 @@ def resolve(checkpoint: str, kind: str) -> Path:
 
 
 def find(checkpoint: str, kind: str) -> Path | None:
-    """As `resolve`, but without fetching or converting: None when it is not on this machine yet.
+    """As `resolve`, but without fetching: None when it is not on this machine yet.
 
     Raises:
         UsageError: when the name stands for nothing at all.
     """
     if checkpoint == MINIATURE:
-        return _existing(MINIATURE_WEIGHTS / kind, checkpoint, kind)
-    if checkpoint in CHECKPOINTS:
-        return _find_known(CHECKPOINTS[checkpoint], kind)
+        path = MINIATURE_WEIGHTS / kind
+        if not path.exists():
+            raise UsageError(f"{kind} checkpoint {checkpoint!r} is not there: {path} does not exist")
+        return path
+    if (entry := CHECKPOINTS.get(checkpoint)) is not None:
+        if kind not in entry.kinds:
+            raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
+        if entry.is_url:
+            return _first_existing(*_mirrored(entry.file), cache_folder() / "files" / entry.file)
+        return _first_existing(*_mirrored(entry.repository)) or _hub_cached(entry.repository, entry.revision)
     if is_url(checkpoint):
         url = checkpoint.partition("#")[0]
-        return _first_existing([*_mirrored(file_name(url)), _cached_url(url)])
-    path = Path(checkpoint).expanduser()
-    if path.exists():
+        return _first_existing(*_mirrored(file_name(url)), _cached_url(url))
+    if (path := Path(checkpoint).expanduser()).exists():
         return path
     if HUB_ID.fullmatch(checkpoint):
         repository, _, revision = checkpoint.partition("@")
-        return _first_existing(_mirrored(repository)) or _hub_cached(repository, revision or None)
+        return _first_existing(*_mirrored(repository)) or _hub_cached(repository, revision or None)
     known = ", ".join(name for name, entry in CHECKPOINTS.items() if kind in entry.kinds)
-    told = f"{kind} checkpoint {masked(checkpoint)!r}: there is no such file or folder"
-    raise UsageError(f"{told}; known names are {known}" if known else told)
+    missing = f"{kind} checkpoint {masked(checkpoint)!r}: there is no such file or folder"
+    raise UsageError(f"{missing}; known names are {known}" if known else missing)
 
 
 def cache_folder() -> Path:
     """Where fetched and converted checkpoints are kept."""
-    chosen = os.environ.get("V2A_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(chosen or f"{base}/v2a_lightning").expanduser()
+    return Path(os.environ.get("V2A_CACHE") or f"{base}/v2a_lightning").expanduser()
 
 
 def is_offline() -> bool:
@@ -91,43 +96,52 @@ def is_url(checkpoint: str) -> bool:
 def mirror_name(checkpoint: str) -> str:
     """What has to be in the folder V2A_MIRROR names for a checkpoint to be found there."""
     entry = CHECKPOINTS.get(checkpoint)
-    if entry is not None and entry.is_url:
-        return entry.file
-    if is_url(checkpoint):
-        return file_name(checkpoint)
-    return f"the Hub's folder {(entry.source if entry else checkpoint).partition('@')[0]}"
+    source = entry.source if entry else checkpoint
+    if is_url(source):
+        return entry.file if entry else file_name(checkpoint)
+    return f"the Hub's folder {source.partition('@')[0]}"
+
+
+def needed_files(names: list[str]) -> list[str]:
+    """Of the files in a Hub folder, those a model is read from: safetensors rather than pickles of the same, and of an
+    open_clip folder, which may hold the same weights for other libraries, open_clip's."""
+    weights = [name for name in names if name.endswith(WEIGHT_SUFFIXES)]
+    weights = [name for name in weights if Path(name).name.startswith("open_clip")] or weights
+    safe = {str(Path(name).parent) for name in weights if name.endswith(".safetensors")}
+    needed = {name for name in weights if name.endswith(".safetensors") or str(Path(name).parent) not in safe}
+    needed -= {name for name in needed if HALF.sub("", name) != name and HALF.sub("", name) in needed}
+    return [name for name in names if name.endswith(CONFIG_SUFFIXES) or name in needed]
 
 
 def _fetch(checkpoint: str, kind: str) -> Path:
-    entry = CHECKPOINTS.get(checkpoint)
     if is_offline():
         raise UsageError(
             f"{kind} checkpoint {masked(checkpoint)!r} is not on this machine and HF_HUB_OFFLINE forbids fetching it; "
             f"put {mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
         )
-    with _lock(checkpoint):
+    entry, locks = CHECKPOINTS.get(checkpoint), cache_folder() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    # One process of a machine fetches; the others wait and find it there.
+    with FileLock(locks / f"{_short_hash(checkpoint)}.lock"):
         if entry is not None and entry.is_url:
-            target = cache_folder() / "files" / entry.file
-            url = entry.source.replace(HUB, _endpoint() or HUB)
-            return download(url, target, size=entry.size, sha256=entry.sha256)
+            return _fetch_known(entry)
         if is_url(checkpoint):
             url, _, digest = checkpoint.partition("#sha256=")
             return download(url, _cached_url(url), sha256=digest)
         repository, _, revision = (entry.source if entry else checkpoint).partition("@")
-        return _hub_fetch(repository, revision or None, entry.digests if entry else {})
+        digests = {name: digest for name, (_, digest) in (entry.digests if entry else {}).items()}
+        return _hub_fetch(repository, revision or None, digests)
+
+
+def _fetch_known(entry: Checkpoint) -> Path:
+    size, sha256 = entry.digests.get(entry.file, (None, ""))
+    url = entry.source.replace(HUB, _endpoint() or HUB)
+    return download(url, cache_folder() / "files" / entry.file, size=size, sha256=sha256)
 
 
 def _endpoint() -> str | None:
     """The Hub to ask, when it is not the usual one."""
     return (os.environ.get("HF_ENDPOINT") or "").rstrip("/") or None
-
-
-def _find_known(entry: Checkpoint, kind: str) -> Path | None:
-    if kind not in entry.kinds:
-        raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
-    if entry.is_url:
-        return _first_existing([*_mirrored(entry.file), cache_folder() / "files" / entry.file])
-    return _first_existing(_mirrored(entry.repository)) or _hub_cached(entry.repository, entry.revision)
 
 
 def _hub_cached(repository: str, revision: str | None) -> Path | None:
@@ -144,33 +158,30 @@ def _hub_cached(repository: str, revision: str | None) -> Path | None:
     return next((Path(path).parent for path in found if isinstance(path, str)), None)
 
 
-def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, tuple[int | None, str]]) -> Path:
+def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, str]) -> Path:
     """A Hub folder's configs and weights, safetensors only where there are both kinds; each weight is verified."""
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    endpoint = _endpoint()
+    endpoint, cache = _endpoint(), Path(constants.HF_HUB_CACHE)
     try:
-        siblings = (
-            HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True).siblings or []
-        )
-        wanted = needed_files([sibling.rfilename for sibling in siblings])
+        info = HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True)
+        files = {file.rfilename: file for file in info.siblings or []}
+        wanted = needed_files(list(files))
         _refuse_outside(repository, wanted)
-        size = sum(sibling.size or 0 for sibling in siblings if sibling.rfilename in wanted)
-        Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
-        refuse_without_room(repository, size, Path(constants.HF_HUB_CACHE))
-        folder = snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint)
+        cache.mkdir(parents=True, exist_ok=True)
+        refuse_without_room(repository, sum(files[name].size or 0 for name in wanted), cache)
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted, endpoint=endpoint))
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RunFailure(f"{repository} cannot be fetched from the Hugging Face Hub: {reason}") from error
-    stated = {sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs is not None}
-    expected = {**stated, **{name: digest for name, (_, digest) in published.items()}}
-    for name in wanted:
-        if name in expected:
-            _verify(repository, Path(folder) / name, expected[name])
+    stated = {name: file.lfs.sha256 for name, file in files.items() if file.lfs is not None}
+    for name, expected in {**stated, **published}.items():
+        if name in wanted:
+            _verify(repository, folder / name, expected)
     with atomic_write(_hub_record(repository, revision)) as temporary:
-        temporary.write_text("\n".join([folder, *wanted]))
-    return Path(folder)
+        temporary.write_text("\n".join([str(folder), *wanted]))
+    return folder
 
 
 def _refuse_outside(repository: str, names: list[str]) -> None:
@@ -182,61 +193,33 @@ def _refuse_outside(repository: str, names: list[str]) -> None:
 
 def _verify(repository: str, path: Path, expected: str) -> None:
     """Refuse a file that is not the published one, and remove it, so that it is fetched anew the next time."""
-    digest = sha256_file(path)
-    if digest == expected:
-        return
-    path.resolve().unlink()
-    path.unlink(missing_ok=True)
-    raise RunFailure(
-        f"{path.name} of {repository} has the sha256 {digest}, the published file {expected}; it was removed"
-    )
+    if (digest := sha256_file(path)) != expected:
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+        raise RunFailure(
+            f"{path.name} of {repository} has the sha256 {digest}, the published file {expected}; it was removed"
+        )
 
 
 def _hub_record(repository: str, revision: str | None) -> Path:
-    """Where it is written down that a Hub folder was fetched whole."""
+    """Where it is recorded that a Hub folder was fetched whole."""
     return cache_folder() / "hub" / f"{repository}@{revision or 'main'}".replace("/", "--")
-
-
-def needed_files(names: list[str]) -> list[str]:
-    """Of the files in a Hub folder, those a model is read from: safetensors rather than pickles of the same, and of an
-    open_clip folder, which may hold the same weights for other libraries, open_clip's."""
-    from v2a_lightning.checkpoints.frozen_model import CONFIG_SUFFIXES, WEIGHT_SUFFIXES
-
-    weights = [name for name in names if name.endswith(WEIGHT_SUFFIXES)]
-    weights = [name for name in weights if Path(name).name.startswith("open_clip")] or weights
-    safe = {str(Path(name).parent) for name in weights if name.endswith(".safetensors")}
-    needed = {name for name in weights if name.endswith(".safetensors") or str(Path(name).parent) not in safe}
-    needed -= {name for name in needed if HALF.sub("", name) != name and HALF.sub("", name) in needed}
-    return [name for name in names if name.endswith(CONFIG_SUFFIXES) or name in needed]
 
 
 def _mirrored(name: str) -> list[Path]:
     """Where V2A_MIRROR may have a file or a Hub folder."""
     mirror = os.environ.get("V2A_MIRROR")
-    if not mirror:
-        return []
-    return [Path(mirror).expanduser() / name, Path(mirror).expanduser() / Path(name).name]
+    return [Path(mirror).expanduser() / one for one in (name, Path(name).name)] if mirror else []
 
 
 def _cached_url(url: str) -> Path:
     """A place of its own for each URL, since many of them end in the same name."""
-    return cache_folder() / "urls" / hashlib.sha256(url.encode()).hexdigest()[:16] / file_name(url)
+    return cache_folder() / "urls" / _short_hash(url) / file_name(url)
 
 
-def _existing(path: Path, checkpoint: str, kind: str) -> Path:
-    if not path.exists():
-        raise UsageError(f"{kind} checkpoint {checkpoint!r} is not there: {path} does not exist")
-    return path
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _first_existing(paths: list[Path]) -> Path | None:
+def _first_existing(*paths: Path) -> Path | None:
     return next((path for path in paths if path.exists()), None)
-
-
-def _lock(checkpoint: str) -> "BaseFileLock":
-    """One process of a machine fetches; the others wait and find it there."""
-    from filelock import FileLock
-
-    folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / (hashlib.sha256(checkpoint.encode()).hexdigest()[:16] + ".lock"))

@@ -1,4 +1,4 @@
-"""Asking a web server for a file: which addresses it may send us on to, and what of an address is told to nobody."""
+"""Asking a web server for a file: which addresses it may redirect to, and what of an address is kept secret."""
 
 import base64
 import ipaddress
@@ -18,16 +18,13 @@ def masked(address: str) -> str:
 
 
 def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
-    """Ask for a URL and follow where the server sends us, except from outside into this machine or its network.
+    """Ask for a URL and follow redirects, except from outside into this machine or its network.
 
-    Args:
-        url: http or https; a name and password before the host are sent to that host alone.
-        headers: sent along.
-        timeout: seconds without an answer.
+    A name and password before the host are sent to that host alone. `timeout` is in seconds without an answer.
 
     Raises:
-        UsageError: when the URL is of another kind.
-        RunFailure: when the server sends us where it has no business to.
+        UsageError: when the URL is neither http nor https.
+        RunFailure: when the server redirects where it has no business to.
         OSError: when there is no answer, or an error.
     """
     parts = urlsplit(url)
@@ -37,9 +34,10 @@ def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
     request = urllib.request.Request(bare, headers=headers)
     if parts.username is not None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        # Not sent again to whomever the host sends us on to.
+        # Not sent again to where the host redirects.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(secret).decode()}")
-    return urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
+    response: HTTPResponse = urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
+    return response
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,21 +36,17 @@ def find_weights(folder: Path, *stems: str) -> Path:
     """The weights in a folder as libraries name them: safetensors before pickles, one file before parts, whole
     precision before half.
 
-    Args:
-        folder: where to look.
-        stems: names without their endings, such as `diffusion_pytorch_model`; the first that is there counts, and where
-            none is, the only file of weights.
+    `stems` are names without their endings, such as `diffusion_pytorch_model`; the first that is there counts, and
+    where none is, the only file of weights.
 
     Raises:
         UsageError: when there are none.
     """
-    for suffix in SUFFIXES:
-        for variant in VARIANTS:
-            for stem in stems:
-                one = f"{stem}{variant}{suffix}"
-                for name in (one, f"{stem}{suffix}.index{variant}.json", f"{one}.index.json"):
-                    if (folder / name).is_file():
-                        return folder / name
+    for suffix, variant, stem in product(SUFFIXES, VARIANTS, stems):
+        one = f"{stem}{variant}{suffix}"
+        for name in (one, f"{stem}{suffix}.index{variant}.json", f"{one}.index.json"):
+            if (folder / name).is_file():
+                return folder / name
     only = [file for file in folder.iterdir() if file.suffix in SUFFIXES]
     if len(only) == 1:
         return only[0]
@@ -72,8 +69,8 @@ def read_weights(path: Path) -> State:
     except OSError as error:
         raise RunFailure(f"{path} cannot be read: {error.strerror or error}") from error
     except DAMAGED as error:
-        told = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise RunFailure(f"{path} cannot be read: it is damaged, cut off or no file of weights ({told})") from error
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise RunFailure(f"{path} cannot be read: it is damaged, cut off or no file of weights ({reason})") from error
     if not state:
         raise RunFailure(f"{path} holds no tensors; it is no checkpoint of a model")
     return state
@@ -82,7 +79,7 @@ def read_weights(path: Path) -> State:
 def load_strictly(
     module: Module, state: Mapping[str, Tensor], source: Path, *, missing: str = "", left_over: str = ""
 ) -> Module:
-    """Give a module the weights of a file, once it is sure that they are its own.
+    """Give a module the weights of a file, once it is sure that they belong to it.
 
     Args:
         module: gets every tensor of its state dict, converted to its precision.
@@ -107,25 +104,21 @@ def load_strictly(
         raise UsageError(f"{source}: no weights of {name}: tensor {lacking[0]!r} is missing{_more(lacking)}{there}")
     if extra:
         raise UsageError(f"{source}: no weights of {name}: tensor {extra[0]!r} has no place in it{_more(extra)}")
-    own = {one: tensor for one, tensor in state.items() if one in expected}
-    for one, tensor in list(own.items()):
+    used = {one: tensor for one, tensor in state.items() if one in expected}
+    for one, tensor in list(used.items()):
         if tensor.shape != expected[one].shape:
-            if re.search(HARMLESS, one):  # as another version of the library has it; the module's own is right
-                del own[one]
+            if re.search(HARMLESS, one):  # as another version of the library has it; the module's is right
+                del used[one]
                 continue
             shapes = f"{tuple(tensor.shape)}, not {tuple(expected[one].shape)}"
             raise UsageError(f"{source}: no weights of {name}: tensor {one!r} has shape {shapes}")
-    refuse_not_finite(own, source)
-    module.load_state_dict(own, strict=False)
+    refuse_not_finite(used, source)
+    module.load_state_dict(used, strict=False)
     return module.eval()
 
 
 def refuse_not_finite(state: Mapping[str, Tensor], source: Path | str) -> None:
-    """Refuse weights that hold NaN or infinity.
-
-    Raises:
-        RunFailure: naming the first such tensor.
-    """
+    """Refuse weights that hold NaN or infinity: a RunFailure names the first such tensor."""
     for name, tensor in state.items():
         if not torch.isfinite(tensor).all():
             raise RunFailure(f"{source}: tensor {name!r} holds values that are not finite; the file is damaged")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -53,6 +53,26 @@ class Encoder(SelfDescribing, ABC):
         return self
 
 
+class EncoderSet(SelfDescribing, Mapping[str, Encoder]):
+    """Several encoders of the same frames, as a YAML says it; in Python any dict of encoders will do.
+
+    Args:
+        encoders: by the names that their embeddings have in batches.
+    """
+
+    def __init__(self, encoders: dict[str, Encoder]) -> None:
+        self.encoders = encoders
+
+    def __getitem__(self, name: str) -> Encoder:
+        return self.encoders[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.encoders)
+
+    def __len__(self) -> int:
+        return len(self.encoders)
+
+
 Encoders = Encoder | Mapping[str, Encoder]
 """One encoder, or several by name."""
 
@@ -60,6 +80,11 @@ Encoders = Encoder | Mapping[str, Encoder]
 def by_name(encoder: Encoders) -> Mapping[str, Encoder]:
     """Encoders by name; one alone is named SOLE."""
     return encoder if isinstance(encoder, Mapping) else {SOLE: encoder}
+
+
+def of_each(encoder: Encoders, what: Callable[[Encoder], Any]) -> Any:
+    """Something of one encoder, or of several by name."""
+    return {name: what(one) for name, one in encoder.items()} if isinstance(encoder, Mapping) else what(encoder)
 
 
 def checked_frames(frames: Tensor | np.ndarray[Any, Any]) -> Tensor:

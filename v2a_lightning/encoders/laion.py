@@ -31,11 +31,14 @@ class LaionClap(nn.Module):
     def audio(self, waves: Tensor, _mel: MelSpec, dtype: torch.dtype) -> Tensor:
         """Waves (B, 480000) at 48 kHz to (B, D). The model makes its own spectrogram."""
         heard = {"waveform": waves.to(dtype), "longer": torch.zeros(len(waves), 1, dtype=torch.bool)}
-        return self.clap.audio_projection(self.clap.encode_audio(heard, device=waves.device)["embedding"])
+        features = self.clap.encode_audio(heard, device=waves.device)["embedding"]
+        embeddings: Tensor = self.clap.audio_projection(features)
+        return embeddings
 
     def text(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Token ids and mask (B, length) to (B, D)."""
-        return self.clap.encode_text({"input_ids": tokens, "attention_mask": mask}, device=tokens.device)
+        embeddings: Tensor = self.clap.encode_text({"input_ids": tokens, "attention_mask": mask}, device=tokens.device)
+        return embeddings
 
 
 def _build(config: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.components import SelfDescribing
@@ -92,7 +93,9 @@ class Generator(SelfDescribing, ABC):
             RunFailure: when a condition is not finite.
         """
 
-    def target(self, waveforms: Tensor | np.ndarray, sample_rate: int, labels: Sequence[str] | None = None) -> Tensor:
+    def target(
+        self, waveforms: Tensor | NDArray[np.float32], sample_rate: int, labels: Sequence[str] | None = None
+    ) -> Tensor:
         """The condition under which the generator would make these very sounds.
 
         Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.checkpoints.frozen_model import quiet_libraries
@@ -27,13 +28,14 @@ SAME_COSINE = 0.999
 """Precisions and versions of libraries keep the cosine above it; another training of the same CLAP is far below."""
 
 
-def self_test_waveform() -> np.ndarray:
+def self_test_waveform() -> NDArray[np.float32]:
     """(1, 163840) float32 at 16 kHz: a rising tone, then noise of falling loudness. The same everywhere, for ever."""
     samples = round(10.24 * SAMPLE_RATE)
     time = np.arange(samples) / SAMPLE_RATE
     tone = np.sin(2 * np.pi * (100 * time + 190 * time**2))
     noise = np.random.RandomState(0).standard_normal(samples) * np.exp(-time)
-    return (0.3 * tone + 0.2 * noise).astype(np.float32)[None]
+    waveform: NDArray[np.float32] = (0.3 * tone + 0.2 * noise).astype(np.float32)[None]
+    return waveform
 
 
 def write_self_test(folder: Path | str, clap: ClapEncoder) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision, checkpoint_files
@@ -137,7 +138,9 @@ class ClapLatentDiffusion(FrozenModel, Generator):
             raise UsageError(f"guidance ({self.kind}'s) is a number of at least 0, not {guidance:g}")
         return {"steps": steps, "guidance": guidance}
 
-    def target(self, waveforms: Tensor | np.ndarray, sample_rate: int, labels: Sequence[str] | None = None) -> Tensor:
+    def target(
+        self, waveforms: Tensor | NDArray[np.float32], sample_rate: int, labels: Sequence[str] | None = None
+    ) -> Tensor:
         """(B, 1, D) CLAP's audio embeddings of waveforms (B, samples), on the model's device.
 
         Raises:
@@ -204,11 +207,12 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         """From noise to latents (B, C, T / factor, bins / factor), float32 throughout: each of hundreds of steps moves
         them by less than half precision resolves. Only the UNet sees them in its own."""
         unet, scheduler = self._part("unet"), make_scheduler(self.path, self.sampler)
+        latents: Tensor
         condition = self._doubled(embeddings, guided=guidance > 1)
         # diffusers draws row i from generator i.
         options = {"generator": noise, "eta": self.eta} if self.sampler == "ddim" else {"generator": noise}
         scheduler.set_timesteps(steps, device=self.device)
-        latents = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
+        latents: Tensor = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
         latents = latents * scheduler.init_noise_sigma
         for step in scheduler.timesteps:
             doubled = torch.cat([latents] * (len(condition) // len(latents)))

@@ -1,6 +1,6 @@
 """All that raters' answers say, computed in one go."""
 
-import math
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,22 +87,14 @@ class Analysis:
             "agreement": list(map(asdict, self.agreements)),
             "correlations": list(map(asdict, self.correlations)),
         }
-        defined: dict[str, Any] = _defined(content)
-        return defined
+        plain: dict[str, Any] = json.loads(json.dumps(content), parse_constant=lambda _: None)
+        return plain
 
 
 def analyse_answers(
     responses: Responses, key: Key, files: Sequence[ScoreFile], margin: float, resamples: int, seed: int
 ) -> Analysis:
-    """Screen the raters, then compute everything from those who are kept.
-
-    Args:
-        responses: all answers.
-        key: of the test.
-        files: scores of the test's systems, for the correlations.
-        margin: points by which a rater has to tell the anchors apart.
-        resamples: behind the intervals.
-        seed: of the resamples.
+    """Screen the raters with `margin` points between anchors, then compute everything from those who are kept.
 
     Raises:
         RunFailure: when no rater is left.
@@ -126,11 +118,3 @@ def analyse_answers(
         resamples,
         seed,
     )
-
-
-def _defined(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _defined(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_defined(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

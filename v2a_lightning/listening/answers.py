@@ -73,7 +73,7 @@ class Responses:
         }
         ratings = {scale: ratings[list(raters)] for scale, ratings in self.ratings.items()}
         choices = tuple(replace(one, rater=places[one.rater]) for one in self.choices if one.rater in places)
-        return replace(self, ratings=ratings, choices=choices, **chosen)  # type: ignore[arg-type]
+        return replace(self, ratings=ratings, choices=choices, **chosen)
 
 
 def read_answers(paths: Sequence[Path], key: Key) -> Responses:

@@ -57,7 +57,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class _People:
-    """What people think of each system: (systems,), and of resamples (B, systems)."""
+    """Raters' values of each system: (systems,), and of resamples (B, systems)."""
 
     question: str
     values: Values
@@ -85,7 +85,7 @@ def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, se
 
     Over systems, resamples draw raters and clips for people's side, and take the metric's own resamples of its clips
     for the other: the interval is what these systems would give with other raters and clips, not what others would.
-    Over sounds, for metrics that have a value for each clip, clips are resampled with all that was heard of them.
+    Over sounds, for metrics that have a value for each clip, clips are resampled with all their sounds.
 
     Raises:
         UsageError: when a file is of no system in the test, or two are of one, or their cards differ.
@@ -94,18 +94,20 @@ def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, se
     check_comparable(list(scored.values()))
     systems = [name for name in responses.names if name in scored]
     people = _people(responses, systems, draws)
-    found = []
+    found: list[Correlation] = []
+    titles: dict[str, str] = {}
     for metric in in_order(name for file in scored.values() for name in file.scores.found):
         if not all(metric in scored[name].scores.found for name in systems):
             continue
-        sign = -1.0 if number_of(metric, files).better == "lower" else 1.0
+        number = number_of(metric, files)
+        sign = -1.0 if number.better == "lower" else 1.0
         if len(systems) >= LEAST_SYSTEMS:
             values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
             found += [_over_systems(metric, one, sign * values, sign * replicates) for one in people]
         for question in responses.ratings:
             over_sounds = _over_sounds(metric, sign, question, responses, scored, draws)
             found += [over_sounds] if over_sounds is not None else []
-    titles = {one.metric: number_of(one.metric, files).title for one in found}
+        titles[metric] = number.title
     return [replace(one, title=titles[one.metric]) for one in found]
 
 

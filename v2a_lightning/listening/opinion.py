@@ -94,7 +94,7 @@ def opinion_replicates(responses: Responses, scale: str, draws: Draws) -> Replic
     given = np.isfinite(ratings)
     total = np.einsum("br,rnc,bc->bn", draws.raters, np.where(given, ratings, 0.0), draws.clips, optimize=True)
     count = np.einsum("br,rnc,bc->bn", draws.raters, given.astype(np.float64), draws.clips, optimize=True)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
 
 
 def opinions(responses: Responses, draws: Draws) -> list[Opinion]:

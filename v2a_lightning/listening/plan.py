@@ -9,6 +9,7 @@ from pathlib import Path
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.folders import AUDIO_SUFFIXES, find_clips
 from v2a_lightning.listening.key import Sound
+from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,6 @@ def find_folders(systems: Sequence[str], reference: Path | None, media: Path | N
     Raises:
         UsageError: when a system is not given so or twice, a folder is missing or empty, or the folders share no clip.
     """
-    from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-
     named: dict[str, Path] = {}
     for text in systems:
         name, equals, folder = text.partition("=")
@@ -84,11 +83,7 @@ def make_plan(folders: Folders, clips: int, anchors: int, seed: int) -> Plan:
     of systems a clip, and the pairs of systems rotate over clips and blocks, so that raters with other blocks see other
     pairs. Half of the anchors make pairs too.
 
-    Args:
-        folders: the files.
-        clips: how many are taken; all when there are fewer.
-        anchors: clips with hidden anchors.
-        seed: of the drawing.
+    Of fewer clips than `clips`, all are taken.
 
     Raises:
         UsageError: when there are fewer than two clips, since the low anchor is another clip's sound.
@@ -101,26 +96,23 @@ def make_plan(folders: Folders, clips: int, anchors: int, seed: int) -> Plan:
     draw = random.Random(f"listening test {seed}")
     chosen = draw.sample(shared, min(clips, len(shared)))
     codes = _codes(draw)
-    sounds = [*_system_sounds(folders, chosen), *_anchor_sounds(folders, chosen, anchors)]
+    named = folders.systems.items()
+    sounds = [Sound(clip, "system", name, str(files[clip])) for name, files in named for clip in chosen]
+    sounds += _anchor_sounds(folders, chosen, anchors)
     draw.shuffle(sounds)
     coded = {next(codes): sound for sound in sounds}
-    blocks = _blocks({_place(sound): code for code, sound in coded.items()}, list(folders.systems), chosen, draw)
+    places = {(sound.name, sound.clip_id): code for code, sound in coded.items()}
+    blocks = _blocks(places, list(folders.systems), chosen, draw)
     return Plan({clip: next(codes) for clip in chosen}, coded, blocks)
 
 
 def _codes(draw: random.Random) -> Iterator[str]:
     """Eight hexadecimal digits, never the same twice."""
-    seen = {""}
+    seen: set[str] = set()
     while True:
-        code = ""
-        while code in seen:
-            code = f"{draw.getrandbits(32):08x}"
-        seen.add(code)
-        yield code
-
-
-def _system_sounds(folders: Folders, clips: Sequence[str]) -> list[Sound]:
-    return [Sound(clip, "system", name, str(files[clip])) for name, files in folders.systems.items() for clip in clips]
+        if (code := f"{draw.getrandbits(32):08x}") not in seen:
+            seen.add(code)
+            yield code
 
 
 def _anchor_sounds(folders: Folders, clips: Sequence[str], anchors: int) -> list[Sound]:
@@ -132,10 +124,6 @@ def _anchor_sounds(folders: Folders, clips: Sequence[str], anchors: int) -> list
         if folders.reference:
             sounds.append(Sound(clip, "high", "", str(own[clip])))
     return sounds
-
-
-def _place(sound: Sound) -> tuple[str, str]:
-    return sound.name, sound.clip_id
 
 
 def _blocks(

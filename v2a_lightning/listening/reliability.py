@@ -74,7 +74,7 @@ def _alpha(counts: Counts, level: Level) -> float:
 def _rating_counts(responses: Responses, scale: str) -> Counts:
     """How many raters gave each value: (systems, clips, 5)."""
     ratings = responses.ratings[scale][:, [responses.names.index(name) for name in responses.systems]]
-    return np.stack([(ratings == value).sum(0) for value in SCALE], axis=-1).astype(np.float64)
+    return np.asarray(np.stack([(ratings == value).sum(0) for value in SCALE], axis=-1), np.float64)
 
 
 def _choice_counts(responses: Responses) -> Counts:

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -41,26 +40,33 @@ def write_analysis(analysis: Analysis, output: Path) -> None:
 
 
 def tables(analysis: Analysis) -> list[Table]:
-    """Opinions, preferences, agreement, raters, and with score files correlations; all with the analysis' warnings."""
-    numbers = [_opinion_table(analysis), _preference_table(analysis), _agreement_table(analysis)]
-    numbers += [_correlation_table(analysis)] if analysis.correlations else []
+    """Opinions, preferences, agreement, with score files correlations, and raters; all with the analysis' warnings."""
     raters = f"{len(analysis.kept)}{f' ({analysis.simulated} simulated)' if analysis.simulated else ''}"
-    found = [_with_column(table, "Raters", raters) for table in numbers if table.rows]
+    about = f"({len(analysis.kept)} raters, {len(analysis.key.clips)} clips)"
+    found = []
+    for name, (caption, columns, rows) in {
+        "mos": _opinions(analysis),
+        "preferences": _preferences(analysis),
+        "agreement": _agreement(analysis),
+        "correlations": _correlations(analysis),
+    }.items():
+        if rows:
+            # The raters stand in every row: a CSV has no caption that could say it.
+            full = [[*row, raters] for row in rows]
+            found.append(Table(name, f"{caption} {about}", [*columns, "Raters"], full, analysis.warnings()))
     return [*found, _rater_table(analysis)]
 
 
-def _with_column(table: Table, heading: str, text: str) -> Table:
-    """The same text in every row: a CSV has no caption that could say it."""
-    return replace(table, columns=[*table.columns, heading], rows=[[*row, text] for row in table.rows])
+Content = tuple[str, list[str], list[list[str]]]
 
 
-def _opinion_table(analysis: Analysis) -> Table:
+def _opinions(analysis: Analysis) -> Content:
     rows = [[_shown(one.name), one.scale, *_figures(one.estimate, 2), str(one.answers)] for one in analysis.opinions]
-    caption = _caption(analysis, "Mean opinion scores from 1 to 5; 95 % intervals by resampling raters and clips")
-    return Table("mos", caption, ["System", "Scale", *_ends("MOS"), "Answers"], rows, analysis.warnings())
+    caption = "Mean opinion scores from 1 to 5; 95 % intervals by resampling raters and clips"
+    return caption, ["System", "Scale", *_ends("MOS"), "Answers"], rows
 
 
-def _preference_table(analysis: Analysis) -> Table:
+def _preferences(analysis: Analysis) -> Content:
     rows = [
         [
             f"{one.first} over {one.second}",
@@ -72,14 +78,29 @@ def _preference_table(analysis: Analysis) -> Table:
         for one in analysis.preferences
     ]
     columns = ["Preferred", "Answers", *_ends("Share"), "Resampled low", "Resampled high", "p"]
-    caption = _caption(analysis, "Preferences; exact binomial 95 % intervals, and those by resampling raters and clips")
-    return Table("preferences", caption, columns, rows, analysis.warnings())
+    return "Preferences; exact binomial 95 % intervals, and those by resampling raters and clips", columns, rows
 
 
-def _agreement_table(analysis: Analysis) -> Table:
+def _agreement(analysis: Analysis) -> Content:
     rows = [[one.question, one.level, *_figures(one.alpha, 3), str(one.units)] for one in analysis.agreements]
-    caption = _caption(analysis, "Agreement among raters: Krippendorff's alpha; 95 % intervals by resampling clips")
-    return Table("agreement", caption, ["Question", "Level", *_ends("Alpha"), "Units"], rows, analysis.warnings())
+    caption = "Agreement among raters: Krippendorff's alpha; 95 % intervals by resampling clips"
+    return caption, ["Question", "Level", *_ends("Alpha"), "Units"], rows
+
+
+def _correlations(analysis: Analysis) -> Content:
+    rows = [
+        [
+            one.title,
+            one.question,
+            f"{one.count} {one.level}",
+            *_figures(one.spearman, 2),
+            *_figures(one.kendall, 2),
+            _number(one.p_value, 3),
+        ]
+        for one in analysis.correlations
+    ]
+    columns = ["Metric", "Question", "Over", *_ends("Spearman"), *_ends("Kendall"), "p"]
+    return "Rank correlation of metrics with raters, 95 % intervals; positive is agreement", columns, rows
 
 
 def _rater_table(analysis: Analysis) -> Table:
@@ -94,39 +115,13 @@ def _rater_table(analysis: Analysis) -> Table:
         ]
         for check in analysis.checks
     ]
-    columns = [
-        "Rater",
-        "Answered",
-        *(f"{scale.capitalize()}, own / spoilt" for scale in scales),
-        "Pairs right",
-        "Answers",
-    ]
+    anchors = [f"{scale.capitalize()}, own / spoilt" for scale in scales]
     caption = (
         f"Raters, screened by hidden anchors: {len(analysis.kept)} of {len(analysis.checks)} are kept; own sounds have "
         f"to be rated {analysis.margin:g} above spoilt ones"
     )
+    columns = ["Rater", "Answered", *anchors, "Pairs right", "Answers"]
     return Table("raters", caption, columns, rows, analysis.warnings())
-
-
-def _correlation_table(analysis: Analysis) -> Table:
-    rows = [
-        [
-            one.title,
-            one.question,
-            f"{one.count} {one.level}",
-            *_figures(one.spearman, 2),
-            *_figures(one.kendall, 2),
-            _number(one.p_value, 3),
-        ]
-        for one in analysis.correlations
-    ]
-    columns = ["Metric", "Question", "Over", *_ends("Spearman"), *_ends("Kendall"), "p"]
-    caption = _caption(analysis, "Rank correlation of metrics with raters, 95 % intervals; positive is agreement")
-    return Table("correlations", caption, columns, rows, analysis.warnings())
-
-
-def _caption(analysis: Analysis, text: str) -> str:
-    return f"{text} ({len(analysis.kept)} raters, {len(analysis.key.clips)} clips)"
 
 
 def _figures(found: Estimate, digits: int) -> list[str]:

@@ -83,7 +83,7 @@ def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
 
     if from_rate == to_rate:
         return wave
-    return soxr.resample(wave, from_rate, to_rate, quality="HQ").astype(np.float32)
+    return np.asarray(soxr.resample(wave, from_rate, to_rate, quality="HQ"), np.float32)
 
 
 def is_silent(wave: Wave) -> bool:
@@ -157,7 +157,7 @@ def _channels(frame: AudioFrame) -> NDArray[np.float64]:
 
 def _mono(frame: AudioFrame) -> Wave:
     """(N,): the mean of the channels."""
-    return _channels(frame).mean(0).astype(np.float32)
+    return np.asarray(_channels(frame).mean(0), np.float32)
 
 
 def _stereo(frame: AudioFrame) -> Wave:

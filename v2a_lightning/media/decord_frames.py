@@ -7,6 +7,7 @@ timestamps and chooses the frames, and decord only decodes them.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from av import Packet
@@ -81,7 +82,7 @@ def _clock(container: InputContainer, stream: VideoStream) -> list[tuple[float, 
     return [(time * base, time * base + lasts[time], number) for number, time in enumerate(times)]
 
 
-def _keys_stand_alone(stream: VideoStream, packets: list[Packet]) -> bool:
+def _keys_stand_alone(stream: VideoStream, packets: "list[Packet[Any]]") -> bool:
     """Whether nothing behind a keyframe needs what was before it, so that any keyframe can be sought (H.264's IDR)."""
     return packets[0].is_keyframe and all(
         IDR in _unit_types(bytes(packet), stream.codec_context.extradata) for packet in packets if packet.is_keyframe

@@ -143,13 +143,13 @@ def decode_from(container: InputContainer, stream: Any, seconds: float | None, l
         yield from _decode(reopened, reopened.streams[stream.index], loss)
 
 
-def packets_of(container: InputContainer, *streams: Any) -> Iterator[Packet]:
+def packets_of(container: InputContainer, *streams: Any) -> "Iterator[Packet[Any]]":
     """The packets of some streams from where the container stands; the last ones are empty and flush the decoders.
 
     Raises:
         av.FFmpegError: where the file breaks off.
     """
-    packets: Iterator[Packet] = container.demux(*streams)
+    packets: Iterator[Packet[Any]] = container.demux(*streams)
     while True:
         try:
             packet = next(packets, None)
@@ -185,7 +185,7 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             yield from frames
 
 
-def packet_span(packet: Packet, due: float, usual: float = USUAL_PACKET_SECONDS) -> tuple[float, float]:
+def packet_span(packet: "Packet[Any]", due: float, usual: float = USUAL_PACKET_SECONDS) -> tuple[float, float]:
     """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
     base = float(packet.time_base or 0)
     time = packet.pts if packet.pts is not None else packet.dts

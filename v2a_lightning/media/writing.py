@@ -4,10 +4,11 @@ import heapq
 import io
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -20,8 +21,7 @@ from numpy.typing import NDArray
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.length import picture_packets, shown_seconds
-from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+from v2a_lightning.media.opening import open_media, packets_of, picture_stream, time_zero
 from v2a_lightning.media.pictures import animation_frames, is_animation
 
 # Of which instructions x264 makes use depends on the processor unless it is said. On one machine the same frames became
@@ -210,7 +210,7 @@ def aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.fl
     return stream
 
 
-def _encode_frames(stream: VideoStream, frames: NDArray[np.uint8]) -> Iterator[Packet]:
+def _encode_frames(stream: VideoStream, frames: NDArray[np.uint8]) -> "Iterator[Packet[Any]]":
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
@@ -219,7 +219,9 @@ def _encode_frames(stream: VideoStream, frames: NDArray[np.uint8]) -> Iterator[P
     yield from stream.encode(None)
 
 
-def encode_pictures(stream: VideoStream, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> Iterator[Packet]:
+def encode_pictures(
+    stream: VideoStream, pictures: Iterable[tuple[float, NDArray[np.uint8]]]
+) -> "Iterator[Packet[Any]]":
     """The packets of pictures (H, W, 3) with their times in seconds; the stream has `PICTURE_CLOCK`."""
     latest = -1
     for time, pixels in pictures:
@@ -251,7 +253,7 @@ def _encode_animation(
             container.mux(packet)
 
 
-def encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int) -> Iterator[Packet]:
+def encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int) -> "Iterator[Packet[Any]]":
     """The packets of a wave (N,) or (N, 2), which begins at time zero."""
     channels = np.atleast_2d(np.clip(wave, -1.0, 1.0).astype(np.float32).T)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), format="fltp", layout=stream.layout.name)
@@ -280,32 +282,37 @@ def _check_copy(file: Path, output: Path, template: VideoStream) -> None:
         raise ContainerError(output, template, error) from error
 
 
-def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoStream) -> Iterator[Packet]:
+def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoStream) -> "Iterator[Packet[Any]]":
     """The picture's packets on a clock that starts at zero, where the new sound begins, as the clip's own starts."""
     start = round(time_zero(source) / (stream.time_base or 1))
-    for packet in picture_packets(source, stream):
-        packet.dts = None if packet.dts is None else packet.dts - start
-        packet.pts = None if packet.pts is None else packet.pts - start
-        packet.stream = target
-        yield packet
+    with suppress(av.FFmpegError):
+        # A file that breaks off ends there.
+        for packet in packets_of(source, stream):
+            if packet.dts is None and packet.pts is None:
+                continue
+            packet.dts = None if packet.dts is None else packet.dts - start
+            packet.pts = None if packet.pts is None else packet.pts - start
+            packet.stream = target
+            yield packet
 
 
-def _until(packets: Iterator[Packet], seconds: float | None) -> Iterator[Packet]:
+def _until(packets: "Iterator[Packet[Any]]", seconds: float | None) -> "Iterator[Packet[Any]]":
     """The packets of the first `seconds`, and those after them that they need: a later one that is stored before."""
     if seconds is None:
         yield from packets
         return
-    later: list[Packet] = []
+    later: list[Packet[Any]] = []
     for packet in packets:
         if packet_seconds(packet) >= seconds:
             return
         later.append(packet)
-        if shown_seconds(packet) < seconds:
+        shown = packet.dts if packet.pts is None else packet.pts
+        if float((shown or 0) * (packet.time_base or 0)) < seconds:
             yield from later
             later = []
 
 
-def packet_seconds(packet: Packet) -> float:
+def packet_seconds(packet: "Packet[Any]") -> float:
     """When a packet is due."""
     time = packet.dts if packet.dts is not None else packet.pts
     return float((time or 0) * (packet.time_base or 0))

@@ -61,7 +61,9 @@ class Scale:
         return f"{100 * value:.0f} %" if self.percent else f"{value:.{digits}f}"
 
 
-def new_figure(width: float, height: float, dpi: int = 130, layout: str | None = "constrained") -> Any:
+def new_figure(
+    width: float, height: float, dpi: int = 130, layout: Literal["constrained", "tight"] | None = "constrained"
+) -> Any:
     """An empty figure, in inches, that belongs to no window system."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -99,14 +101,14 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def draw_intervals(panel: Any, intervals: Mapping[str, Interval | None]) -> None:
     """A line for each name from top to bottom: the value, its interval, and what is behind it as faint points."""
-    for y, one in enumerate(reversed(intervals.values())):
+    for y, one in enumerate(reversed(list(intervals.values()))):
         if one is None:
             continue
         panel.scatter(one.points, [y] * len(one.points), s=9, color=COLOURS[0], alpha=0.35, linewidths=0)
         if np.isfinite(one.low):
             panel.plot([one.low, one.high], [y, y], color=COLOURS[0], linewidth=1.6)
         panel.plot([one.value], [y], "o", color=COLOURS[0], markersize=5)
-    panel.set_yticks(range(len(intervals)), list(reversed(intervals)), fontsize=8)
+    panel.set_yticks(range(len(intervals)), list(intervals)[::-1], fontsize=8)
     panel.set_ylim(-0.6, len(intervals) - 0.4)
 
 

@@ -1,13 +1,14 @@
 """A run's `report.html`: frames, true and generated sounds, scores, curves, and how they were measured."""
 
+import itertools
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import SHOWN
@@ -62,6 +63,7 @@ def write_report(run: Path, clips: int = 12) -> Path:
         gaps=_gaps(run),
         used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
         cards=card_table(cards),
+        number=number,
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
     )
     return write_page(run / REPORT_FILE, page)
@@ -76,46 +78,23 @@ class CardTable:
     rows: list[tuple[str, list[str]]]
 
 
-def card_table(cards: Mapping[str, Mapping[str, Any]]) -> CardTable:
+def card_table(cards: Cards) -> CardTable:
     """Lay out the cards of one evaluation, keyed by metric."""
     keys = [key for key in next(iter(cards.values()), {}) if key not in SHOWN | {"metric"}]
     values = {key: [_text(card[key]) for card in cards.values()] for key in keys}
     differing = [key for key in keys if len(set(values[key])) > 1]
-    shared = [(_words(key), values[key][0]) for key in keys if key not in differing and values[key][0]]
+    shared = [(key.replace("_", " "), values[key][0]) for key in keys if key not in differing and values[key][0]]
     rows = [(name, [values[key][index] for key in differing]) for index, name in enumerate(cards)]
-    return CardTable(shared, [_words(key) for key in differing], rows)
+    return CardTable(shared, [key.replace("_", " ") for key in differing], rows)
 
 
 def shown_clips(clips: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
     """`count` of the clips: the first of every label before the second of any."""
-    seen: Counter[str] = Counter()
-    turns = []
+    by_label: dict[str, list[Mapping[str, Any]]] = {}
     for clip in clips:
-        turns.append(seen[clip["label"]])
-        seen[clip["label"]] += 1
-    order = sorted(range(len(clips)), key=lambda index: (turns[index], index))
-    return [clips[index] for index in order[:count]]
-
-
-def _gaps(run: Path) -> list[dict[str, Any]]:
-    """The first and the last picture of the domain gap, at one scale."""
-    written = [json.loads(path.read_text()) for path in sorted(run.glob("domain_gap/epoch_*.json"))]
-    chosen = [written[0], written[-1]] if len(written) > 1 else written
-    return [
-        {
-            "epoch": one["epoch"],
-            "names": list(one["points"]),
-            "svg": chart,
-            "centroid": number(one["gap"]["centroid"]),
-            "frechet": number(one["gap"]["frechet"]),
-            "separability": f"{one['gap']['separability']:.0%}",
-        }
-        for one, chart in zip(chosen, scatter_charts([one["points"] for one in chosen]), strict=True)
-    ]
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
+        by_label.setdefault(clip["label"], []).append(clip)
+    turns = itertools.zip_longest(*by_label.values())
+    return [clip for turn in turns for clip in turn if clip is not None][:count]
 
 
 def _text(value: Any) -> str:
@@ -128,57 +107,50 @@ def _text(value: Any) -> str:
     return f"{text[:10]}…" if len(text) == 64 and " " not in text else text
 
 
+def _gaps(run: Path) -> list[tuple[dict[str, Any], Markup]]:
+    """The first and the last record of the domain gap, with their pictures at one scale."""
+    written = [json.loads(path.read_text()) for path in sorted(run.glob("domain_gap/epoch_*.json"))]
+    chosen = [written[0], written[-1]] if len(written) > 1 else written
+    return list(zip(chosen, scatter_charts([one["points"] for one in chosen]), strict=True))
+
+
 def _row(run: Path, series: Mapping[str, Series], cards: Cards) -> dict[str, Any]:
     """One checkpoint's scores: those of `best.ckpt`, or of the last one where there is none; a test's own otherwise."""
     sound = sound_measures(cards)
     for stage in ("val", "test"):
-        shown = [name for name in (CHOOSES, *sound) if f"{stage}/{name}" in series]
-        if any(name in sound for name in shown):
+        shown = {name: series[f"{stage}/{name}"].points for name in (CHOOSES, *sound) if f"{stage}/{name}" in series}
+        if epochs := sorted({epoch for name, points in shown.items() if name in sound for epoch, _ in points}):
             break
     else:
         return {"of": "", "tiles": []}
-    points = {name: dict(series[f"{stage}/{name}"].points) for name in shown}
-    epochs = sorted({epoch for name in shown if name in sound for epoch in points[name]})
     files = ((name, run / CHECKPOINTS / f"{name}.ckpt") for name in ("best", "last"))
     named = next(((name, epoch_of(file)) for name, file in files if file.is_file()), ("", None))
     # A checkpoint of an epoch without an evaluation was scored by the evaluation before it.
     before = [one for one in epochs if named[1] is not None and one <= named[1]]
     whose, epoch = (f"{named[0]}.ckpt", before[-1]) if before else ("the last evaluation", epochs[-1])
+    floors = {name: dict(series[f"{stage}/{name}_floor"].points) for name in shown if f"{stage}/{name}_floor" in series}
     return {
         "of": f"{whose}, epoch {epoch:g}" if stage == "val" else "the test clips",
-        "tiles": [_tile(name, stage, epoch, series, cards) for name in shown if epoch in points[name]],
+        "tiles": [
+            {
+                "measure": measure(name, cards),
+                "value": dict(points)[epoch],
+                "first": points[0][1] if points[0][0] < epoch else None,
+                "floor": floors.get(name, {}).get(epoch),
+                "chooses": name == CHOOSES,
+            }
+            for name, points in shown.items()
+            if epoch in dict(points)
+        ],
     }
 
 
-def _tile(name: str, stage: str, epoch: float, series: Mapping[str, Series], cards: Cards) -> dict[str, str]:
-    points = series[f"{stage}/{name}"].points
-    floor = dict(series.get(f"{stage}/{name}_floor", Series("", ())).points)
-    one = measure(name, cards)
-    return {
-        "title": one.title,
-        "better": str(one.better),
-        "meaning": (one.meaning or one.formula) + (", which chooses best.ckpt" if name == CHOOSES else ""),
-        "value": number(dict(points)[epoch]),
-        "first": number(points[0][1]) if points[0][0] < epoch else "",
-        "floor": number(floor[epoch]) if epoch in floor else "",
-    }
-
-
-def _charts(series: Mapping[str, Series], measures: Sequence[str], cards: Cards) -> list[dict[str, Any]]:
+def _charts(series: Mapping[str, Series], names: Sequence[str], cards: Cards) -> list[dict[str, Any]]:
     charts = []
-    for name in measures:
-        shown = [series[key] for key in (f"val/{name}", f"val/{BESIDE.get(name)}") if key in series]
-        if shown:
-            one = measure(name, cards)
-            charts.append(
-                {
-                    "title": one.title,
-                    "meaning": one.meaning or one.formula,
-                    "better": one.better,
-                    "names": [line.name for line in shown] if len(shown) > 1 else [],
-                    "svg": line_chart(shown, one.better),
-                }
-            )
+    for name in names:
+        one, lines = measure(name, cards), [f"val/{name}", f"val/{BESIDE.get(name)}"]
+        if shown := [series[line] for line in lines if line in series]:
+            charts.append({"measure": one, "lines": shown, "svg": line_chart(shown, one.better)})
     return charts
 
 

@@ -74,7 +74,7 @@ class Table:
     def latex(self) -> str:
         """A table of the booktabs package."""
         columns = f"l{'r' * (len(self.columns) - 1)}"
-        text = self._frame(_escape).to_latex(index=False, column_format=columns, caption=_escape(self.caption))
+        text: str = self._frame(_escape).to_latex(index=False, column_format=columns, caption=_escape(self.caption))
         notes = "".join(rf"\par {_escape(note)}" + "\n" for note in self.notes)
         return text.replace(r"\end{table}", rf"{notes}\end{{table}}")
 

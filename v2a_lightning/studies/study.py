@@ -5,7 +5,8 @@ question: ...                   what is asked, in a sentence
 base: [config, ...]             configs of `fit`; --base replaces them
 configs: [config, ...]          configs over the base, for every variant
 set: {key: value}               options of `fit`, for every variant
-variants: {name: {...}}         configs, set, small: options for the sizes tiny and small alone, deterministic
+variants: {name: {...}}         configs, set, small: options for the sizes tiny and small alone, deterministic: one that
+                                draws nothing, so that one training stands for every seed
 axes: {name: {choice: {...}}}   instead of variants: every combination of choices
 own: name                       what the training's own validation is called; null leaves it out of the tables
 evaluations: {name: {...}}      further `validate` or `test` commands on each trained mapper: command, configs, set,
@@ -37,19 +38,7 @@ KEYS = NEEDED_KEYS | {"configs", "set", "variants", "axes", "evaluations", *OPTI
 
 @dataclass(frozen=True)
 class Setting:
-    """A variant, or an evaluation: what it adds to a command.
-
-    Args:
-        name: as tables show it.
-        configs: further configs.
-        options: `--key=value` of the command.
-        small: options for the sizes tiny and small alone, such as the size of a network.
-        command: of an evaluation: "validate" or "test".
-        only: of an evaluation: the variants it is for; empty for all.
-        x: place on a figure's axis.
-        series: which line of a figure it belongs to.
-        deterministic: of a variant that draws nothing: one training stands for every seed.
-    """
+    """What a variant or an evaluation adds to a command; `options` are the YAML's `set`. See this module's head."""
 
     name: str
     configs: tuple[str, ...] = ()
@@ -150,20 +139,12 @@ def _study(path: Path, content: dict[str, Any]) -> Study:
 
 
 def _setting(name: Any, content: Mapping[str, Any] | None, path: Path, command: str = "fit") -> Setting:
-    content = content or {}
-    if wrong := sorted(content.keys() - SETTING_KEYS):
+    given: dict[str, Any] = {"command": command, **(content or {})}
+    if wrong := sorted(given.keys() - SETTING_KEYS):
         raise UsageError(f"{path}: {name}: no key {wrong[0]!r} here; there are {', '.join(sorted(SETTING_KEYS))}")
-    return Setting(
-        name=str(name),
-        configs=tuple(content.get("configs", ())),
-        options=dict(content.get("set") or {}),
-        small=dict(content.get("small") or {}),
-        command=content.get("command", command),
-        only=tuple(content.get("only", ())),
-        x=content.get("x"),
-        series=content.get("series", ""),
-        deterministic=bool(content.get("deterministic", False)),
-    )
+    given["options"] = given.pop("set", None) or {}
+    settings: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}
+    return Setting(str(name), **settings)
 
 
 def _combinations(axes: Mapping[str, Mapping[str, Any]], path: Path) -> Iterator[Setting]:

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from v2a_lightning.app.lightning_cli import MapperCLI
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import Generator
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.project_configs import with_config_paths
 from v2a_lightning.randomness import clip_seed, generators
@@ -40,7 +41,7 @@ class TrainedRun:
     evaluation: Any
 
     @property
-    def audioldm(self) -> AudioLDM:
+    def generator(self) -> Generator:
         """The generator of its evaluation."""
         return self.evaluation.generator  # type: ignore[no-any-return]
 
@@ -62,10 +63,15 @@ class TrainedRun:
         yield from getattr(self.data, f"{name}_dataloader")()
 
     def sample(self, batch: dict[str, Any], mapper: V2AMapper | None = None, **options: Any) -> Tensor:
-        """(B, D) an embedding for each clip of a batch, drawn as validation draws it."""
+        """(B, N x D) a target for each clip of a batch, drawn as validation draws it."""
         mapper = mapper or self.mapper
         own = generators([clip_seed(mapper.seed, clip_id) for clip_id in batch["clip_id"]])
         return mapper.sample(batch["frames"], batch["frame_mask"], generator=own, **options).flatten(1)
+
+    def generate(self, targets: Tensor, seeds: Sequence[int]) -> Tensor:
+        """(B, samples) the sounds of targets (B, N x D), on the CPU."""
+        condition = targets.unflatten(1, (-1, self.generator.condition.width))
+        return self.generator.generate(condition, seconds=self.seconds, seeds=seeds)
 
 
 def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> TrainedRun:
@@ -79,18 +85,21 @@ def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> Tra
     Raises:
         RunFailure: when it has left no checkpoint.
     """
-    from v2a_lightning.app.lightning_cli import MapperCLI
-
     if trained and not run.checkpoint.is_file():
         raise RunFailure(f"{run.folder} has no checkpoint, so this training cannot be analysed")
-    arguments = with_config_paths([*run.settings, *further, "--trainer.fast_dev_run=true"])
-    with _without_lightnings_messages():
-        cli = MapperCLI("validate", arguments)
-        cli.datamodule.prepare_data()
+    cli = open_config("validate", [*run.settings, *further])
     if trained:
         checkpoint = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
         cli.model.load_state_dict(checkpoint["state_dict"])
     return TrainedRun(cli.model.eval(), cli.datamodule, cli.config_init["evaluation"])
+
+
+def open_config(command: str, arguments: Sequence[str]) -> MapperCLI:
+    """The objects of a command line, with prepared data."""
+    with _without_lightnings_messages():
+        cli = MapperCLI(command, with_config_paths([*arguments, "--trainer.fast_dev_run=true"]))
+        cli.datamodule.prepare_data()
+    return cli
 
 
 def cached_json(

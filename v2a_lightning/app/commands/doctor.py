@@ -125,7 +125,7 @@ def check_target(target: Any, generator: Generator) -> Iterator[Finding]:
 
 def check_extractors(evaluation: Any, fetch: bool) -> Iterator[Finding]:
     """The networks whose features the metrics compare."""
-    extractors: Mapping[str, Any] = getattr(getattr(evaluation, "suite", None), "ears", {})
+    extractors: Mapping[str, Any] = getattr(getattr(evaluation, "suite", None), "extractors", {})
     for name, extractor in extractors.items():
         kind, checkpoint = getattr(extractor, "kind", None), getattr(extractor, "checkpoint", None)
         if kind is None or checkpoint is None:

@@ -191,7 +191,7 @@ def _settings(
     if checkpoint.is_file():
         settings["checkpoint_sha256"] = sha256_file(checkpoint)
     settings |= describe_generator(pipeline.generator, steps, guidance) | describe_mapper(pipeline.mapper)
-    return settings | {"encoder": pipeline.encoder.describe(), "encoder_fingerprint": pipeline.encoder.fingerprint}
+    return settings | pipeline.describe_encoder()
 
 
 def _make(

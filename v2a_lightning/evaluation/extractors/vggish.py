@@ -63,7 +63,7 @@ class VGGish(Extractor[VGGishConfig]):
         examples = self.examples(waveforms)
         pictures = self.features(examples.flatten(0, 1)[:, None])
         # Channels last before flattening, as the TensorFlow original had them.
-        embeddings = self.embeddings(pictures.permute(0, 2, 3, 1).flatten(1))
+        embeddings: Tensor = self.embeddings(pictures.permute(0, 2, 3, 1).flatten(1))
         return embeddings.unflatten(0, examples.shape[:2])
 
     def extract(self, waveform: Tensor) -> dict[str, Tensor]:

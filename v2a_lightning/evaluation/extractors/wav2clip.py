@@ -46,7 +46,8 @@ class Wav2CLIP(Extractor[Wav2CLIPConfig]):
     def forward(self, waveforms: Tensor) -> Tensor:
         """(B, N) waveforms at 16 kHz -> (B, embedding)."""
         check_waveforms(waveforms, self.minimum_samples, self.kind)
-        return self.audio_transform(self.audio_encoder(standardised_log_spectrogram(waveforms)[:, None]))
+        embeddings: Tensor = self.audio_transform(self.audio_encoder(standardised_log_spectrogram(waveforms)[:, None]))
+        return embeddings
 
     def extract(self, waveform: Tensor) -> dict[str, Tensor]:
         """(N,) -> {"audio": (embedding,)}."""
@@ -83,7 +84,8 @@ class ResNet18(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, 8 x width)."""
         picture = F.max_pool2d(F.relu(self.bn1(self.conv1(picture))), 3, stride=2, padding=1)
-        return self.layer4(self.layer3(self.layer2(self.layer1(picture)))).mean(dim=(2, 3))
+        features: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(picture))))
+        return features.mean(dim=(2, 3))
 
 
 class ResidualBlock(nn.Module):
@@ -117,7 +119,8 @@ class Projection(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, incoming) -> (B, outgoing)."""
-        return self.sequential(features)
+        mapped: Tensor = self.sequential(features)
+        return mapped
 
 
 def _stage(incoming: int, outgoing: int) -> nn.Sequential:

@@ -8,17 +8,27 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from open_clip import CLIP
+from tokenizers import ByteLevelBPETokenizer
+from transformers import (
+    ClapAudioConfig,
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    ClapTextConfig,
+    RobertaTokenizer,
+    SpeechT5HifiGan,
+    SpeechT5HifiGanConfig,
+)
 
+from v2a_lightning.encoders.clap import ClapEncoder
+from v2a_lightning.generators.clap_match import write_self_test
 from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm, save_tensors, write_json
 from v2a_lightning.miniature.models.vocoder_start import begin_as_sinusoids
-
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from open_clip import CLIP
-    from transformers import ClapFeatureExtractor, ClapModel, RobertaTokenizer, SpeechT5HifiGan
 
 EMBEDDING_DIM = 512
 IMAGE_SIZE = 96
@@ -30,65 +40,49 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 SAMPLE_CAPTIONS = ("a dog barks near a red house", "rain falls on the roof", "two cars pass by", "a bell rings")
 
 
-def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> "RobertaTokenizer":
+def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> RobertaTokenizer:
     """Byte-level byte-pair encoding learned from captions, with RoBERTa's special tokens at RoBERTa's places.
 
     The vocabulary always holds all 256 bytes, so any text can be encoded; `vocabulary_size` is an upper bound.
     """
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import RobertaTokenizer
-
     learned = ByteLevelBPETokenizer()
     learned.train_from_iterator(captions, vocabulary_size, 2, show_progress=False, special_tokens=list(SPECIAL_TOKENS))
     with TemporaryDirectory() as folder:
         learned.save_model(folder)
-        return RobertaTokenizer.from_pretrained(folder, model_max_length=CONTEXT_LENGTH)
+        tokenizer: RobertaTokenizer = RobertaTokenizer.from_pretrained(folder, model_max_length=CONTEXT_LENGTH)
+        return tokenizer
 
 
 def clip_config(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> dict[str, Any]:
     """open_clip's config of a CLIP with a ModifiedResNet of `width` channels and a text tower of two layers."""
     text = {
-        "context_length": CONTEXT_LENGTH,
-        "vocab_size": vocabulary_size,
         "hf_tokenizer_name": "roberta",  # any name: a local folder's own tokenizer files are read
-        "width": 128,
-        "heads": 4,
-        "layers": 2,
-        "pool_type": "eos",
-        "eos_id": END,
-        "pad_id": PADDING,
-    }
+        "context_length": CONTEXT_LENGTH, "vocab_size": vocabulary_size, "width": 128, "heads": 4, "layers": 2,
+        "pool_type": "eos", "eos_id": END, "pad_id": PADDING,
+    }  # fmt: skip
     vision = {"image_size": IMAGE_SIZE, "layers": list(layers), "width": width}
     return {"embed_dim": EMBEDDING_DIM, "vision_cfg": vision, "text_cfg": text}
 
 
-def build_clip(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> "CLIP":
+def build_clip(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> CLIP:
     """An open_clip CLIP: `encode_image` takes (B, 3, 96, 96) normalised by CLIP's mean and deviation, `encode_text`
     takes (B, 32) tokens; both give (B, 512)."""
-    from open_clip import CLIP
-
     return CLIP(**clip_config(vocabulary_size, width, layers))
 
 
-def save_clip(model: "CLIP", tokenizer: "RobertaTokenizer", folder: Path | str, **architecture: Any) -> None:
+def save_clip(model: CLIP, tokenizer: RobertaTokenizer, folder: Path | str, **architecture: Any) -> None:
     """Write an open_clip "local-dir:" folder. `architecture` repeats what `build_clip` was given."""
     preprocess = {
-        "size": IMAGE_SIZE,
-        "mean": CLIP_MEAN,
-        "std": CLIP_STD,
-        "interpolation": "bicubic",
-        "resize_mode": "shortest",
-    }
+        "size": IMAGE_SIZE, "mean": CLIP_MEAN, "std": CLIP_STD, "interpolation": "bicubic", "resize_mode": "shortest"
+    }  # fmt: skip
     config = {"model_cfg": clip_config(len(tokenizer), **architecture), "preprocess_cfg": preprocess}
     _save_tokenizer(tokenizer, folder)
     write_json(Path(folder) / "open_clip_config.json", config)
     save_tensors(model.state_dict(), Path(folder) / "open_clip_model.safetensors")
 
 
-def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] = (2, 2)) -> "ClapModel":
+def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] = (2, 2)) -> ClapModel:
     """A small HTSAT and a small RoBERTa. `get_audio_features` takes (B, 1, T <= 256, 64) log-mels: 2.55 s."""
-    from transformers import ClapAudioConfig, ClapConfig, ClapModel, ClapTextConfig
-
     audio = ClapAudioConfig(
         spec_size=128,
         patch_size=8,  # a quarter of the tokens of the large one's 4, and as many numbers to a token as pixels
@@ -111,24 +105,20 @@ def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] =
     return ClapModel(config)
 
 
-def build_clap_features() -> "ClapFeatureExtractor":
-    """What turns a wave into `build_clap`'s log-mel: 48 kHz, hop 480, the first 2.55 s, 256 frames of 64 bins."""
-    from transformers import ClapFeatureExtractor
-
+def build_clap_features() -> ClapFeatureExtractor:
+    """What turns a waveform into `build_clap`'s log-mel: 48 kHz, hop 480, the first 2.55 s, 256 frames of 64 bins."""
     return ClapFeatureExtractor(max_length_s=2.55, truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
 
 
-def save_clap(model: "ClapModel", tokenizer: "RobertaTokenizer", folder: Path | str) -> None:
+def save_clap(model: ClapModel, tokenizer: RobertaTokenizer, folder: Path | str) -> None:
     """Write a transformers ClapModel folder with its tokenizer and `preprocessor_config.json`."""
     _save_tokenizer(tokenizer, folder)
     model.save_pretrained(folder)
     build_clap_features().save_pretrained(folder)
 
 
-def build_unet(channels: tuple[int, ...] = (64, 96, 160), layers: int = 1) -> "UNet2DConditionModel":
+def build_unet(channels: tuple[int, ...] = (64, 96, 160), layers: int = 1) -> UNet2DConditionModel:
     """AudioLDM's UNet on latents (B, 8, T / 8, 8); attention on all levels but the finest, 32 channels to a head."""
-    from diffusers import UNet2DConditionModel
-
     coarse = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=32,
@@ -146,11 +136,9 @@ def build_unet(channels: tuple[int, ...] = (64, 96, 160), layers: int = 1) -> "U
     )
 
 
-def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: float = 1.0) -> "AutoencoderKL":
+def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: float = 1.0) -> AutoencoderKL:
     """An autoencoder of log-mels (B, 1, T, 64) to (B, 8, T / 8, 8). `register_to_config(scaling_factor=...)` sets the
     factor once the latents' spread is known."""
-    from diffusers import AutoencoderKL
-
     return AutoencoderKL(
         sample_size=256,
         in_channels=1,
@@ -165,13 +153,11 @@ def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: floa
     )
 
 
-def build_vocoder(channels: int = 192) -> "SpeechT5HifiGan":
-    """HiFi-GAN from log-mels (B, T, 64) to waves (B, 160 T) at 16 kHz.
+def build_vocoder(channels: int = 192) -> SpeechT5HifiGan:
+    """HiFi-GAN from log-mels (B, T, 64) to waveforms (B, 160 T) at 16 kHz.
 
     It works at two rates only, frames and samples, and begins as a bank of sinusoids (`vocoder_start`).
     """
-    from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
-
     config = SpeechT5HifiGanConfig(
         model_in_dim=64,
         sampling_rate=16_000,
@@ -189,9 +175,6 @@ def build_vocoder(channels: int = 192) -> "SpeechT5HifiGan":
 
 def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, seed: int = 0) -> Path:
     """Write `clip`, `clap` and `audioldm` with seeded random weights into `folder`, in the shipped weights' layout."""
-    from v2a_lightning.encoders.clap import ClapEncoder
-    from v2a_lightning.generators.clap_match import write_self_test
-
     folder = Path(folder)
     tokenizer = train_tokenizer(captions)
     with torch.random.fork_rng(devices=[]):
@@ -210,8 +193,8 @@ def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, 
 
 
 @torch.no_grad()
-def _make_audible(unet: Any, vocoder: "SpeechT5HifiGan") -> None:
-    """Random weights as they come give waves near zero that hardly hear their condition; these are loud and do."""
+def _make_audible(unet: Any, vocoder: SpeechT5HifiGan) -> None:
+    """Random weights give waveforms near zero that hardly depend on their condition; these are loud and do."""
     unet.class_embedding.weight.mul_(20)
     layers: list[Any] = [vocoder.conv_pre, *vocoder.upsampler, vocoder.conv_post]
     for layer in layers:
@@ -221,7 +204,7 @@ def _make_audible(unet: Any, vocoder: "SpeechT5HifiGan") -> None:
         weight.normal_(std=inputs**-0.5)
 
 
-def _save_tokenizer(tokenizer: "RobertaTokenizer", folder: Path | str) -> None:
+def _save_tokenizer(tokenizer: RobertaTokenizer, folder: Path | str) -> None:
     """All the files of a RoBERTa tokenizer, so that old and new versions of transformers both read it."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

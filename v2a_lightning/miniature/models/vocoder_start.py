@@ -40,10 +40,10 @@ def begin_as_sinusoids(vocoder: Any) -> None:
     first.bias.zero_()
     first.bias[:carriers] = offset * share.sum(0)
     signs = torch.tensor([1.0, -1.0]).repeat(synthesis.weight.shape[1] // 2)
-    waves = _sinusoids(synthesis.weight.shape[0], synthesis.weight.shape[2])
-    synthesis.weight.mul_(0.1).add_(waves[:, None] * signs[:, None])
+    waveforms = _sinusoids(synthesis.weight.shape[0], synthesis.weight.shape[2])
+    synthesis.weight.mul_(0.1).add_(waveforms[:, None] * signs[:, None])
     synthesis.bias.zero_()
-    # A rectifier's two halves, taken from opposite signs, add up to the wave again.
+    # A rectifier's two halves, taken from opposite signs, add up to the waveform again.
     vocoder.conv_post.weight.mul_(0.1)
     vocoder.conv_post.weight[0, :, 3] += signs / (1.01 * len(signs) / 2)
     vocoder.conv_post.bias.zero_()
@@ -64,7 +64,7 @@ def _exponential(slope: float) -> tuple[Tensor, float]:
 
 
 def _shares(carriers: int) -> Tensor:
-    """(bins, carriers): how a bin's magnitude is dealt out to the sinusoids it hears, as their amplitudes."""
+    """(bins, carriers): how a bin's magnitude is dealt out to the sinusoids in its band, as their amplitudes."""
     response = audioldm_log_mel(_tones(carriers, 4096)).exp()[:, 8]  # (carriers, bins) of unit tones
     weight = response / response.sum(1, keepdim=True)
     return (weight / response.sum(0).clamp(min=1e-3)).T
@@ -81,5 +81,5 @@ def _sinusoids(channels: int, length: int) -> Tensor:
     phases = 2 * torch.pi * torch.rand(channels)
     time = torch.arange(length) / AUDIOLDM_MEL.sample_rate
     overlap = length / 2 / AUDIOLDM_MEL.hop
-    wave = torch.cos(2 * torch.pi * frequencies[:, None] * time + phases[:, None])
-    return wave * torch.hann_window(length) / overlap
+    waveform = torch.cos(2 * torch.pi * frequencies[:, None] * time + phases[:, None])
+    return waveform * torch.hann_window(length) / overlap

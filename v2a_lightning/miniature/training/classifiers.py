@@ -26,7 +26,6 @@ class RefereeTraining(Part):
         self.referee = Referee()
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         chosen = random.choice(self.sounds.single, self.batch)
         waveforms = roughen(self.sounds.batch(chosen), random)
         return F.cross_entropy(self.referee(waveforms), self.sounds.events[chosen], label_smoothing=0.05)
@@ -52,7 +51,6 @@ class TaggerTraining(Part):
         self.tagger = Cnn14(CNN14)
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         chosen = random.integers(0, self.sounds.count, self.batch)
         output = self.tagger(self.sounds.batch(chosen))
         return F.cross_entropy(output.logits, self.targets[chosen], label_smoothing=0.02)
@@ -77,7 +75,7 @@ class VGGishTraining(Part):
         self.head = nn.Linear(VGGISH.embedding, CLASSES)
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar. With one scene every piece of the clip is of its event."""
+        # With one scene every piece of the clip is of its event.
         chosen = random.choice(self.sounds.single, self.batch)
         logits = self.head(F.relu(self.vggish(self.sounds.batch(chosen)))).mean(dim=1)
         return F.cross_entropy(logits, self.sounds.events[chosen], label_smoothing=0.02)
@@ -94,7 +92,6 @@ class Wav2CLIPTraining(Part):
         self.scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         chosen = random.integers(0, len(self.pictures), self.batch)
         embeddings = F.normalize(self.wav2clip(self.sounds.batch(chosen)), dim=-1)
         logits = self.scale.exp().clamp(max=60) * embeddings @ self.pictures[chosen].T

@@ -7,6 +7,7 @@ import numpy as np
 import soxr
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import RobertaTokenizer
 
@@ -26,7 +27,7 @@ class ClapTraining(Part):
     """Symmetric contrastive loss of sounds and captions.
 
     Half of the sounds of a batch have been through the autoencoder and the vocoder, as all generated sound has: a CLAP
-    that knows clean sounds alone takes a vocoded beep for a siren. The large one has heard worse in its training.
+    that knows clean sounds alone takes a vocoded beep for a siren. The large one was trained on worse.
 
     Args:
         sounds: what is learned from.
@@ -35,7 +36,7 @@ class ClapTraining(Part):
     """
 
     def __init__(
-        self, sounds: Sounds, tokenizer: RobertaTokenizer, rebuilt: np.ndarray,
+        self, sounds: Sounds, tokenizer: RobertaTokenizer, rebuilt: NDArray[np.float16],
         steps: int = 1400, batch: int = 64, seed: int = 1,
     ) -> None:  # fmt: skip
         super().__init__(steps, batch, 1e-3, seed, weight_decay=0.05)
@@ -46,7 +47,6 @@ class ClapTraining(Part):
         self.features = clap_features(sounds)
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         true = random.integers(0, self.sounds.count, self.batch - self.batch // 2)
         again = random.integers(0, len(self.rebuilt), self.batch // 2)
         texts = [audible_caption(self.sounds.clips[index], random) for index in (*true, *again)]
@@ -89,24 +89,24 @@ def mask_stripes(mel: Tensor, random: np.random.Generator) -> Tensor:
     return mel
 
 
-def clap_features(sounds: Sounds) -> np.ndarray:
+def clap_features(sounds: Sounds) -> NDArray[np.float16]:
     """(count, 256, 64) float16 log-mels as CLAP takes them, kept beside the waveforms."""
     path = sounds.folder / f"clap-{sounds.seed}-{sounds.split}-{sounds.count}.npy"
     return kept_array(path, lambda: [recipe_features(waveforms) for waveforms in sounds.batches(64)])
 
 
 @torch.inference_mode()
-def rebuilt_features(sounds: Sounds, vae: Any, vocoder: Any, path: Path) -> np.ndarray:
+def rebuilt_features(sounds: Sounds, vae: Any, vocoder: Any, path: Path) -> NDArray[np.float16]:
     """(REBUILT, 256, 64) float16 log-mels of the first sounds through autoencoder and vocoder, kept in a file."""
 
-    def again(waveforms: Tensor) -> np.ndarray:
+    def again(waveforms: Tensor) -> NDArray[np.float16]:
         mel = vae.decode(vae.encode(audioldm_log_mel(waveforms).unsqueeze(1)).latent_dist.mode()).sample
         return recipe_features(vocoder(mel.squeeze(1))[:, : waveforms.shape[1]])
 
     return kept_array(path, lambda: [again(waveforms) for waveforms in sounds.batches(16, REBUILT)])
 
 
-def recipe_features(waveforms: Tensor) -> np.ndarray:
+def recipe_features(waveforms: Tensor) -> NDArray[np.float16]:
     """(B, 256, 64) float16 from waveforms (B, samples) at 16 kHz, by AudioLDM's recipe: no mean, peak 0.5, 48 kHz."""
     waveforms = waveforms - waveforms.mean(-1, keepdim=True)
     waveforms = 0.5 * waveforms / waveforms.abs().amax(-1, keepdim=True).clamp(min=1e-8)
@@ -137,7 +137,6 @@ class ClipTraining(Part):
         self.clip = build_clip(len(tokenizer))
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         clips = random.integers(0, self.pictures.count, self.batch)
         frames = random.integers(0, FRAMES_PER_CLIP, self.batch)
         texts = [self.pictures.caption(clip, frame, random) for clip, frame in zip(clips, frames, strict=True)]

@@ -57,7 +57,7 @@ class _Clips:
                 for index, row in enumerate(made):
                     rows[index] = row
                 rows.flush()
-        return np.load(path, mmap_mode="r")
+        return np.asarray(np.load(path, mmap_mode="r"))
 
 
 class Sounds(_Clips):
@@ -134,11 +134,12 @@ def kept_array(path: Path, make: Callable[[], list[NDArray[Any]]]) -> NDArray[An
         np.save(content, np.concatenate(make()))
         with atomic_write(path) as temporary:
             temporary.write_bytes(content.getbuffer())
-    return np.load(path, mmap_mode="r")
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def _mono(seed: int, split: str, index: int) -> NDArray[np.int16]:
-    return np.round(synthesise(describe_clip(seed, split, index)).mean(0) * 32767).astype(np.int16)
+    waveform = synthesise(describe_clip(seed, split, index)).mean(0)
+    return np.asarray(np.round(waveform * 32767), np.int16)
 
 
 def _some_frames(seed: int, split: str, index: int) -> NDArray[np.uint8]:

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from v2a_lightning.miniature.models.architectures import build_scheduler, build_unet
+from v2a_lightning.generators.diffusion_folder import build_scheduler
+from v2a_lightning.miniature.models.architectures import build_unet
 from v2a_lightning.miniature.training.part import Part
 
 CONDITION_DROPOUT = 0.1
@@ -15,7 +17,7 @@ CONDITION_NOISE = 0.15
 """Length, at most, of the noise added to a unit-length embedding: a mapper's are near the true ones, not on them."""
 SNR_CAP = 5.0
 CONDITION_DEVIATION = 0.6
-"""Standard deviation, at first, of what the UNet is told of a sound, beside the time's embedding of unit size."""
+"""Standard deviation, at first, of what the UNet is given of a sound, beside the time's embedding of unit size."""
 
 
 def miniature_scheduler() -> Any:
@@ -36,7 +38,7 @@ class DiffusionTraining(Part):
     """
 
     def __init__(
-        self, moments: np.ndarray, scaling_factor: float, embeddings: Tensor, unconditional: Tensor,
+        self, moments: NDArray[np.float16], scaling_factor: float, embeddings: Tensor, unconditional: Tensor,
         steps: int = 6000, batch: int = 32, seed: int = 3,
     ) -> None:  # fmt: skip
         super().__init__(steps, batch, 1e-3, seed, threads=2)
@@ -45,12 +47,12 @@ class DiffusionTraining(Part):
         self.embeddings = embeddings
         self.unconditional = unconditional
         # Any, since diffusers' classes are resolved lazily and a type checker sees nothing in them.
-        self.unet: Any = build_unet()
-        spread_out(self.unet.class_embedding, embeddings)
+        unet: Any = build_unet()
+        spread_out(unet.class_embedding, embeddings)
+        self.unet = unet
         self.scheduler = miniature_scheduler()
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         chosen = random.integers(0, len(self.moments), self.batch)
         mean, deviation = torch.from_numpy(self.moments[chosen].astype(np.float32)).chunk(2, dim=1)
         latents = (mean + deviation * torch.randn_like(mean)) * self.scaling_factor
@@ -64,7 +66,9 @@ class DiffusionTraining(Part):
         ratio = alpha / (1 - alpha)
         weight = ratio.clamp(max=SNR_CAP) / (ratio + 1)
         # The weighted velocity loss is small near both ends; its mean weight is brought back to about one.
-        return (weight * F.mse_loss(predicted, target, reduction="none").mean(dim=(1, 2, 3))).mean() / 0.5
+        squares = F.mse_loss(predicted, target, reduction="none").mean(dim=(1, 2, 3))
+        loss: Tensor = (weight * squares).mean() / 0.5
+        return loss
 
     def _condition(self, embeddings: Tensor) -> Tensor:
         amount = CONDITION_NOISE * torch.rand(len(embeddings), 1)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.encoders.log_mel import audioldm_log_mel
@@ -34,13 +35,13 @@ class AutoencoderTraining(Part):
         self.vae: Any = build_vae()
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         mel = random_crops(self.sounds, self.batch, CROP, random)[1].unsqueeze(1)
         posterior = self.vae.encode(mel).latent_dist
         rebuilt = self.vae.decode(posterior.sample()).sample
         slopes = F.l1_loss(rebuilt.diff(dim=-2), mel.diff(dim=-2)) + F.l1_loss(rebuilt.diff(dim=-1), mel.diff(dim=-1))
         divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-        return F.l1_loss(rebuilt, mel) + 0.25 * slopes + self.kl_weight * divergence
+        loss: Tensor = F.l1_loss(rebuilt, mel) + 0.25 * slopes + self.kl_weight * divergence
+        return loss
 
 
 def random_crops(sounds: Sounds, batch: int, frames: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -57,17 +58,17 @@ def random_crops(sounds: Sounds, batch: int, frames: int, random: np.random.Gene
 
 
 @torch.inference_mode()
-def encode_all(vae: Any, sounds: Sounds, path: Path) -> np.ndarray:
+def encode_all(vae: Any, sounds: Sounds, path: Path) -> NDArray[np.float16]:
     """(count, 16, T / 8, 8) float16: mean and standard deviation of every clip's latents, kept in a file."""
 
-    def moments(waveforms: Tensor) -> np.ndarray:
+    def moments(waveforms: Tensor) -> NDArray[np.float16]:
         posterior = vae.encode(audioldm_log_mel(waveforms).unsqueeze(1)).latent_dist
         return torch.cat([posterior.mean, posterior.std], dim=1).half().numpy()
 
     return kept_array(path, lambda: [moments(waveforms) for waveforms in sounds.batches(64)])
 
 
-def set_scaling_factor(vae: Any, moments: np.ndarray) -> float:
+def set_scaling_factor(vae: Any, moments: NDArray[np.float16]) -> float:
     """Write the factor that brings latents (count, 16, T / 8, 8) to `LATENT_DEVIATION` into the VAE's config."""
     sample = np.asarray(moments[:2048, :8], dtype=np.float64)
     factor = float(LATENT_DEVIATION / sample.std())
@@ -89,7 +90,6 @@ class VocoderTraining(Part):
         self.vocoder = build_vocoder()
 
     def loss(self, random: np.random.Generator) -> Tensor:
-        """Scalar."""
         truth, mel = random_crops(self.sounds, self.batch, VOCODER_CROP, random)
         half = self.batch // 2
         with torch.no_grad():

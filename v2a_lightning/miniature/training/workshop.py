@@ -1,6 +1,7 @@
 """Training the miniature's foundation models from scratch, on the world's own train split: `make miniature`."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import RobertaTokenizer
@@ -20,17 +23,24 @@ from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.extractors.cnn14 import Cnn14
 from v2a_lightning.evaluation.extractors.vggish import VGGish
 from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, sha256_file
 from v2a_lightning.generators.clap_match import write_self_test
+from v2a_lightning.generators.diffusion_folder import save_audioldm
 from v2a_lightning.miniature.models import architectures as build
 from v2a_lightning.miniature.referee import WEIGHTS
 from v2a_lightning.miniature.training import classifiers, contrastive, diffusion, sound_codec
-from v2a_lightning.miniature.training.cards import FOLDERS, changed, read_cards, write_cards
 from v2a_lightning.miniature.training.data import Pictures, Sounds
 from v2a_lightning.miniature.training.part import Part, threads, train_part
 from v2a_lightning.miniature.world.scenes import WORLD_VERSION, captions
 
 TRAIN_SOUNDS, TRAIN_PICTURES = 11_200, 8_400
+FOLDERS: dict[str, tuple[str, ...]] = {
+    "clip": ("clip",),
+    "clap": ("clap",),
+    "audioldm": ("autoencoder", "diffusion", "vocoder"),
+    **{part: (part,) for part in ("cnn14", "vggish", "wav2clip", "referee")},
+}
+"""Each folder of weights, and the parts it is made of."""
 
 
 @dataclass
@@ -76,46 +86,30 @@ class Workshop:
         with atomic_write(self.file(name)) as path:
             save_file(tensors, path, metadata={**recipe, "minutes": f"{minutes:.1f}"})
 
-    def load(self, name: str, module: Any) -> Any:
-        """A module with the tensors that were kept of a part, frozen."""
+    def load(self, name: str) -> Any:
+        """The trained module of a part, frozen."""
+        module = BUILDERS[name](len(self.tokenizer))
         return load_strictly(module, read_weights(self.file(name)), self.file(name)).requires_grad_(False)
-
-    def vae(self) -> Any:
-        """The trained autoencoder."""
-        return self.load("autoencoder", build.build_vae())
-
-    def vocoder(self) -> Any:
-        """The trained vocoder."""
-        return self.load("vocoder", build.build_vocoder())
-
-    def clap(self) -> Any:
-        """The trained CLAP."""
-        return self.load("clap", build.build_clap(len(self.tokenizer)))
-
-    def clip(self) -> Any:
-        """The trained CLIP."""
-        return self.load("clip", build.build_clip(len(self.tokenizer)))
 
     def unconditional(self) -> Tensor:
         """(512,) CLAP's embedding of the empty text, as AudioLDM has it."""
         tokens = self.tokenizer([""], return_tensors="pt")
-        return contrastive.pooled(self.clap().get_text_features(**tokens))[0].clone()
+        return contrastive.pooled(self.load("clap").get_text_features(**tokens))[0].clone()
 
-    def latents(self) -> np.ndarray:
+    def latents(self) -> NDArray[np.float16]:
         """(count, 16, T / 8, 8) mean and deviation of every sound's latents."""
-        return sound_codec.encode_all(self.vae(), self.sounds, self.work / "cache" / "latents.npy")
+        return sound_codec.encode_all(self.load("autoencoder"), self.sounds, self.work / "cache" / "latents.npy")
 
     def write_folders(self) -> None:
         """Write all models in the formats of the large ones, at half precision, each with its card."""
-        unet, vae = self.load("diffusion", build.build_unet()), self.vae()
+        unet, vae = self.load("diffusion"), self.load("autoencoder")
         sound_codec.set_scaling_factor(vae, self.latents())
-        sound = unet, vae, self.vocoder(), diffusion.miniature_scheduler()
-        build.save_audioldm(*sound, self.unconditional(), self.output / "audioldm")
-        build.save_clap(self.clap(), self.tokenizer, self.output / "clap")
-        build.save_clip(self.clip(), self.tokenizer, self.output / "clip")
-        extractors = Cnn14(classifiers.CNN14), VGGish(classifiers.VGGISH), Wav2CLIP(classifiers.WAV2CLIP)
-        for name, extractor in zip(("cnn14", "vggish", "wav2clip"), extractors, strict=True):
-            self.load(name, extractor).save_pretrained(self.output / name)
+        sound = unet, vae, self.load("vocoder"), diffusion.miniature_scheduler()
+        save_audioldm(*sound, self.unconditional(), self.output / "audioldm")
+        build.save_clap(self.load("clap"), self.tokenizer, self.output / "clap")
+        build.save_clip(self.load("clip"), self.tokenizer, self.output / "clip")
+        for name in ("cnn14", "vggish", "wav2clip"):
+            self.load(name).save_pretrained(self.output / name)
         with atomic_write(self.output / "referee" / "model.safetensors") as path:
             save_file(load_file(self.file("referee")), path)
         for file in self.output.rglob("*.safetensors"):
@@ -126,26 +120,37 @@ class Workshop:
 
 def _clap(shop: Workshop) -> Part:
     cache = shop.work / "cache" / f"clap-rebuilt-{shop.sounds.count}.npy"
-    rebuilt = contrastive.rebuilt_features(shop.sounds, shop.vae(), shop.vocoder(), cache)
+    rebuilt = contrastive.rebuilt_features(shop.sounds, shop.load("autoencoder"), shop.load("vocoder"), cache)
     return contrastive.ClapTraining(shop.sounds, shop.tokenizer, rebuilt)
 
 
 def _diffusion(shop: Workshop) -> Part:
     latents = shop.latents()
-    factor = sound_codec.set_scaling_factor(shop.vae(), latents)
-    embeddings = contrastive.embed_sounds(shop.clap(), shop.sounds)
+    factor = sound_codec.set_scaling_factor(shop.load("autoencoder"), latents)
+    embeddings = contrastive.embed_sounds(shop.load("clap"), shop.sounds)
     return diffusion.DiffusionTraining(latents, factor, embeddings, shop.unconditional())
 
 
 def _wav2clip(shop: Workshop) -> Part:
-    pictures = contrastive.embed_pictures(shop.clip(), shop.pictures)
+    pictures = contrastive.embed_pictures(shop.load("clip"), shop.pictures)
     return classifiers.Wav2CLIPTraining(shop.sounds, pictures)
 
 
+BUILDERS: dict[str, Callable[[int], Any]] = {
+    "autoencoder": lambda _: build.build_vae(),
+    "vocoder": lambda _: build.build_vocoder(),
+    "clap": build.build_clap,
+    "diffusion": lambda _: build.build_unet(),
+    "clip": build.build_clip,
+    "cnn14": lambda _: Cnn14(classifiers.CNN14),
+    "vggish": lambda _: VGGish(classifiers.VGGISH),
+    "wav2clip": lambda _: Wav2CLIP(classifiers.WAV2CLIP),
+}
+"""What a part's module is built by, given the size of the vocabulary."""
 PARTS: dict[str, tuple[Callable[[Workshop], Part], str]] = {
     "referee": (lambda shop: classifiers.RefereeTraining(shop.sounds), "referee"),
     "autoencoder": (lambda shop: sound_codec.AutoencoderTraining(shop.sounds), "vae"),
-    "vocoder": (lambda shop: sound_codec.VocoderTraining(shop.sounds, shop.vae()), "vocoder"),
+    "vocoder": (lambda shop: sound_codec.VocoderTraining(shop.sounds, shop.load("autoencoder")), "vocoder"),
     "clap": (_clap, "clap"),
     "diffusion": (_diffusion, "unet"),
     "clip": (lambda shop: contrastive.ClipTraining(shop.pictures, shop.tokenizer), "clip"),
@@ -207,3 +212,53 @@ def claim_folder(work: Path) -> None:
             path.write_text(json.dumps({"version": WORLD_VERSION}) + "\n")
     elif (version := json.loads(marker.read_text())["version"]) != WORLD_VERSION:
         raise UsageError(f"{work} holds version {version} of the world, not {WORLD_VERSION}; give another --work")
+
+
+def read_cards(output: Path) -> dict[str, dict[str, Any]]:
+    """The cards that are there, by folder."""
+    files = {folder: output / folder / "card.json" for folder in FOLDERS}
+    return {folder: json.loads(file.read_text()) for folder, file in files.items() if file.is_file()}
+
+
+def write_cards(output: Path, trained: dict[str, Path]) -> None:
+    """Write `card.json` beside each folder's weights.
+
+    Figures that `check` measured stay when every file has come back to the last bit; of other weights they say nothing.
+    `trained` are each part's tensors, whose metadata hold their recipe.
+    """
+    before = read_cards(output)
+    cards: dict[str, dict[str, Any]] = {}
+    for folder, parts in FOLDERS.items():
+        files = sorted((output / folder).rglob("*.safetensors"))
+        cards[folder] = {
+            "name": f"miniature-{folder}",
+            "trained": True,
+            "data": f"train split of the miniature world {WORLD_VERSION}, seed 0 (v2a_lightning/miniature/world.py)",
+            "licence": "Apache-2.0",
+            "precision": "matrices float16, the rest float32",
+            "parameters": sum(_parameters(file) for file in files),
+            "recipe": {part: _recipe(trained[part]) for part in parts},
+            "sha256": {str(file.relative_to(output / folder)): sha256_file(file) for file in files},
+        }
+    same = before.keys() == cards.keys() and not changed(before, cards)
+    for folder, card in cards.items():
+        if same and "figures" in before[folder]:
+            card["figures"] = before[folder]["figures"]
+        with atomic_write(output / folder / "card.json") as path:
+            path.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> list[str]:
+    """The folders whose weights are not the same to the last bit in two sets of cards."""
+    digests = [{folder: card["sha256"] for folder, card in cards.items()} for cards in (before, after)]
+    return [folder for folder in FOLDERS if digests[0].get(folder) != digests[1].get(folder)]
+
+
+def _recipe(file: Path) -> dict[str, float]:
+    with safe_open(file, "pt") as tensors:
+        return {key: float(value) for key, value in sorted((tensors.metadata() or {}).items()) if key != "format"}
+
+
+def _parameters(file: Path) -> int:
+    with safe_open(file, "pt") as tensors:
+        return sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118 (no dict)

@@ -16,12 +16,9 @@ GAP, CAPTION = 4, 20
 SEED = 5
 
 VARIANTS: tuple[tuple[Style, float, float, int, int], ...] = (
-    ("flat", 0.0, 0.2, 1, 9),
-    ("flat", 0.5, 0.6, 3, 9),
-    ("flat", 1.0, 1.0, 1, 9),
-    ("flat", 1.0, 1.0, 1, 11),
+    ("flat", 0.0, 0.2, 1, 9), ("flat", 0.5, 0.6, 3, 9), ("flat", 1.0, 1.0, 1, 9), ("flat", 1.0, 1.0, 1, 11),
     ("sketch", 0.75, 0.5, 1, 9),
-)
+)  # fmt: skip
 """Style, size, speed, count (where there may be several) and frame of the pictures of each class."""
 
 

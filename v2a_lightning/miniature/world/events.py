@@ -8,15 +8,10 @@ Family = Literal["animal", "vehicle", "instrument", "weather", "tool", "alarm"]
 
 @dataclass(frozen=True)
 class Event:
-    """One class of sound event.
+    """One class of sound event; `verb` is what it is doing when it sounds, in a caption.
 
-    Args:
-        name: the label, also the name a caption uses.
-        family: one of six.
-        verb: what it is doing when it sounds, in a caption.
-        pitched: whether its size is heard as pitch (then small is high).
-        repeats: whether its speed is heard as a rate of repetition.
-        countable: whether several of it may be in one scene and are heard as density.
+    When `pitched`, its size is heard as pitch (small is high); when `repeats`, its speed is heard as a rate; when
+    `countable`, several of it may be in one scene and are heard as density.
     """
 
     name: str

@@ -16,6 +16,7 @@ from rich.progress import track
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, path_of_id
+from v2a_lightning.json_files import read_json
 from v2a_lightning.media.writing import write_clip
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.miniature.world.pictures import frames_in_view, paint
@@ -69,14 +70,7 @@ def render_world(
 
     Writes clips/<clip id>.mp4 (H.264, AAC stereo), vggsound.csv and ood.csv (VGGSound's form: id, start, label, split,
     no header), attributes.jsonl (what is in each clip) and imagehear/<class><number>.jpg. A class of several words is
-    written with spaces, as in the csv.
-
-    Args:
-        output: the folder; made when it is not there.
-        clips: train and test clips; out-of-domain clips come on top of them.
-        seed: of the world.
-        workers: processes; None takes one for each core.
-        progress: whether to draw a progress bar.
+    written with spaces, as in the csv. Out-of-domain clips come on top of `clips`; `workers` are processes.
 
     Raises:
         UsageError: when the folder holds another world, or `clips` is below 1.
@@ -92,14 +86,14 @@ def render_world(
         _claim(output, clips, seed, attributes)
         pending = [clip for clip in world if not clip_path(output, clip).exists()]
         results = _render_all(output, pending, workers)
-        bar = track(results, "rendering", total=len(pending), disable=not progress or not pending)
-        rendered = sum(bar)
+        for _ in track(results, "rendering", total=len(pending), disable=not progress or not pending):
+            pass
         _write_side_files(output, world, attributes, seed)
     except BrokenProcessPool as error:
         raise RunFailure("a rendering process was killed; the same command goes on where it stopped") from error
     except OSError as error:
         raise RunFailure(f"{output}: cannot write ({error.strerror}); the same command goes on there") from error
-    return RenderedWorld(output, len(world), rendered, time.monotonic() - begin)
+    return RenderedWorld(output, len(world), len(pending), time.monotonic() - begin)
 
 
 def clip_path(output: Path, clip: ClipDescription) -> Path:
@@ -107,7 +101,7 @@ def clip_path(output: Path, clip: ClipDescription) -> Path:
     return path_of_id(output / "clips", clip.clip_id, ".mp4")
 
 
-def _render_all(output: Path, pending: Sequence[ClipDescription], workers: int | None) -> Iterator[int]:
+def _render_all(output: Path, pending: Sequence[ClipDescription], workers: int | None) -> Iterator[None]:
     render = partial(_render_clip, output)
     if workers == 1 or len(pending) < FEW_CLIPS:
         yield from map(render, pending)
@@ -116,9 +110,8 @@ def _render_all(output: Path, pending: Sequence[ClipDescription], workers: int |
         yield from pool.map(render, pending, chunksize=4)
 
 
-def _render_clip(output: Path, clip: ClipDescription) -> int:
+def _render_clip(output: Path, clip: ClipDescription) -> None:
     write_clip(clip_path(output, clip), paint(clip), FRAMES_PER_SECOND, synthesise(clip).T, SAMPLE_RATE)
-    return 1
 
 
 def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
@@ -129,28 +122,15 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
     if not marker.exists():
         with atomic_write(marker) as temporary:
             temporary.write_text(json.dumps(mine, indent=2) + "\n")
-        return
     theirs = read_marker(marker)
-    for key, value in mine.items():
-        if theirs.get(key) != value:
-            raise UsageError(
-                f"--output {output} holds another world ({key} {theirs.get(key)} where {value} is asked for); "
-                "remove it or name another folder"
-            )
+    if other := next((key for key in mine if theirs.get(key) != mine[key]), None):
+        difference = f"{other} {theirs.get(other)} where {mine[other]} is asked for"
+        raise UsageError(f"--output {output} holds another world ({difference}); remove it or name another folder")
 
 
 def read_marker(marker: Path) -> dict[str, object]:
-    """Which world a folder holds, as its `world.json` says.
-
-    Raises:
-        UsageError: when it says nothing of the kind.
-    """
-    try:
-        content = json.loads(marker.read_text())
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise UsageError(f"{marker} is not what a rendered world is marked with; remove the folder or name another one")
+    """Which world a folder holds, as its `world.json` says; UsageError when it says nothing of the kind."""
+    content: dict[str, object] = read_json(marker, dict, "marker of a world: remove the folder or name another")
     return content
 
 

@@ -80,11 +80,6 @@ class Scene:
     def kind(self) -> Event:
         return EVENT_BY_NAME[self.event]
 
-    @property
-    def visible_share(self) -> float:
-        """Part of the scene's frames that show the object."""
-        return self.visible_to - self.visible_from
-
 
 @dataclass(frozen=True)
 class ClipDescription:
@@ -136,14 +131,8 @@ def describe_clip(seed: int, split: str, index: int) -> ClipDescription:
     label = event
     if split == "train" and random.random() < WRONG_LABEL_SHARE:
         label = str(random.choice([name for name in EVENT_NAMES if name != event]))
-    return ClipDescription(
-        clip_id=f"{_youtube_id(digest)}_{int(random.integers(0, 300)):06d}",
-        split=split,
-        style="sketch" if split == "ood" else "flat",
-        label=label,
-        scenes=scenes,
-        boundary=boundary,
-    )
+    clip_id = f"{_youtube_id(digest)}_{int(random.integers(0, 300)):06d}"
+    return ClipDescription(clip_id, split, "sketch" if split == "ood" else "flat", label, scenes, boundary)
 
 
 def draw_scene(event: str, random: np.random.Generator) -> Scene:
@@ -188,12 +177,8 @@ def captions(clip: ClipDescription) -> list[str]:
     return wordings
 
 
-def size_word(size: float) -> str:
-    return "small" if size < 1 / 3 else "large" if size > 2 / 3 else "medium-sized"
-
-
-def speed_word(speed: float) -> str:
-    return "slowly" if speed < 1 / 3 else "quickly" if speed > 2 / 3 else "steadily"
+def _third(value: float, words: tuple[str, str, str]) -> str:
+    return words[0] if value < 1 / 3 else words[2] if value > 2 / 3 else words[1]
 
 
 def _phrase(scene: Scene, plain: bool = False) -> str:
@@ -203,7 +188,8 @@ def _phrase(scene: Scene, plain: bool = False) -> str:
         return f"{noun} {scene.kind.verb}" if scene.count == 1 else f"{count} {noun} {scene.kind.verb}"
     if scene.event in ("rain", "thunder", "wind", "waves"):
         return f"{('light', 'steady', 'heavy')[min(2, int(scene.size * 3))]} {scene.event} {scene.kind.verb}"
-    return f"{count} {size_word(scene.size)} {noun} {scene.kind.verb} {speed_word(scene.speed)}"
+    size = _third(scene.size, ("small", "medium-sized", "large"))
+    return f"{count} {size} {noun} {scene.kind.verb} {_third(scene.speed, ('slowly', 'steadily', 'quickly'))}"
 
 
 def _visible_interval(random: np.random.Generator) -> tuple[float, float]:

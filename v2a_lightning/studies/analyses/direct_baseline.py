@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import AudioLDM
+from v2a_lightning.mapper import WarmupCosine
 from v2a_lightning.mapper.base import Aggregator, uniform
-from v2a_lightning.mapper.learning_rate import WarmupCosine
 from v2a_lightning.randomness import Generators, clip_seed, generators, randn
 
 Batch = dict[str, Any]
@@ -49,7 +49,7 @@ class LentAudioLDM(AudioLDM):
 class DirectBaseline(LightningModule):
     """Trains a UNet of AudioLDM's own shape to denoise the latents of a clip's sound, given its CLIP embedding.
 
-    The evaluation's generator has to be a LentAudioLDM of the same checkpoint: it makes sound with the UNet in training.
+    The evaluation's generator has to be a LentAudioLDM of the same checkpoint; it generates with the UNet in training.
     A step's loss is the mean square of the predicted noise (or velocity, as the checkpoint's scheduler says).
 
     Args:
@@ -106,7 +106,7 @@ class DirectBaseline(LightningModule):
         self.trainer.strategy.barrier()
 
     def on_train_start(self) -> None:
-        """Tell the schedule of the learning rate how long the run is."""
+        """Set the length of the run in the schedule of the learning rate."""
         for scheduler in (config.scheduler for config in self.trainer.lr_scheduler_configs):
             if isinstance(scheduler, WarmupCosine) and scheduler.total_steps is None:
                 scheduler.total_steps = int(self.trainer.estimated_stepping_batches)
@@ -139,15 +139,12 @@ class DirectBaseline(LightningModule):
         own = generators([clip_seed(self.seed, clip_id) for clip_id in batch["clip_id"]])
         loss = self._loss(batch, own, 0.0).mean()
         self.log(f"{stage}/loss", loss, on_epoch=True, batch_size=len(batch["clip_id"]), sync_dist=True)
-        return {"clip_id": batch["clip_id"], "embedding": self._condition(batch, own)}
-
-    def _condition(self, batch: Batch, generator: Generators) -> Tensor:
-        return self.aggregator(batch["frames"], batch["frame_mask"], generator)
+        return {"clip_id": batch["clip_id"], "embedding": self.aggregator(batch["frames"], batch["frame_mask"], own)}
 
     def _loss(self, batch: Batch, generator: Generators, dropout: float) -> Tensor:
         """(B,) loss of each clip."""
         latents = self._table().rows(batch["clip_id"]).to(self.device)
-        condition = self._condition(batch, generator)
+        condition = self.aggregator(batch["frames"], batch["frame_mask"], generator)
         steps = self.schedule.config.num_train_timesteps
         time = (uniform(len(latents), generator, self.device) * steps).long()
         dropped = uniform(len(latents), generator, self.device) < dropout
@@ -156,8 +153,8 @@ class DirectBaseline(LightningModule):
         noisy = self.schedule.add_noise(latents, noise, time)
         predicted = self.unet(noisy, time, encoder_hidden_states=None, class_labels=condition).sample
         velocity = self.schedule.config.prediction_type == "v_prediction"
-        aim = self.schedule.get_velocity(latents, noise, time) if velocity else noise
-        return F.mse_loss(predicted.float(), aim, reduction="none").flatten(1).mean(1)
+        target = self.schedule.get_velocity(latents, noise, time) if velocity else noise
+        return F.mse_loss(predicted.float(), target, reduction="none").flatten(1).mean(1)
 
     def _table(self) -> "LatentTable":
         if self._latents is None:
@@ -168,12 +165,7 @@ class DirectBaseline(LightningModule):
 
 
 class LatentTable:
-    """The latents of clips' sounds in a file that is read as far as it is needed.
-
-    Args:
-        path: a .npy of (N, C, T / factor, bins / factor) float16.
-        clip_ids: of its rows.
-    """
+    """Latents of clips' sounds: a .npy of (N, C, T / factor, bins / factor) float16, read as far as it is needed."""
 
     def __init__(self, path: Path, clip_ids: Sequence[str]) -> None:
         self._values = np.load(path, mmap_mode="r")
@@ -185,34 +177,23 @@ class LatentTable:
         return torch.from_numpy(np.stack(values).astype(np.float32))
 
 
+@torch.no_grad()
 def latent_table(folder: Path, audioldm: AudioLDM, data: Any, clip_ids: Sequence[str]) -> LatentTable:
-    """The latents of clips, from the file an earlier run wrote or encoded now.
-
-    Args:
-        folder: where the files are.
-        audioldm: encodes.
-        data: a data module; its `reference_wave` gives the sounds.
-        clip_ids: the clips.
-    """
+    """The latents of clips' `data.reference_wave`, from the file an earlier run wrote into a folder or encoded now."""
     clip_ids = sorted(clip_ids)
     identity = json.dumps([audioldm.fingerprint, data.audio.key, clip_ids])
     path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npy"
-    if not path.is_file():
-        rank_zero_info(f"encoding the sound of {len(clip_ids)} clips into {path}")
-        _encode(path, audioldm, data, clip_ids)
-    return LatentTable(path, clip_ids)
-
-
-@torch.no_grad()
-def _encode(path: Path, audioldm: AudioLDM, data: Any, clip_ids: Sequence[str]) -> None:
+    if path.is_file():
+        return LatentTable(path, clip_ids)
+    rank_zero_info(f"encoding the sound of {len(clip_ids)} clips into {path}")
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         for start in range(0, len(clip_ids), ENCODED_AT_ONCE):
             some = clip_ids[start : start + ENCODED_AT_ONCE]
-            waves = torch.stack([torch.from_numpy(data.reference_wave(clip_id)) for clip_id in some])
-            latents = audioldm.encode(waves).cpu().numpy()
+            waveforms = torch.stack([torch.from_numpy(data.reference_wave(clip_id)) for clip_id in some])
+            latents = audioldm.encode(waveforms).cpu().numpy().astype(np.float16, order="C")
             if start == 0:
-                shape = (len(clip_ids), *latents.shape[1:])
-                header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+                header = np.lib.format.header_data_from_array_1_0(latents)
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (len(clip_ids), *latents.shape[1:])})
             # Not through a map of the file, which a full disk ends with a signal.
-            file.write(latents.astype(np.float16).tobytes())
+            file.write(latents.tobytes())
+    return LatentTable(path, clip_ids)

@@ -33,16 +33,9 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class Claim:
-    """That one row is better than another in one score, or not worse.
+    """That a study's first row is better than its second in one score, or not worse, in the paper's words.
 
     "Not worse" is tested as "better": without a margin that was named before, no run can show that nothing is lost.
-
-    Args:
-        text: the paper's words for it.
-        study: whose rows they are.
-        metric: the score.
-        first: the row that is claimed to be better.
-        second: the row it is compared with.
     """
 
     text: str

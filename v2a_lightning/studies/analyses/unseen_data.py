@@ -10,14 +10,13 @@ from typing import Any
 import yaml
 
 from v2a_lightning.data_modules.clips import read_vggsound_csv
-from v2a_lightning.project_configs import with_config_paths
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Options, digest
 from v2a_lightning.studies.records import difference_of
 from v2a_lightning.studies.run import Finding, StudyRuns
 from v2a_lightning.studies.study import Study
-from v2a_lightning.studies.trained_runs import cached_json
+from v2a_lightning.studies.trained_runs import cached_json, open_config
 from v2a_lightning.studies.write import write_text
 
 EVERY = 4
@@ -65,11 +64,7 @@ def compare_unseen_data(study_runs: StudyRuns) -> list[Finding]:
 
 def _write(folder: Path, base: Sequence[str]) -> list[str]:
     """The names of the configs that were written."""
-    from v2a_lightning.app.lightning_cli import MapperCLI
-
-    arguments = with_config_paths([*base, "--trainer.fast_dev_run=true", "--evaluation=null"])
-    data: Any = MapperCLI("fit", arguments).datamodule
-    data.prepare_data()
+    data: Any = open_config("fit", [*base, "--evaluation=null"]).datamodule
     rows = _read(Path(data.csv))
     tested = sorted({label for _, _, label, split in rows if split == "test"})
     unseen = set(tested[1::EVERY])

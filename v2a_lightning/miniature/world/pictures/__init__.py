@@ -45,12 +45,7 @@ def paint(clip: ClipDescription) -> NDArray[np.uint8]:
 
 
 def frames_in_view(clip: ClipDescription, scene: int | None = None) -> list[int]:
-    """Numbers of the frames that show the object of the scene they are in, those that show all of it first.
-
-    Args:
-        clip: the clip.
-        scene: only frames of this scene; None takes all.
-    """
+    """Numbers of the frames (of one scene only, if given) that show their scene's object, all of it first."""
     moments = [(frame, moment(clip, frame)) for frame in range(FRAMES)]
     shown = [(frame, now.reveal) for frame, now in moments if now.in_view and scene in (None, now.number)]
     return [frame for frame, _ in sorted(shown, key=lambda pair: -pair[1])]
@@ -92,7 +87,7 @@ def _cover(pen: Pen, scene: Scene, now: Moment) -> None:
     """What stands in front sinks out of the picture as the object comes into view."""
     hidden = places(scene, now)
     now_pose = pose(scene, now)
-    # As wide as it may be for any object, so that what is hidden cannot be told by its cover.
+    # As wide as it may be for any object, so that the cover does not show what is hidden.
     half = max(0.58 * extent(scene), between(0.22, 0.42, now_pose.jitter(7)))
     left, right = min(x for x, _ in hidden) - half, max(x for x, _ in hidden) + half
     top = min(y for _, y in hidden) - half

@@ -84,16 +84,14 @@ def frog(pen: Pen, pose: Pose) -> None:
 def cow(pen: Pen, pose: Pose) -> None:
     """White with patches of its colour, horns, an udder, and a head that rises to moo."""
     hide, patch = WHITE, dark(pose.colour, 0.15)
-    pen.line(
-        [(-0.42, -0.1), (-0.47 - 0.03 * pose.swing, 0.08), (-0.45 - 0.06 * pose.swing, 0.2)], dark(hide, 0.6), 0.03
-    )
+    tail = [(-0.42, -0.1), (-0.47 - 0.03 * pose.swing, 0.08), (-0.45 - 0.06 * pose.swing, 0.2)]
+    pen.line(tail, dark(hide, 0.6), 0.03)
     pen.circle(-0.45 - 0.06 * pose.swing, 0.22, 0.04, patch)
     for x in (-0.26, 0.12):
         pen.rectangle(x - 0.045, 0.1, x + 0.045, 0.42, dark(hide, 0.25))
     pen.ellipse(-0.22, 0.17, 0.09, 0.08, PINK)
-    pen.polygon(
-        smooth([(-0.43, -0.15), (-0.1, -0.18), (0.2, -0.16), (0.24, 0.1), (-0.1, 0.16), (-0.42, 0.12)], 3), hide
-    )
+    body = [(-0.43, -0.15), (-0.1, -0.18), (0.2, -0.16), (0.24, 0.1), (-0.1, 0.16), (-0.42, 0.12)]
+    pen.polygon(smooth(body, 3), hide)
     pen.outlined(0).ellipse(-0.27, -0.05, 0.11, 0.09, patch, 20)
     pen.outlined(0).ellipse(0.0, 0.02, 0.1, 0.11, patch, -20)
     pen.outlined(0).ellipse(0.13, -0.1, 0.07, 0.045, patch)
@@ -124,9 +122,8 @@ def cricket(pen: Pen, pose: Pose) -> None:
     for x in (-0.3, -0.2, -0.1, 0.0):
         pen.line([(x, 0.06 - 0.3 * (x + 0.3) * 0.3), (x + 0.03, 0.2)], dark(shell, 0.35), 0.022)
     wing = pen.at(0.18, -0.05, 1.0, 6 + 22 * pose.pulse)
-    wing.polygon(
-        smooth([(0.02, -0.02), (-0.25, -0.04), (-0.56, 0.06), (-0.3, 0.1), (0.0, 0.07)], 3), light(shell, 0.55)
-    )
+    edge = smooth([(0.02, -0.02), (-0.25, -0.04), (-0.56, 0.06), (-0.3, 0.1), (0.0, 0.07)], 3)
+    wing.polygon(edge, light(shell, 0.55))
     pen.ellipse(0.2, 0.05, 0.08, 0.13, dark(shell, 0.25))
     pen.ellipse(0.33, 0.05, 0.12, 0.13, shell)
     pen.circle(0.37, 0.0, 0.045, BLACK)

@@ -79,9 +79,8 @@ def beach(pen: Pen, pose: Pose) -> None:
     shore = smooth([(LEFT, 0.6), (0.2, 0.63), (0.5, 0.59), (0.8, 0.63), (RIGHT, 0.6)], 4, closed=False)
     pen.polygon([*shore, (RIGHT, 1), (LEFT, 1)], (240, 222, 172))
     for number in range(8):
-        pen.outlined(0).circle(
-            LEFT + 1.3 * pose.jitter(number), 0.7 + 0.28 * pose.jitter(number + 10), 0.01, (214, 190, 140)
-        )
+        x, y = LEFT + 1.3 * pose.jitter(number), 0.7 + 0.28 * pose.jitter(number + 10)
+        pen.outlined(0).circle(x, y, 0.01, (214, 190, 140))
 
 
 def hills(pen: Pen, pose: Pose) -> None:

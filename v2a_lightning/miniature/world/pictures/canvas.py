@@ -56,12 +56,9 @@ def smooth(points: Sequence[Point], steps: int = 4, closed: bool = True) -> list
     count = len(points)
     curve = []
     for index in range(count if closed else count - 1):
-        if closed:
-            a, b, c, d = (points[(index + offset) % count] for offset in (-1, 0, 1, 2))
-        else:
-            a, b, c, d = (points[min(max(index + offset, 0), count - 1)] for offset in (-1, 0, 1, 2))
-        for step in range(steps):
-            curve.append(_catmull_rom(a, b, c, d, step / steps))
+        numbers = range(index - 1, index + 3)
+        a, b, c, d = (points[one % count if closed else min(max(one, 0), count - 1)] for one in numbers)
+        curve += [_catmull_rom(a, b, c, d, step / steps) for step in range(steps)]
     return curve if closed else [*curve, points[-1]]
 
 
@@ -81,15 +78,9 @@ def arc(x: float, y: float, radius: float, begin: float, end: float, steps: int 
 
 @dataclass(frozen=True)
 class Pose:
-    """One object at one moment.
+    """One object at one moment: `turns` is how often its motion has repeated so far, `seed` that of its irregularities.
 
-    Args:
-        colour: of its body.
-        size: 0 to 1; only what is not simply larger (rain's density) needs it, the pen is scaled already.
-        speed: 0 to 1.
-        turns: how often its motion has repeated so far.
-        seed: of its small irregularities.
-        count: of objects in the scene; rain is one object however much of it there is.
+    The pen is scaled already: only rain, which is one object however much there is, needs `size` and `count`.
     """
 
     colour: Colour
@@ -124,10 +115,8 @@ class Pose:
 class Pen:
     """Draws on a picture in coordinates of its own: x to the right, y down, one unit long as `at` says.
 
-    Args:
-        image: "RGB" for flat pictures, "L" (tones) for sketches, `CANVAS_SIZE` pixels high.
-        style: how shapes are filled.
-        wobble: where in its slow trembling a sketch's line is; without meaning for flat pictures.
+    The image is "RGB" for flat pictures, "L" (tones) for sketches, `CANVAS_SIZE` pixels high; `wobble` is where in its
+    slow trembling a sketch's line is.
     """
 
     __slots__ = ("draw", "fills", "flat", "image", "matrix", "stroke", "wobble")
@@ -230,22 +219,15 @@ class Pen:
         return dark(colour, 0.62) if self.flat else INK
 
     def _line(self, colour: Colour) -> int | Colour:
-        if self.flat:
-            return colour
-        return PAPER if sum(colour) > 700 else INK
+        return colour if self.flat else PAPER if sum(colour) > 700 else INK
 
 
 @lru_cache(maxsize=4096)
 def tone(colour: Colour) -> int:
     """How dark a colour is in a sketch."""
     brightness = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
-    if brightness > 205:
-        return PAPER
-    if brightness > 140:
-        return LIGHT_HATCH
-    if brightness > 90:
-        return MIDDLE_HATCH
-    return DARK_HATCH if brightness > 50 else INK
+    tones = ((205, PAPER), (140, LIGHT_HATCH), (90, MIDDLE_HATCH), (50, DARK_HATCH))
+    return next((tone for above, tone in tones if brightness > above), INK)
 
 
 def developed(image: Image.Image, style: Style) -> NDArray[np.uint8]:

@@ -10,39 +10,24 @@ FRAMES = int(DURATION * FRAMES_PER_SECOND)
 """Pictures in a clip."""
 
 PALETTE: dict[str, Colour] = {
-    "red": (218, 54, 50),
-    "orange": (242, 138, 38),
-    "yellow": (246, 208, 60),
-    "green": (66, 168, 78),
-    "blue": (54, 108, 220),
-    "purple": (146, 78, 188),
-    "brown": (140, 92, 54),
-    "grey": (140, 146, 154),
-}
+    "red": (218, 54, 50), "orange": (242, 138, 38), "yellow": (246, 208, 60), "green": (66, 168, 78),
+    "blue": (54, 108, 220), "purple": (146, 78, 188), "brown": (140, 92, 54), "grey": (140, 146, 154),
+}  # fmt: skip
 
 SMALL, LARGE = 0.22, 0.65
 """The width or height of an object, in parts of the picture, at sizes 0 and 1."""
 WEATHER_SMALL, WEATHER_LARGE = 0.4, 0.95
 CROWD = {1: 1.0, 2: 0.9, 3: 0.82}
 """Several objects are each drawn a little smaller, to fit."""
-PLACES = {
-    1: ((0.0, 0.0),),
-    2: ((-0.42, -0.1), (0.42, 0.1)),
-    3: ((0.0, -0.36), (-0.46, 0.16), (0.46, 0.16)),
-}
+PLACES = {1: ((0.0, 0.0),), 2: ((-0.42, -0.1), (0.42, 0.1)), 3: ((0.0, -0.36), (-0.46, 0.16), (0.46, 0.16))}
 """Where each of several objects stands, in parts of the room they have; those behind come first."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """One frame of one scene.
+    """One frame of scene `number` of a clip: `part` (0 to 1) of the scene's time, or so many `seconds`, has passed.
 
-    Args:
-        number: of the scene in its clip.
-        part: of the scene's time that has passed, 0 to 1.
-        seconds: since the scene began.
-        frames_inside: how many frames this one is away from the nearest end of the time in view; below 0 when the
-            object is out of view.
+    `frames_inside` is how many frames it is away from the nearest end of the time in view, below 0 when out of view.
     """
 
     number: int

@@ -86,13 +86,16 @@ def clock(pen: Pen, pose: Pose) -> None:
     pendulum.line([(0, 0.02), (0, 0.24)], GOLD, 0.03)
     pendulum.circle(0, 0.26, 0.07, GOLD)
     pen.circle(0, -0.18, 0.19, WHITE)
-    for hour in range(4):
-        dx, dy = math.cos(math.pi * hour / 2), math.sin(math.pi * hour / 2)
-        pen.line([(0.13 * dx, -0.18 + 0.13 * dy), (0.17 * dx, -0.18 + 0.17 * dy)], BLACK, 0.03)
-    minute = math.radians(360 * pose.jitter(1) + 6 * math.floor(2 * pose.turns))
-    hour_hand = math.radians(360 * pose.jitter(2))
-    pen.line([(0, -0.18), (0.13 * math.cos(minute), -0.18 + 0.13 * math.sin(minute))], BLACK, 0.028)
-    pen.line([(0, -0.18), (0.08 * math.cos(hour_hand), -0.18 + 0.08 * math.sin(hour_hand))], BLACK, 0.042)
+    for turn in range(4):
+        _spoke(pen, -0.18, math.pi * turn / 2, 0.13, 0.17, 0.03)
+    _spoke(pen, -0.18, math.radians(360 * pose.jitter(1) + 6 * math.floor(2 * pose.turns)), 0, 0.13, 0.028)
+    _spoke(pen, -0.18, math.radians(360 * pose.jitter(2)), 0, 0.08, 0.042)
+
+
+def _spoke(pen: Pen, y: float, angle: float, begin: float, end: float, width: float) -> None:
+    """A mark or a hand of a clock face around (0, y)."""
+    dx, dy = math.cos(angle), math.sin(angle)
+    pen.line([(begin * dx, y + begin * dy), (end * dx, y + end * dy)], BLACK, width)
 
 
 def siren(pen: Pen, pose: Pose) -> None:
@@ -107,10 +110,8 @@ def siren(pen: Pen, pose: Pose) -> None:
         near, far = 0.34, 0.4 + 0.1 * pose.pulse
         pen.line([(near * dx, 0.08 + near * dy), (far * dx, 0.08 + far * dy)], (250, 170, 30), 0.04)
     pen.polygon([*arc(0, 0.02, 0.25, 180, 360, 12), (0.25, 0.26), (-0.25, 0.26)], pose.colour)
-    pen.polygon(
-        [*arc(0, 0.02, 0.17, 180, 270, 6), (-0.05, -0.1), (-0.12, 0.02), (-0.12, 0.2), (-0.17, 0.2)],
-        light(pose.colour, 0.55),
-    )
+    shine = [*arc(0, 0.02, 0.17, 180, 270, 6), (-0.05, -0.1), (-0.12, 0.02), (-0.12, 0.2), (-0.17, 0.2)]
+    pen.polygon(shine, light(pose.colour, 0.55))
     pen.ellipse(0.05 * math.cos(angle), 0.08, 0.05 + 0.07 * glow, 0.12, (255, 250, 200))
     pen.rectangle(-0.32, 0.25, 0.32, 0.36, BLACK)
     pen.rectangle(-0.38, 0.36, 0.38, 0.45, dark(STEEL, 0.4))
@@ -130,12 +131,10 @@ def alarm_clock(pen: Pen, pose: Pose) -> None:
     striker.circle(0, -0.18, 0.05, dark(STEEL, 0.3))
     shaken.circle(0, 0.08, 0.34, body)
     shaken.circle(0, 0.08, 0.255, WHITE)
-    for hour in range(4):
-        dx, dy = math.cos(math.pi * hour / 2), math.sin(math.pi * hour / 2)
-        shaken.line([(0.18 * dx, 0.08 + 0.18 * dy), (0.23 * dx, 0.08 + 0.23 * dy)], BLACK, 0.035)
-    minute, hour_hand = math.radians(360 * pose.jitter(1)), math.radians(360 * pose.jitter(2))
-    shaken.line([(0, 0.08), (0.19 * math.cos(minute), 0.08 + 0.19 * math.sin(minute))], BLACK, 0.03)
-    shaken.line([(0, 0.08), (0.12 * math.cos(hour_hand), 0.08 + 0.12 * math.sin(hour_hand))], BLACK, 0.05)
+    for turn in range(4):
+        _spoke(shaken, 0.08, math.pi * turn / 2, 0.18, 0.23, 0.035)
+    _spoke(shaken, 0.08, math.radians(360 * pose.jitter(1)), 0, 0.19, 0.03)
+    _spoke(shaken, 0.08, math.radians(360 * pose.jitter(2)), 0, 0.12, 0.05)
     for side in (-1, 1):
         for number in range(2):
             x = side * (0.42 + 0.06 * number)

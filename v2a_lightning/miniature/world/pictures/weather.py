@@ -103,9 +103,8 @@ def waves(pen: Pen, pose: Pose) -> None:
     travel = 0.05 * pose.swing
     for y, fill in ((0.02, light(sea, 0.35)), (0.34, sea)):
         shift = (pose.turns * 0.1) % 0.4
-        crest = smooth(
-            [(-2.8 + 0.2 * number + shift, y + (0.0 if number % 2 else 0.06)) for number in range(29)], 2, closed=False
-        )
+        ridge = [(-2.8 + 0.2 * number + shift, y + (0.0 if number % 2 else 0.06)) for number in range(29)]
+        crest = smooth(ridge, 2, closed=False)
         if y > 0.3:
             _breaker(pen, travel, sea)
         pen.polygon([*crest, (2.8, 0.5), (-2.8, 0.5)], fill)
@@ -122,10 +121,9 @@ _CREST = smooth([(-0.2, -0.2), (0.06, -0.37), (0.28, -0.3), (0.38, -0.12), (0.32
 def _breaker(pen: Pen, travel: float, sea: Colour) -> None:
     rolling = pen.at(travel, 0.04)
     rolling.polygon(smooth(_BREAKER, 3), dark(sea, 0.12))
-    rolling.line(
-        smooth([(-0.38, 0.26), (-0.18, -0.02), (0.02, -0.2), (0.16, -0.24)], 3, closed=False), light(sea, 0.5), 0.03
-    )
-    rolling.line(smooth([(-0.24, 0.34), (-0.12, 0.1), (-0.02, -0.06)], 3, closed=False), light(sea, 0.5), 0.03)
+    upper = [(-0.38, 0.26), (-0.18, -0.02), (0.02, -0.2), (0.16, -0.24)]
+    for ripple in (upper, [(-0.24, 0.34), (-0.12, 0.1), (-0.02, -0.06)]):
+        rolling.line(smooth(ripple, 3, closed=False), light(sea, 0.5), 0.03)
     for number, (x, y) in enumerate(_CREST[::2]):
         rolling.outlined(2).circle(x, y, 0.055 + 0.02 * math.sin(number * 2 + travel * 60), WHITE)
 

@@ -49,9 +49,9 @@ def _play(scene: Scene, length: int) -> NDArray[np.float64]:
     wet = _room(dry, scene.room, random)
     pan = 0.5 + 0.5 * (scene.x - 0.5)
     loudness = np.sqrt(np.mean(wet**2)) + 1e-9
-    # Level is that of the wave as a whole, but never so high that its peaks clip.
+    # Level is that of the waveform as a whole, but never so high that its peaks clip.
     gain = min(10 ** (scene.level / 20) / loudness, 0.95 / (np.abs(wet).max() + 1e-9) / 1.1)
-    return gain * wet * np.array([[np.cos(pan * np.pi / 2)], [np.sin(pan * np.pi / 2)]]) * np.sqrt(2) * 0.9
+    return np.asarray(gain * wet * np.array([[np.cos(pan * np.pi / 2)], [np.sin(pan * np.pi / 2)]]) * np.sqrt(2) * 0.9)
 
 
 def _room(dry: Waveform, room: float, random: Random) -> Waveform:
@@ -61,4 +61,4 @@ def _room(dry: Waveform, room: float, random: Random) -> Waveform:
     impulse = random.standard_normal(len(time)) * 10 ** (-3 * time / decay_time)
     impulse /= np.sqrt((impulse**2).sum()) + 1e-9
     tail = signal.oaconvolve(dry, impulse)[: len(dry)]
-    return dry + (0.12 + 0.4 * room) * tail
+    return np.asarray(dry + (0.12 + 0.4 * room) * tail)

@@ -31,12 +31,12 @@ def tone(frequency: float | Waveform, time: Waveform, partials: list[float], str
     frequency = np.broadcast_to(np.asarray(frequency, dtype=float), time.shape)
     phase = 2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE
     highest = float(frequency.max())
-    wave = np.zeros_like(time)
+    waveform = np.zeros_like(time)
     for number, amplitude in enumerate(partials, start=1):
         ratio = number * math.sqrt(1 + stretch * number**2)
         if amplitude and ratio * highest < 0.475 * SAMPLE_RATE:
-            wave += amplitude * np.sin(ratio * phase)
-    return wave
+            waveform += amplitude * np.sin(ratio * phase)
+    return waveform
 
 
 def harmonics(count: int, slope: float = 1.0) -> list[float]:
@@ -49,28 +49,30 @@ def band_noise(samples: int, low: float, high: float, random: Random, order: int
     top = min(high, 0.49 * SAMPLE_RATE)
     kind, edges = ("lowpass", top) if low <= 0 else ("bandpass", [low, top])
     sos = signal.butter(order, edges, kind, fs=SAMPLE_RATE, output="sos")
-    wave = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
-    return wave / (wave.std() + 1e-9)
+    waveform = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
+    return np.asarray(waveform / (waveform.std() + 1e-9))
 
 
-def resonate(wave: Waveform, formants: list[tuple[float, float]]) -> Waveform:
-    """Pass a wave through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
-    total = np.zeros_like(wave)
+def resonate(waveform: Waveform, formants: list[tuple[float, float]]) -> Waveform:
+    """Pass a waveform through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
+    total = np.zeros_like(waveform)
     for centre, width in formants:
         numerator, denominator = signal.iirpeak(min(centre, 0.47 * SAMPLE_RATE), centre / width, fs=SAMPLE_RATE)
-        total += signal.lfilter(numerator, denominator, wave)
+        total += signal.lfilter(numerator, denominator, waveform)
     return total
 
 
 def rise_and_fall(time: Waveform, rise: float, fall: float) -> Waveform:
     """An envelope that rises over `rise` seconds, and falls over the last `fall` seconds."""
     duration = time[-1] + 1 / SAMPLE_RATE
-    return np.clip(time / max(rise, 1e-4), 0, 1) * np.clip((duration - time) / max(fall, 1e-4), 0, 1)
+    return np.asarray(np.clip(time / max(rise, 1e-4), 0, 1) * np.clip((duration - time) / max(fall, 1e-4), 0, 1))
 
 
 def decay(time: Waveform, half_life: float, attack: float = 0.002) -> Waveform:
     """An envelope that jumps up and halves every `half_life` seconds, faded out at its end."""
-    return np.clip(time / attack, 0, 1) * 0.5 ** (time / half_life) * np.clip((time[-1] - time) / 0.01, 0, 1)
+    return np.asarray(
+        np.clip(time / attack, 0, 1) * 0.5 ** (time / half_life) * np.clip((time[-1] - time) / 0.01, 0, 1)
+    )
 
 
 def onsets(rate: float, length: float, start: float, random: Random, jitter: float = 0.08) -> list[float]:
@@ -83,7 +85,7 @@ def onsets(rate: float, length: float, start: float, random: Random, jitter: flo
 
 def place(length: int, times: list[float], make: Callable[[int], Waveform]) -> Waveform:
     """Add up `make(number)` at each time; what would begin before 0 is cut at its beginning."""
-    wave = np.zeros(length)
+    waveform = np.zeros(length)
     for number, time in enumerate(times):
         event = make(number)
         begin = round(time * SAMPLE_RATE)
@@ -91,8 +93,8 @@ def place(length: int, times: list[float], make: Callable[[int], Waveform]) -> W
         begin = max(begin, 0)
         stop = min(length, begin + len(event))
         if stop > begin:
-            wave[begin:stop] += event[: stop - begin]
-    return wave
+            waveform[begin:stop] += event[: stop - begin]
+    return waveform
 
 
 def wander(samples: int, low: float, high: float, knots: int, random: Random) -> Waveform:

@@ -29,7 +29,7 @@ def car(scene: Scene, random: Random, length: int) -> Waveform:
     doppler = 1 - 0.09 * np.tanh((time - middle) / (0.4 * passing))
     engine = tone(between(120, 55, scene.size) * doppler, time, harmonics(10, 1.1))
     tyres = band_noise(length, 350, between(3200, 1500, scene.size), random)
-    return (0.7 * tyres + (0.25 + 0.4 * scene.timbre) * engine) * (0.06 + swell)
+    return np.asarray((0.7 * tyres + (0.25 + 0.4 * scene.timbre) * engine) * (0.06 + swell))
 
 
 def train(scene: Scene, random: Random, length: int) -> Waveform:
@@ -54,7 +54,7 @@ def motorcycle(scene: Scene, random: Random, length: int) -> Waveform:
     revs = 1 + between(0.4, 1.1, scene.speed) * 0.5 * (1 - np.cos(2 * np.pi * (0.55 * time + scene.onset)))
     buzz = tone(idle * revs * (1 + 0.02 * wander(length, -1, 1, 40, random)), time, harmonics(30, 0.55))
     rough = np.tanh((1.5 + 2 * scene.timbre) * buzz)
-    return rough * (0.55 + 0.3 * (revs - 1)) + 0.08 * band_noise(length, 200, 2500, random)
+    return np.asarray(rough * (0.55 + 0.3 * (revs - 1)) + 0.08 * band_noise(length, 200, 2500, random))
 
 
 def helicopter(scene: Scene, random: Random, length: int) -> Waveform:
@@ -64,7 +64,7 @@ def helicopter(scene: Scene, random: Random, length: int) -> Waveform:
     chop = np.clip(np.sin(2 * np.pi * (rate * time + scene.onset)), 0, 1) ** 3
     air = band_noise(length, 60, between(900, 380, scene.size), random)
     whine = tone(between(2300, 1500, scene.timbre), time, [1, 0.3])
-    return air * (0.12 + chop) + 0.06 * whine
+    return np.asarray(air * (0.12 + chop) + 0.06 * whine)
 
 
 def ship(scene: Scene, random: Random, length: int) -> Waveform:
@@ -74,7 +74,7 @@ def ship(scene: Scene, random: Random, length: int) -> Waveform:
     def blast(_: int) -> Waveform:
         time = seconds(1.55)
         reeds = tone(pitch, time, harmonics(18, 0.75)) + 0.7 * tone(1.5 * pitch * 1.003, time, harmonics(12, 0.8))
-        return np.tanh((0.7 + scene.timbre) * reeds) * rise_and_fall(time, 0.15, 0.3)
+        return np.asarray(np.tanh((0.7 + scene.timbre) * reeds) * rise_and_fall(time, 0.15, 0.3))
 
     water = 0.05 * band_noise(length, 100, 1200, random)
     return place(length, [-0.15 + 0.7 * scene.onset, 1.8 + 0.7 * scene.onset], blast) + water
@@ -103,22 +103,20 @@ def thunder(scene: Scene, random: Random, length: int) -> Waveform:
     roll = wander(length, 0.3, 1.0, 11, random) * 0.5 ** (after / between(0.5, 1.1, scene.size)) * struck
     rumble = band_noise(length, 25, between(300, 130, scene.size), random) * roll
     crack = band_noise(length, 300, 5000, random) * struck * 0.5 ** (after / 0.05) * (0.3 + 0.5 * scene.timbre)
-    return rumble + crack + 0.03 * band_noise(length, 30, 200, random)
+    return np.asarray(rumble + crack + 0.03 * band_noise(length, 30, 200, random))
 
 
 def wind(scene: Scene, random: Random, length: int) -> Waveform:
     """Noise through a resonance that wanders: the howl around a corner."""
-    blocks = 64
-    centre = wander(
-        blocks, between(900, 380, scene.size), between(1500, 700, scene.size), 4 + round(6 * scene.speed), random
-    )
+    blocks, low, high = 64, between(900, 380, scene.size), between(1500, 700, scene.size)
+    centre = wander(blocks, low, high, 4 + round(6 * scene.speed), random)
     strength = wander(length, 0.35, 1.0, 4 + round(5 * scene.speed), random)
     noise = random.standard_normal(length)
     out, state = np.zeros(length), np.zeros(2)
     for index, block in enumerate(np.array_split(np.arange(length), blocks)):
         numerator, denominator = signal.iirpeak(centre[index], between(14, 5, scene.timbre), fs=SAMPLE_RATE)
         out[block], state = signal.lfilter(numerator, denominator, noise[block], zi=state)
-    return (out / out.std() + 0.25 * band_noise(length, 100, 700, random)) * strength
+    return np.asarray((out / out.std() + 0.25 * band_noise(length, 100, 700, random)) * strength)
 
 
 def waves(scene: Scene, random: Random, length: int) -> Waveform:
@@ -128,7 +126,7 @@ def waves(scene: Scene, random: Random, length: int) -> Waveform:
     swell = np.where(position < 0.55, (position / 0.55) ** 2, ((1 - position) / 0.45) ** 1.3)
     deep = band_noise(length, 80, between(700, 350, scene.size), random)
     foam = band_noise(length, 1000, 4500, random)
-    return deep * (0.2 + 0.8 * swell) + foam * swell**2 * (0.45 + 0.4 * scene.timbre)
+    return np.asarray(deep * (0.2 + 0.8 * swell) + foam * swell**2 * (0.45 + 0.4 * scene.timbre))
 
 
 def tap(scene: Scene, random: Random, length: int) -> Waveform:
@@ -150,13 +148,9 @@ def hammer(scene: Scene, random: Random, length: int) -> Waveform:
 
     def blow(_: int) -> Waveform:
         time = seconds(0.22)
-        ring = sum(
-            (
-                np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
-                for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014))
-            ),
-            np.zeros(len(time)),
-        )
+        ring = np.zeros(len(time))
+        for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014)):
+            ring += np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
         thud = band_noise(len(time), 120, 600, random) * decay(time, 0.02)
         return float(random.uniform(0.8, 1)) * (0.7 * ring + 0.6 * thud)
 
@@ -171,7 +165,7 @@ def saw(scene: Scene, random: Random, length: int) -> Waveform:
     teeth = 0.6 + 0.4 * np.sign(np.sin(2 * np.pi * between(150, 60, scene.size) * time))
     push = band_noise(length, 1800, between(6500, 4000, scene.size), random) * np.clip(stroke, 0, 1) ** 0.7
     pull = band_noise(length, 900, between(3800, 2200, scene.size), random) * np.clip(-stroke, 0, 1) ** 0.7
-    return teeth * (push + (0.45 + 0.4 * scene.timbre) * pull)
+    return np.asarray(teeth * (push + (0.45 + 0.4 * scene.timbre) * pull))
 
 
 def drill(scene: Scene, random: Random, length: int) -> Waveform:
@@ -184,7 +178,7 @@ def drill(scene: Scene, random: Random, length: int) -> Waveform:
     motor = tone(pitch * spin * load, time, [1, 0.5, 0.6, 0.2, 0.15, 0.3, 0.1, 0.25])
     gears = tone(7.3 * pitch * spin * load, time, [0.3, 0.1])
     grit = 0.2 * band_noise(length, 1500, 6000, random) * (0.5 + scene.timbre)
-    return (np.tanh(1.6 * motor) + gears + grit) * np.clip((time - begin) / 0.06, 0, 1)
+    return np.asarray((np.tanh(1.6 * motor) + gears + grit) * np.clip((time - begin) / 0.06, 0, 1))
 
 
 def clock(scene: Scene, random: Random, length: int) -> Waveform:

@@ -27,13 +27,13 @@ def _chorus(
     scene: Scene, random: Random, length: int, rate: float, voice: Callable[[float], Waveform], jitter: float = 0.08
 ) -> Waveform:
     """As many independent voices as the scene shows, each at its own slightly different pitch."""
-    wave = np.zeros(length)
+    waveform = np.zeros(length)
     for number in range(scene.count):
         detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
         phase = scene.onset if number == 0 else float(random.random())
         times = onsets(rate * float(random.uniform(0.92, 1.08)), length / SAMPLE_RATE, phase, random, jitter)
-        wave += place(length, times, partial(_sung, voice, detune))
-    return wave
+        waveform += place(length, times, partial(_sung, voice, detune))
+    return waveform
 
 
 def _sung(voice: Callable[[float], Waveform], detune: float, _: int) -> Waveform:
@@ -50,7 +50,7 @@ def dog(scene: Scene, random: Random, length: int) -> Waveform:
         voiced = tone(fall, time, harmonics(16, 0.7))
         formants = [(2.2 * pitch * detune, 180.0), (3.6 * pitch + 500 * scene.timbre, 350.0)]
         breath = 0.25 * band_noise(len(time), 500, 3500, random)
-        return (resonate(voiced, formants) + 0.15 * voiced + breath) * rise_and_fall(time, 0.012, 0.09)
+        return np.asarray((resonate(voiced, formants) + 0.15 * voiced + breath) * rise_and_fall(time, 0.012, 0.09))
 
     return _chorus(scene, random, length, rate, bark)
 
@@ -76,7 +76,7 @@ def frog(scene: Scene, random: Random, length: int) -> Waveform:
         time = seconds(float(random.uniform(0.22, 0.34)))
         buzz = between(38, 70, scene.timbre) * (1 + 0.25 * time / time[-1])
         pulses = np.clip(np.sin(2 * np.pi * np.cumsum(buzz) / SAMPLE_RATE), 0, 1) ** 4
-        return pulses * tone(pitch * detune, time, [1, 0.45, 0.2]) * rise_and_fall(time, 0.04, 0.06)
+        return np.asarray(pulses * tone(pitch * detune, time, [1, 0.45, 0.2]) * rise_and_fall(time, 0.04, 0.06))
 
     return _chorus(scene, random, length, rate, croak)
 
@@ -104,7 +104,7 @@ def cricket(scene: Scene, random: Random, length: int) -> Waveform:
         pulses = 3 if scene.timbre < 0.5 else 4
         time = seconds(pulses * 0.032)
         gate = np.clip(np.sin(2 * np.pi * time / 0.032), 0, 1) ** 0.5
-        return tone(pitch * detune, time, [1, 0.05]) * gate
+        return np.asarray(tone(pitch * detune, time, [1, 0.05]) * gate)
 
     return _chorus(scene, random, length, rate, chirr, jitter=0.03)
 
@@ -174,7 +174,7 @@ def guitar(scene: Scene, random: Random, length: int) -> Waveform:
         burst = signal.lfilter([1 - 0.7 * (1 - scene.timbre)], [1, -0.7 * (1 - scene.timbre)], burst)
         loop = np.zeros(period + 2)
         loop[0], loop[period], loop[period + 1] = 1.0, -0.498, -0.498
-        return signal.lfilter([1.0], loop, burst)
+        return np.asarray(signal.lfilter([1.0], loop, burst))
 
     def strum(number: int) -> Waveform:
         time = seconds(0.8)
@@ -189,21 +189,16 @@ def bell(scene: Scene, random: Random, length: int) -> Waveform:
     """Strokes of a bell: inharmonic partials, the hum below the strike note, each dying at its own pace."""
     pitch = between(1500, 380, scene.size)
     partials = (
-        (0.5, 0.35, 0.6),
-        (1.0, 1.0, 0.45),
-        (1.19, 0.6, 0.35),
-        (1.5, 0.35, 0.25),
-        (2.0, 0.5, 0.25),
-        (2.74, 0.35, 0.12),
-    )
+        (0.5, 0.35, 0.6), (1.0, 1.0, 0.45), (1.19, 0.6, 0.35), (1.5, 0.35, 0.25), (2.0, 0.5, 0.25), (2.74, 0.35, 0.12)
+    )  # fmt: skip
 
     def stroke(_: int) -> Waveform:
         time = seconds(1.6)
-        wave = np.zeros(len(time))
+        waveform = np.zeros(len(time))
         for ratio, amplitude, half_life in partials:
             ring = half_life * (0.6 + 0.8 * scene.timbre)
-            wave += amplitude * np.sin(2 * np.pi * pitch * ratio * time) * decay(time, ring)
-        return wave + 0.2 * band_noise(len(time), 2500, 6500, random) * decay(time, 0.008)
+            waveform += amplitude * np.sin(2 * np.pi * pitch * ratio * time) * decay(time, ring)
+        return waveform + 0.2 * band_noise(len(time), 2500, 6500, random) * decay(time, 0.008)
 
     return place(length, _rhythm(scene, random, length, 0.7, 2.4), stroke)
 
@@ -233,7 +228,7 @@ def trumpet(scene: Scene, random: Random, length: int) -> Waveform:
         soft, bright = tone(frequency, time, harmonics(4, 1.0)), tone(frequency, time, harmonics(14, 0.35))
         opening: Waveform = np.clip(time / 0.09, 0, 1) * (0.45 + 0.55 * scene.timbre)
         blown = soft * (1 - opening) + bright * opening
-        return (blown + 0.4 * resonate(blown, [(1400.0, 500.0)])) * rise_and_fall(time, 0.03, 0.04)
+        return np.asarray((blown + 0.4 * resonate(blown, [(1400.0, 500.0)])) * rise_and_fall(time, 0.03, 0.04))
 
     return place(length, _rhythm(scene, random, length, 1.2, 4.0), note)
 
@@ -243,7 +238,7 @@ def siren(scene: Scene, random: Random, length: int) -> Waveform:
     time = seconds(length / SAMPLE_RATE)
     sweep = 0.5 - 0.5 * np.cos(2 * np.pi * (between(0.5, 2.2, scene.speed) * time + scene.onset))
     frequency = between(1150, 420, scene.size) * 2 ** (0.85 * sweep)
-    return np.tanh(1.2 * tone(frequency, time, harmonics(7, 1.6 - 0.8 * scene.timbre)))
+    return np.asarray(np.tanh(1.2 * tone(frequency, time, harmonics(7, 1.6 - 0.8 * scene.timbre))))
 
 
 def alarm_clock(scene: Scene, random: Random, length: int) -> Waveform:
@@ -255,9 +250,8 @@ def alarm_clock(scene: Scene, random: Random, length: int) -> Waveform:
     def group(_: int) -> Waveform:
         def beep(_: int) -> Waveform:
             time = seconds(0.55 * beat)
-            return tone(pitch, time, [1, 0, 0.33 * scene.timbre, 0, 0.2 * scene.timbre]) * rise_and_fall(
-                time, 0.003, 0.003
-            )
+            partials = [1, 0, 0.33 * scene.timbre, 0, 0.2 * scene.timbre]
+            return tone(pitch, time, partials) * rise_and_fall(time, 0.003, 0.003)
 
         return place(round(4.2 * beat * SAMPLE_RATE), [index * beat for index in range(4)], beep)
 
