@@ -222,7 +222,7 @@ def content_sha256(samples: NDArray[Any], rate: int = 0) -> str:
 def make_extractors(
     needed: set[str], networks: Mapping[str, str], clap: str | None, device: str, crop: Crop
 ) -> dict[str, FeatureExtractor]:
-    """The suite's own extractors that metrics need, by the names that `AudioMetric.needs` uses, of these checkpoints."""
+    """The suite's own extractors that metrics need, by the names in `AudioMetric.needs`, of these checkpoints."""
     found: dict[str, FeatureExtractor] = {
         name: NetworkFeatures(KINDS[name], checkpoint, device, crop)
         for name, checkpoint in networks.items()

@@ -21,10 +21,10 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
     """Compare (N, D) generated with (M, D) reference samples; a sample's ball ends before its k-th neighbour.
 
     Returns:
-        Doubles, whose means are the four metrics. "precision" (N,): 1 where a generated sample lies within some reference
-        sample's ball; "recall" (M,): 1 where a reference sample lies within some generated sample's ball; "density"
-        (N,): reference balls around a generated sample, over k; "coverage" (M,): 1 where a generated sample lies within
-        this reference sample's ball.
+        Doubles, whose means are the four metrics. "precision" (N,): 1 where a generated sample lies within some
+        reference sample's ball; "recall" (M,): 1 where a reference sample lies within some generated sample's ball;
+        "density" (N,): reference balls around a generated sample, over k; "coverage" (M,): 1 where a generated sample
+        lies within this reference sample's ball.
 
     Raises:
         ValueError: when a shape does not fit or a set has no more than `neighbours` samples.
@@ -34,7 +34,7 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
     made_radius, real_radius = _radii(made, neighbours), _radii(real, neighbours)
     density = torch.zeros(len(made), dtype=torch.float64)
     recall, coverage = torch.zeros(len(real), dtype=torch.bool), torch.zeros(len(real), dtype=torch.bool)
-    for part in torch.arange(len(real)).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(real)), ROWS_AT_ONCE):
         distances = torch.cdist(real[part], made, compute_mode="donot_use_mm_for_euclid_dist")
         in_real_ball = distances < real_radius[part, None]
         density += in_real_ball.sum(0)
@@ -97,7 +97,7 @@ class PrecisionRecallDensityCoverage(SetMetric):
 def _radii(samples: Tensor, neighbours: int) -> Tensor:
     """(N,) distance of each sample to its k-th nearest other one."""
     radii = []
-    for part in torch.arange(len(samples)).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(samples)), ROWS_AT_ONCE):
         # The product form of the distance is not zero, and so not least, between a sample and itself.
         distances = torch.cdist(samples[part], samples, compute_mode="donot_use_mm_for_euclid_dist")
         radii.append(distances.kthvalue(neighbours + 1, dim=1).values)
