@@ -75,10 +75,14 @@ def score_records(
             missing |= dict.fromkeys(metric.numbers(), reason)
             continue
         try:
-            found |= _results(metric, clips, resamples, seed)
+            scores = _results(metric, clips, resamples, seed)
         except ValueError as error:
             # Several cuts of one video may have one and the same sound.
             missing |= dict.fromkeys(metric.numbers(), str(error))
+            continue
+        # Files of scores have no NaN, and nothing can be compared with one.
+        found |= {name: score for name, score in scores.items() if score.finite}
+        missing |= {name: "its value is not finite" for name, score in scores.items() if not score.finite}
     return Scores(found, missing)
 
 
