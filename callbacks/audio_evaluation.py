@@ -136,7 +136,7 @@ class AudioEvaluation(Callback):
 
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
-        chosen, data = self._selection.everywhere(), _data(trainer)
+        chosen, data = self._selection.gather(), _data(trainer)
         generation = describe_generation(self.generator, pl_module, self.seed, self.seconds)
         with TemporaryDirectory() as scratch:
             sounds = self._sounds(trainer, stage, [clip.clip_id for clip in chosen], Path(scratch), generation)
