@@ -127,9 +127,7 @@ class ClapEncoder(FrozenModel):
         parts = [self._encode_texts(texts[i : i + self.batch_size]) for i in self._starts(len(texts))]
         return self._normalised(parts)
 
-    def target(
-        self, waveforms: Tensor | np.ndarray, sample_rate: int, _labels: Sequence[str] | None = None
-    ) -> Tensor:
+    def target(self, waveforms: Tensor | np.ndarray, sample_rate: int, _labels: Sequence[str] | None = None) -> Tensor:
         """What a generator that is conditioned on CLAP gets for these very sounds: `encode_audio` as (N, 1, D)."""
         return self.encode_audio(waveforms, sample_rate)[:, None]
 

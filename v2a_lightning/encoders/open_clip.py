@@ -74,7 +74,9 @@ class ClipEncoder(FrozenModel, Encoder):
         count = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else int(tokenizer.vocab_size)
         expected = getattr(model, "vocab_size", count)
         if count != expected:
-            raise ValueError(f"its tokenizer has {count} tokens, its text tower {expected}; tokenizer files are missing")
+            raise ValueError(
+                f"its tokenizer has {count} tokens, its text tower {expected}; tokenizer files are missing"
+            )
         return f"{self.embedding_dim} wide, {self.image_size} px, {count} tokens"
 
     def settings(self) -> dict[str, Any]:
@@ -239,4 +241,3 @@ def _transform(model: Any) -> Callable[[Any], Tensor]:
     if hasattr(visual, "preprocess_cfg"):
         return image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
     return image_transform(visual.image_size, is_train=False, mean=visual.image_mean, std=visual.image_std)
-

@@ -104,10 +104,14 @@ class TransformersEncoder(FrozenModel, Encoder):
     def _config(self) -> dict[str, Any]:
         path = self.path / "config.json"
         if not path.is_file() or not (self.path / "preprocessor_config.json").is_file():
-            raise UsageError(f"{self.path} is no folder of a vision model: it has no {path.name} or preprocessor_config.json")
+            raise UsageError(
+                f"{self.path} is no folder of a vision model: it has no {path.name} or preprocessor_config.json"
+            )
         config = json.loads(path.read_text())
         if not isinstance(config, dict) or "auto_map" in config:
-            raise UsageError(f"{path} asks for code of its own, which is not executed: use a model that transformers has")
+            raise UsageError(
+                f"{path} asks for code of its own, which is not executed: use a model that transformers has"
+            )
         return config
 
     def _load(self) -> dict[str, Any]:
@@ -133,6 +137,8 @@ class TransformersEncoder(FrozenModel, Encoder):
         unneeded = HARMLESS if self.pooling == "pooled" else rf"{HARMLESS}|(^|\.)pooler\."
         missing = sorted(one for one in found["missing_keys"] if not re.search(unneeded, one))
         if missing:
-            raise UsageError(f"{weights}: no weights of {name}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
+            raise UsageError(
+                f"{weights}: no weights of {name}: tensor {missing[0]!r} is missing ({len(missing)} in all)"
+            )
         if mismatched := sorted(map(str, found["mismatched_keys"])):
             raise UsageError(f"{weights}: no weights of {name}: {mismatched[0]} has another shape")

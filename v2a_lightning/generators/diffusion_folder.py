@@ -166,14 +166,13 @@ def read_embedding(path: Path) -> Tensor:
 
 def build_scheduler(**overrides: Any) -> Any:
     """The published noise schedule; `overrides` are DDIMScheduler arguments such as `prediction_type`."""
-    from diffusers import DDIMScheduler
+    import diffusers
 
-    return DDIMScheduler(**(SCHEDULE | overrides))
+    scheduler: Any = diffusers.DDIMScheduler
+    return scheduler(**(SCHEDULE | overrides))
 
 
-def save_audioldm(
-    unet: Any, vae: Any, vocoder: Any, scheduler: Any, unconditional: Tensor, folder: Path | str
-) -> None:
+def save_audioldm(unet: Any, vae: Any, vocoder: Any, scheduler: Any, unconditional: Tensor, folder: Path | str) -> None:
     """Write a folder in diffusers' AudioLDM layout, the unconditional embedding (D,) standing for a text tower."""
     folder = Path(folder)
     parts = {"unet": unet, "vae": vae, "vocoder": vocoder, "scheduler": scheduler}

@@ -27,7 +27,11 @@ class ClosedForm(Network):
     """
 
     def __init__(
-        self, dim: int = WIDTH, condition_dim: int | None = None, target_dim: int | None = None, tokens: int | None = None
+        self,
+        dim: int = WIDTH,
+        condition_dim: int | None = None,
+        target_dim: int | None = None,
+        tokens: int | None = None,
     ) -> None:
         super().__init__(dim, condition_dim, target_dim, tokens)
         self.numbers = self.target_shape[0] * self.target_shape[1]

@@ -89,7 +89,11 @@ class Diffusion(Objective):
         noise = randn(target.shape, generator, target.device, target.dtype)
         noisy = self.schedule.add_noise(target, noise, t)
         prediction = network(noisy, self._level(t), condition)
-        return F.mse_loss(prediction.float(), self._expected_prediction(target, noise, t), reduction="none").flatten(1).mean(-1)
+        return (
+            F.mse_loss(prediction.float(), self._expected_prediction(target, noise, t), reduction="none")
+            .flatten(1)
+            .mean(-1)
+        )
 
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
