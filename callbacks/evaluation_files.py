@@ -60,8 +60,9 @@ def clip_score_frames(data: Any, clip: MappedClip, suite: EvaluationSuite) -> Fr
     if getattr(data, "encoders", None) is not None:
         return frame_sampling(data)
     spec = getattr(data, "spec", None)
-    alone = spec is not None and len(spec.by_encoder) == 1
-    return clip.frames if alone and spec.towers[0].fingerprint == suite.clip.fingerprint else None
+    if spec is None or len(spec.by_encoder) != 1 or spec.towers[0].fingerprint != suite.clip.fingerprint:
+        return None
+    return clip.frames
 
 
 def write_evaluation(

@@ -19,8 +19,8 @@ from v2a_lightning.components import SelfDescribing, construct, make, parsed
 from v2a_lightning.encoders import Encoder, EncoderSet
 from v2a_lightning.encoders.base import SOLE, Encoders, by_name, of_each
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
+from v2a_lightning.json_files import write_json
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
@@ -105,13 +105,12 @@ class V2APipeline(OnTheHub):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the mapper and the descriptions of the other parts, not their weights, into a folder."""
         encoders = {f"encoder {name}".strip(): one for name, one in by_name(self.encoder).items()}
-        models = {**encoders, "generator": self.generator}
+        models: dict[str, Encoder | Generator] = {**encoders, "generator": self.generator}
         rows = {name: f"`{one.name}`, licence {_licence(one.describe())}" for name, one in models.items()}
         encoder = of_each(self.encoder, lambda one: one.describe())
         parts = {"encoder": encoder, "generator": self.generator.describe()}
         save_pretrained(self.mapper, save_directory, rows)
-        with atomic_write(save_directory / PIPELINE_FILE) as temporary:
-            temporary.write_text(json.dumps({**parts, "frames": asdict(self.frames)}, indent=2) + "\n")
+        write_json(save_directory / PIPELINE_FILE, {**parts, "frames": asdict(self.frames)}, indent=2)
 
     def describe_encoder(self) -> dict[str, Any]:
         """What the frame embeddings depend on."""
@@ -180,8 +179,10 @@ class V2APipeline(OnTheHub):
             embeddings = self.embed(frames, seeds)
             if not embeddings.isfinite().all():
                 raise RunFailure(f"{name or 'the frames'}: the mapper's embedding is not finite")
-            options = {"steps": steps, "guidance": guidance}
-            windows.append(self.generator.generate(embeddings, seconds=self.frames.duration, seeds=seeds, **options))
+            sounds = self.generator.generate(
+                embeddings, seconds=self.frames.duration, seeds=seeds, steps=steps, guidance=guidance
+            )
+            windows.append(sounds)
         return _joined(windows, round(length * self.sample_rate), self.sample_rate)
 
     def seconds_of(self, source: str | Path | Frames, seconds: float | None = None) -> float:

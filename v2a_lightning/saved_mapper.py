@@ -17,6 +17,7 @@ from v2a_lightning.checkpoints.weights import first_bytes, read_weights, refuse_
 from v2a_lightning.components import construct, parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import write_json
 from v2a_lightning.mapper.base import Aggregator, Frames, Network, Objective
 from v2a_lightning.randomness import Generators
 
@@ -162,7 +163,7 @@ class Mapper(nn.Module, OnTheHub):
                 f"{type(aggregator).__name__} takes the frames of one encoder, and the data has several "
                 f"({', '.join(frames)}); give model.aggregator JointAggregator"
             )
-        condition = aggregator(frames, mask, generator)
+        condition: Tensor = aggregator(frames, mask, generator)
         if condition.shape[-1] != self.network.condition_dim:
             raise UsageError(
                 f"frame embeddings have width {condition.shape[-1]} and the network {self.network.condition_dim}"
@@ -222,8 +223,7 @@ def save_pretrained(mapper: Mapper, folder: Path, others: Mapping[str, str] | No
     """
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in mapper.state_dict().items()}, temporary)
-    with atomic_write(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(mapper.describe(), indent=2) + "\n")
+    write_json(folder / CONFIG, mapper.describe(), indent=2)
     with atomic_write(folder / CARD) as temporary:
         temporary.write_text(_card(mapper, others or {}))
 

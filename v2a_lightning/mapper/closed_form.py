@@ -62,7 +62,8 @@ class ClosedForm(Network):
         if not self.solved:
             raise RunFailure(f"{type(self).__name__} has not been solved: run `fit` first, or load its checkpoint")
         predicted = self.predict(condition) * self.target_shape[1] ** 0.5 * self.length
-        return predicted.unflatten(1, self.target_shape)
+        output: Tensor = predicted.unflatten(1, self.target_shape)
+        return output
 
 
 class Identity(ClosedForm):
@@ -139,7 +140,8 @@ class RidgeRegression(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         penalty = self.strength * torch.eye(self.condition_dim, dtype=x.dtype, device=x.device)
-        return torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        output: Tensor = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        return output
 
 
 class OrthogonalProcrustes(_Affine):
@@ -150,7 +152,8 @@ class OrthogonalProcrustes(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         left, _, right = torch.linalg.svd(x.T @ y, full_matrices=False)
-        return left @ right
+        output: Tensor = left @ right
+        return output
 
 
 class NearestNeighbour(ClosedForm):

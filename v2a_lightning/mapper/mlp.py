@@ -50,13 +50,16 @@ class MLPMapper(Network):
         return lambda x, step: self._predict(conditions + levels[step], x)
 
     def _predict(self, hidden: Tensor, x: Tensor) -> Tensor:
-        return self.head(hidden + self.from_target(x.flatten(1))).unflatten(1, self.target_shape)
+        output: Tensor = self.head(hidden + self.from_target(x.flatten(1))).unflatten(1, self.target_shape)
+        return output
 
     def _condition_part(self, condition: Tensor) -> Tensor:
-        return self.from_condition(condition * self.condition_dim**0.5)
+        output: Tensor = self.from_condition(condition * self.condition_dim**0.5)
+        return output
 
     def _time_part(self, t: Tensor) -> Tensor:
-        return self.from_time(self.time(t))
+        output: Tensor = self.from_time(self.time(t))
+        return output
 
 
 class MLPRegressor(Network):
@@ -88,7 +91,10 @@ class MLPRegressor(Network):
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
-        return self.head(self.from_condition(condition * self.condition_dim**0.5)).unflatten(1, self.target_shape)
+        output: Tensor = self.head(self.from_condition(condition * self.condition_dim**0.5)).unflatten(
+            1, self.target_shape
+        )
+        return output
 
 
 class Head(nn.Module):
@@ -109,4 +115,5 @@ class Head(nn.Module):
         hidden = self.norms[0](self.dropout(F.silu(hidden)))
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
             hidden = norm(hidden + self.dropout(F.silu(layer(hidden))))
-        return self.out(hidden)
+        output: Tensor = self.out(hidden)
+        return output

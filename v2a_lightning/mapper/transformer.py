@@ -64,7 +64,8 @@ class TransformerMapper(Network):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`."""
         context = torch.stack([self._condition_token(condition), self._time_token(t)], dim=1)
-        return self.trunk(torch.cat([context, self._target_tokens(x)], dim=1), context=2)
+        output: Tensor = self.trunk(torch.cat([context, self._target_tokens(x)], dim=1), context=2)
+        return output
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """See `Network.denoiser`: keys and values of the condition and of all times are computed once, here."""
@@ -82,10 +83,12 @@ class TransformerMapper(Network):
 
     def _condition_token(self, condition: Tensor) -> Tensor:
         # Scaled like the target: the elements of a unit vector are tiny beside the role's embedding.
-        return self.condition_in(condition * self.condition_dim**0.5) + self.roles[0]
+        output: Tensor = self.condition_in(condition * self.condition_dim**0.5) + self.roles[0]
+        return output
 
     def _time_token(self, t: Tensor) -> Tensor:
-        return self.time(t) + self.roles[1]
+        output: Tensor = self.time(t) + self.roles[1]
+        return output
 
     def _target_tokens(self, x: Tensor) -> Tensor:
         """The tokens that are computed anew at each step: registers, noisy target (B, N, dim), queries (B, N, dim)."""
@@ -132,7 +135,10 @@ class TransformerRegressor(Network):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
         token = self.condition_in(condition * self.condition_dim**0.5)[:, None]
-        return self.trunk(torch.cat([token, self.output_token.expand(len(condition), -1, -1)], dim=1), context=1)
+        output: Tensor = self.trunk(
+            torch.cat([token, self.output_token.expand(len(condition), -1, -1)], dim=1), context=1
+        )
+        return output
 
 
 class Trunk(nn.Module):
@@ -190,7 +196,8 @@ class Trunk(nn.Module):
         return self._predict(last.last_tokens(tokens, self.queries, cache[-1]))
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        return self.projection(self.norm(tokens))
+        output: Tensor = self.projection(self.norm(tokens))
+        return output
 
     def _each(self) -> "list[Block]":
         return cast("list[Block]", list(self.blocks))
@@ -228,7 +235,8 @@ class Block(nn.Module):
 
     def key_values(self, tokens: Tensor) -> KeyValues:
         """Keys and values of tokens (B, S, dim)."""
-        return self.key_value(self.attention_norm(tokens))
+        output: Tensor = self.key_value(self.attention_norm(tokens))
+        return output
 
     def last_tokens(self, tokens: Tensor, count: int, cached: KeyValues | None = None) -> Tensor:
         """The last `count` of the tokens (B, S, dim) after the block, (B, count, dim); no other is computed."""
@@ -247,12 +255,14 @@ class Block(nn.Module):
         query = self.query(normed).reshape(len(normed), -1, self.dim_head)
         # With one key and value head, query heads are further rows of one attention.
         attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])
-        return self.attention_out(attended.reshape(len(normed), normed.shape[1], -1))
+        output: Tensor = self.attention_out(attended.reshape(len(normed), normed.shape[1], -1))
+        return output
 
     def _feed_forward(self, tokens: Tensor) -> Tensor:
         normed = self.feed_forward_norm(tokens)
         hidden = F.silu(self.feed_forward_gate(normed)) * self.feed_forward_value(normed)
-        return self.dropout(self.feed_forward_out(hidden))
+        output: Tensor = self.dropout(self.feed_forward_out(hidden))
+        return output
 
 
 def _joined(cached: KeyValues | None, key_values: KeyValues) -> KeyValues:

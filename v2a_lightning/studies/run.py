@@ -103,7 +103,7 @@ def run_study(study: Study, options: Options, workers: int, log: Callable[[str],
 
 def prepared(study: Study, options: Options) -> Study:
     """The study once it is known what of it there is data for, such as another drawing style."""
-    return imported(study.prepare)(study, options) if study.prepare else study  # type: ignore[no-any-return]
+    return imported(study.prepare)(study, options) if study.prepare else study
 
 
 def _study_findings(study: Study, records: Sequence[Record], folder: Path) -> list[Finding]:

@@ -89,13 +89,16 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
     if isinstance(generator, Generator) and generator.bytes_per_second and id(generator) in sizes:
         yield check_memory(generator, evaluation.seconds, sum(sizes.values()))
     if isinstance(data, ClipDataModule):
-        there = encoders is not None and all(id(model) in sizes for model in (*visual, target) if model is not None)
-        yield from check_data(data, numbers_of_clip(encoders.frames.count, visual, target) if there else None)
+        numbers = None
+        if encoders is not None and all(id(model) in sizes for model in (*visual, target) if model is not None):
+            numbers = numbers_of_clip(encoders.frames.count, visual, target)
+        yield from check_data(data, numbers)
 
 
 def numbers_of_clip(frames: int, visual: Sequence[Any], target: Any | None) -> int:
     """How many numbers a store keeps of a clip."""
-    return frames * sum(encoder.embedding_dim for encoder in visual) + (target.embedding_dim if target else 0)
+    widths: list[int] = [encoder.embedding_dim for encoder in visual]
+    return frames * sum(widths) + (int(target.embedding_dim) if target else 0)
 
 
 def check_target(target: Any, generator: Generator) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def embed(
     data = read_data(config, set or [])
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, num_nodes=num_nodes)
     try:
-        fabric.launch(_embed_share, data, add_encoder)
+        fabric.launch(_embed_share, data, add_encoder)  # type: ignore[arg-type]  # it passes on what follows
     except BaseException:
         for process in getattr(fabric.strategy.launcher, "procs", []):
             process.terminate()

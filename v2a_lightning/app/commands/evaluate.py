@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
@@ -94,9 +94,10 @@ def evaluate(
         only = next(iter(pairing.generated))
         raise UsageError(f"only one clip to score ({only}): distributions and intervals need at least two")
     generation, made = read_generation(Path(generated))
+    models: dict[str, Any] = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip, "clip": clip, "clap": clap}
     suite = EvaluationSuite(
         metrics or ["default"],
-        **{"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip, "clip": clip, "clap": clap},
+        **models,
         device=choose_device(device),
         seconds=seconds,
         cache=Path(cache) if cache is not None else default_cache(),
