@@ -75,7 +75,7 @@ def test_what_was_described_is_made_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_argument_that_no_yaml_can_say_is_named() -> None:
-    with pytest.raises(UsageError, match="Plain: the argument 'frames' is a Event, .* derive Event from"):
+    with pytest.raises(UsageError, match=r"Plain: the argument 'frames' is a Event, .* derive Event from"):
         Plain(Event()).describe()  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ from v2a_lightning.app.lightning_cli import refuse_other_weights
 from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.mapper import AverageFrames, Diffusion, Regression
-from v2a_lightning.mapper.optimizer import adamw
+from v2a_lightning.mapper.optimization import adamw
 from v2a_lightning.module import V2AMapper
 
 BAD = 5

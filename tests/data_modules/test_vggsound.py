@@ -37,7 +37,9 @@ def test_batches_hold_what_the_encoders_say_of_each_clip(make_data: MakeData) ->
             frames = torch.from_numpy(read_frames(data.source(clip_id), FRAMES))
             wave = read_audio(data.source(clip_id), AUDIO)
             torch.testing.assert_close(batch["frames"][row], clip.encode_frames(frames), atol=1e-6, rtol=0)
-            torch.testing.assert_close(batch["target"][row, 0], clap.encode_audio(wave[None], 16_000)[0], atol=1e-6, rtol=0)
+            torch.testing.assert_close(
+                batch["target"][row, 0], clap.encode_audio(wave[None], 16_000)[0], atol=1e-6, rtol=0
+            )
             assert batch["frame_mask"][row].all()
             assert batch["label"][row] == f"class {int(clip_id[-6:]) % 4}"
             np.testing.assert_array_equal(data.reference_wave(clip_id), wave)

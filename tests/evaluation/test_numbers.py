@@ -1,6 +1,6 @@
 """The numbers that this project reported before its metrics became the classes that compute them, to the last digit.
 
-`data/numbers_at_a911362.json` was written by the code of commit a911362 on one thread, from these features.
+`numbers_at_a911362.json` was written by the code of commit a911362 on one thread, from these features.
 """
 
 import json
@@ -15,7 +15,7 @@ from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
 from v2a_lightning.evaluation.metric import ClipMetric
 from v2a_lightning.evaluation.records import ClipRecord, score_records
 
-EXPECTED = json.loads((Path(__file__).parent / "data" / "numbers_at_a911362.json").read_text())
+EXPECTED = json.loads((Path(__file__).parent / "numbers_at_a911362.json").read_text())
 PACKAGED = ("imagebind", "desync")
 
 

@@ -42,7 +42,11 @@ class Network(Component):
     """False for a network in closed form that has not been solved yet."""
 
     def __init__(
-        self, dim: int = WIDTH, condition_dim: int | None = None, target_dim: int | None = None, tokens: int | None = None
+        self,
+        dim: int = WIDTH,
+        condition_dim: int | None = None,
+        target_dim: int | None = None,
+        tokens: int | None = None,
     ) -> None:
         super().__init__()
         self.dim = dim

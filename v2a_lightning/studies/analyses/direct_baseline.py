@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.mapper.base import Aggregator, uniform
-from v2a_lightning.mapper import WarmupCosine
+from v2a_lightning.mapper.optimization import WarmupCosine
 from v2a_lightning.randomness import Generators, clip_seed, generators, randn
 
 Batch = dict[str, Any]

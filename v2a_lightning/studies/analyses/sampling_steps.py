@@ -76,7 +76,10 @@ def _scores(trained: TrainedRun, batch: dict[str, Any], sampler: str, steps: int
     began = time.perf_counter()
     embeddings = trained.sample(batch, steps=steps)
     seconds = time.perf_counter() - began
-    return {**compare_embeddings(embeddings, batch["target"].flatten(1)), "milliseconds": 1000 * seconds / len(embeddings)}
+    return {
+        **compare_embeddings(embeddings, batch["target"].flatten(1)),
+        "milliseconds": 1000 * seconds / len(embeddings),
+    }
 
 
 def _draw(study_runs: StudyRuns, summaries: Mapping[Place, Mapping[str, Summary]]) -> Figure:
