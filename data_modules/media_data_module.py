@@ -29,7 +29,7 @@ from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.store import EmbeddingStore, Precision
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
-from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder
+from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder, EncoderSet
 from v2a_lightning.errors import UsageError
 from v2a_lightning.specs import AudioSpec, FrameSpec
 from v2a_lightning.widths import Widths
@@ -68,7 +68,7 @@ class EncodedDataModule(ClipDataModule):
         self,
         media: str,
         store: str | None = None,
-        encoder: ClipEncoder | Encoder | dict[str, Encoder] | None = None,
+        encoder: ClipEncoder | Encoder | EncoderSet | None = None,
         clap: ClapEncoder | None = None,
         frames: FrameSpec = FrameSpec(),  # noqa: B008
         audio: AudioSpec = AudioSpec(),  # noqa: B008

@@ -12,6 +12,8 @@ import pytest
 import torch
 import yaml
 
+from tests.installation import install
+
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
@@ -95,3 +97,21 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from v2a_lightning.miniature.models.architectures import write_random
 
     return write_random(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an installation, as site-packages has it."""
+    folder = tmp_path_factory.mktemp("site")
+    install(tmp_path_factory.mktemp("source"), folder)
+    return folder
+
+
+@pytest.fixture
+def somewhere(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Somebody's folder, with a package `callbacks` of its own, on a machine with the project installed."""
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "callbacks").mkdir()
+    (tmp_path / "callbacks" / "__init__.py").write_text("raise RuntimeError('the wrong callbacks')\n")
+    return tmp_path

@@ -307,3 +307,56 @@ def test_the_seed_is_lightnings_unless_given() -> None:
     seed_everything(321, verbose=False)
     assert small_mapper(seed=None).seed == 321
     assert small_mapper(seed=7).seed == 7
+
+
+def test_a_warm_start_begins_with_the_averaged_weights(tmp_path: Path) -> None:
+    # An average that forgets nothing keeps the first step's weights: they are not those that were trained.
+    run = trainer(tmp_path, max_epochs=2, callbacks=[EMAWeightAveraging(decay=1.0)])
+    run.fit(small_mapper(optimizer=lambda p: torch.optim.AdamW(p, lr=1e-2)), datamodule=PairsModule())
+    run.save_checkpoint(tmp_path / "mapper.ckpt")
+    saved = torch.load(tmp_path / "mapper.ckpt", weights_only=True)
+    V2AMapper.from_pretrained(tmp_path / "mapper.ckpt").save_pretrained(tmp_path / "folder")
+    for source in ("mapper.ckpt", "folder"):
+        torch.manual_seed(3)
+        warm = small_mapper(init_from=str(tmp_path / source))
+        for name, tensor in warm.state_dict().items():
+            assert torch.equal(tensor, saved["state_dict"][name])
+        assert warm.describe()["init_from"] == warm.hparams["init_from"] == str(tmp_path / source)
+    name = "trunk.projection.weight"
+    assert not torch.equal(warm.network.state_dict()[name], saved["current_model_state"][f"network.{name}"])
+    warm.save_pretrained(tmp_path / "warm")
+    assert f"| init_from | `{tmp_path / 'folder'}` |" in (tmp_path / "warm" / "README.md").read_text()
+    for path in (tmp_path / "folder").iterdir():
+        path.unlink()
+    again = V2AMapper.from_pretrained(tmp_path / "warm")
+    assert again.describe() == warm.describe(), "where the weights came from is told, and not needed any more"
+
+
+def test_a_warm_start_from_another_mapper_names_what_differs(tmp_path: Path) -> None:
+    small_mapper().save_pretrained(tmp_path / "mapper")
+    with pytest.raises(UsageError, match=r"mapper: the checkpoint holds a mapper with network .*depth=2.*depth=3") as error:
+        small_mapper(network=small_transformer(depth=3), init_from=str(tmp_path / "mapper"))
+    assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="nothing_here"):
+        small_mapper(init_from=str(tmp_path / "nothing_here"))
+
+
+def test_a_target_of_another_shape_is_refused(tmp_path: Path) -> None:
+    mapper = small_mapper(network=small_transformer(tokens=2))
+    with pytest.raises(UsageError, match="the data's targets are 1x512 numbers and the network's 2x512"):
+        trainer(tmp_path).fit(mapper, datamodule=PairsModule())
+
+
+@pytest.mark.parametrize("make", [lambda: Diffusion(), lambda: Regression()])
+def test_targets_of_several_tokens_are_learnt(tmp_path: Path, make: Any) -> None:
+    data = PairsModule(training=8, batch_size=8, tokens=2)
+    data.validation_pairs = data.training_pairs
+    network = small_transformer(tokens=2)
+    mapper = small_mapper(network=network, objective=make(), optimizer=lambda p: torch.optim.AdamW(p, lr=2e-3))
+    fit = trainer(tmp_path, max_epochs=60, limit_val_batches=0)
+    fit.fit(mapper, datamodule=data)
+    assert number(fit.callback_metrics, "train/loss") < 0.5
+    (scores,) = trainer(tmp_path).validate(mapper, datamodule=data, verbose=False)
+    assert scores["val/cosine"] > scores["val/cosine_unrelated"] + 0.2
+    (output, *_) = trainer(tmp_path).predict(mapper, datamodule=data)
+    assert output["embedding"].shape == (2, 2, DIM)

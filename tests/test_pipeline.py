@@ -233,7 +233,7 @@ def test_generate_from_a_runs_checkpoint(
     wave, rate = read_wave(output / "still_0.wav")
     assert (len(wave), rate) == (40_960, 16_000)
     video = probe(output / "short_1.mp4")
-    assert (video.width, video.audio_codec) == (96, "aac")
+    assert (video.width, video.sample_rate) == (96, 16_000)
     content = (output / "short_0.wav").read_bytes()
     assert main(["generate", inputs[2], *options]) == 0
     assert (output / "short_0.wav").read_bytes() == content

@@ -30,7 +30,7 @@ class V2AMapper(Mapper, LightningModule):
     Batches are `{"clip_id": list[str], "frames": (B, T, D_v), "frame_mask": (B, T) bool, "target": (B, N, D)}`, with a
     dict of frames by encoder where there are several; without "target" a clip can be mapped, and neither trained on nor
     scored. Validation and test log, over all clips and exactly under DDP, the loss and how sampled embeddings compare
-    with true ones (`v2a_lightning.evaluation.embeddings`).
+    with true ones (`v2a_lightning.distances`).
 
     What a training step draws follows from (seed, step, process) alone, and what validation draws from (seed, clip). So
     a resumed run continues exactly, and validation neither changes from epoch to epoch nor disturbs training.

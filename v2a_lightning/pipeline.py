@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.known import licence_of
 from v2a_lightning.components import SelfDescribing, construct, make, parsed
-from v2a_lightning.encoders import Encoder
+from v2a_lightning.encoders import Encoder, EncoderSet
 from v2a_lightning.encoders.base import SOLE, Encoders, by_name, of_each
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.generators import Generator
@@ -216,6 +216,8 @@ def _encoders(described: Any, given: Encoders | str | None, source: str) -> Enco
         return given
     if given is None and isinstance(described, Mapping) and "class_path" not in described:
         return {name: _made(one, None, Encoder, f"{source}.{name}") for name, one in described.items()}  # type: ignore[type-abstract]
+    if given is None and "encoders" in _arguments(described):
+        return make(described, EncoderSet, source)
     return _made(described, given, Encoder, source)  # type: ignore[type-abstract]
 
 

@@ -53,7 +53,7 @@ def test_clips_without_sound_have_a_clip_score(tiny_config: dict[str, Any], tiny
     tiny_config["run"]["wandb"] = "disabled"
     data = dict(tiny_config["data"]["init_args"])
     assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1", "--evaluation.clips=2") == 0
-    kept = {name: data[name] for name in ("clip", "batch_size")}
+    kept = {name: data[name] for name in ("encoder", "batch_size")}
     tiny_config["data"] = {
         "class_path": "v2a_lightning.data_modules.ImageHearDataModule",
         "init_args": {**kept, "media": str(tiny_world / "imagehear"), "store": str(tmp_path / "pictures")},

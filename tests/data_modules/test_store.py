@@ -1,5 +1,6 @@
 """A store survives kills, many writers, other encoders and damage."""
 
+import json
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -17,6 +18,7 @@ from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.store import METADATA_KEY
+from v2a_lightning.data_modules.table import widths_of
 from v2a_lightning.errors import RunFailure, UsageError
 
 from ..disks import no_file_above
@@ -101,6 +103,40 @@ def test_a_clip_counts_when_every_encoder_is_done_with_it(tmp_path: Path) -> Non
     assert load_table(store, other).clip_ids == ["b"]
     with pytest.raises(UsageError, match=r"clap:a .*clap:other"):
         store.only_spec()
+
+
+def test_several_encoders_and_targets_of_several_tokens(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path, "float32")
+    dino = Tower("frames", "dino", "d" * 64, FRAMES.spec)
+    spec = StoreSpec({"clip": FRAMES, "dino": dino}, Tower("audio", "t5", "e" * 64, AUDIO.spec, tokens=2))
+    fill(store, ["a"], StoreSpec(FRAMES))
+    with store.writer(spec) as writer:
+        for clip_id in ("a", "b"):
+            parts = {"clip": embedding(clip_id, 3), "dino": np.ones((3, 5), np.float32)}
+            writer.add_frames(clip_id, "dog", "train", f"{clip_id}.mp4", parts)
+            writer.add_audio(clip_id, embedding(clip_id + "/audio", 2))
+    rows = {one: [pq.read_metadata(path).num_rows for path in (tmp_path / one.subfolder).iterdir()] for one in (FRAMES, dino)}
+    assert {one.encoder: sum(counts) for one, counts in rows.items()} == {"clip:a": 2, "dino": 2}
+    table = load_table(store, spec)
+    batch = table.batch([0, 1])
+    assert {name: part.shape for name, part in batch["frames"].items()} == {"clip": (2, 3, WIDTH), "dino": (2, 3, 5)}
+    assert batch["target"].shape == (2, 2, WIDTH)
+    np.testing.assert_array_equal(batch["target"][1].numpy(), embedding("b/audio", 2))
+    assert store.only_spec({"clip": "clip:a", "dino": "dino"}) == spec
+    assert load_table(store, store.only_spec({"": "dino"})).batch([0])["frames"].shape == (1, 3, 5)
+    with pytest.raises(UsageError, match="several encoders .* name one with data.encoder"):
+        store.only_spec()
+    widths = widths_of(store, spec)
+    assert (dict(widths.frames), widths.tokens, widths.target_dim) == ({"clip": ("clip:a", 8), "dino": ("dino", 5)}, 2, 8)
+
+
+def test_a_store_of_one_encoder_is_as_it_always_was(tmp_path: Path) -> None:
+    assert (FRAMES.subfolder, AUDIO.subfolder) == ("frames-a344eca48e9f", "audio-686f47fa2182")
+    assert json.loads(AUDIO.description) == {
+        "kind": "audio", "encoder": "clap:a", "fingerprint": "b" * 64, "spec": "audio-16000hz-10s"
+    }  # fmt: skip
+    assert Tower.described(AUDIO.description) == AUDIO
+    assert SPEC.rejects == "rejects-943271300c1f"
 
 
 def test_other_encoders_are_refused_by_name(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """CLIP: frames and texts through open_clip, the miniature's folder and OpenAI's archive alike."""
 
 import copy
+import json
 import logging
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.checkpoints.torchscript import tree_of
 from v2a_lightning.checkpoints.frozen_model import quiet_libraries
@@ -121,7 +124,7 @@ def test_a_single_file_needs_its_architectures_name(tmp_path: Path, weights: Pat
 
 
 def test_wrong_input_is_named(encoder: ClipEncoder, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"uint8 of shape \(N, H, W, 3\)"):
+    with pytest.raises(ValueError, match=r"uint8 of shape \(T, H, W, 3\)"):
         encoder.encode_frames(np.zeros((2, 3, 96, 96), np.uint8))
     with pytest.raises(UsageError, match="no open_clip folder"):
         ClipEncoder(str(tmp_path)).load()
@@ -129,3 +132,33 @@ def test_wrong_input_is_named(encoder: ClipEncoder, tmp_path: Path) -> None:
         ClipEncoder(str(tmp_path / "missing")).load()
     with pytest.raises(UsageError, match="dtype 'float8'"):
         ClipEncoder(dtype="float8")  # type: ignore[arg-type]
+
+
+ARCHITECTURES = {
+    "a vision transformer": {"layers": 1, "width": 64, "patch_size": 32, "image_size": 64},
+    "a residual network": {"layers": [1, 1, 1, 1], "width": 16, "patch_size": None, "image_size": 64},
+    "one pooled by attention": {"layers": 1, "width": 64, "patch_size": 32, "image_size": 64, "attentional_pool": True},
+}
+
+
+def save_open_clip(folder: Path, width: int, vision: dict[str, Any]) -> Path:
+    """A folder in open_clip's published layout, with random weights and open_clip's own tokenizer."""
+    config = {**OPENAI_SMALL, "embed_dim": width, "vision_cfg": vision}
+    folder.mkdir(exist_ok=True)
+    preprocess = {"size": 64, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic"}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    torch.manual_seed(0)
+    save_file(open_clip.CLIP(**config).state_dict(), folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("vision", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+@pytest.mark.parametrize("width", [64, 768])
+def test_any_architecture_and_width(tmp_path: Path, width: int, vision: dict[str, Any]) -> None:
+    encoder = ClipEncoder(str(save_open_clip(tmp_path, width, vision)))
+    assert encoder.embedding_dim == width
+    assert not encoder._parts, "the width is in the config"
+    found = encoder.encode_frames(random_frames(3))
+    assert found.shape == encoder.encode_text(["a", "b", "c"]).shape == (3, width)
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(3))
+    assert encoder.embedding_dim == width

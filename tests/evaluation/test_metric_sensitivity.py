@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.benchmarks.metric_sensitivity.__main__ import DOCUMENT
+from experiments.benchmarks.metric_sensitivity.__main__ import DOCUMENT, catalogue
 from experiments.benchmarks.metric_sensitivity.conventions import (
     METRICS,
     batch_dependence,
@@ -108,3 +108,4 @@ def test_the_document_has_a_place_for_every_table() -> None:
     text = DOCUMENT.read_text()
     for part in ("speed", "responses", "order", "conventions"):
         assert text.index(f"<!-- begin {part} -->") < text.index(f"<!-- end {part} -->")
+    assert f"<!-- begin catalogue -->\n{catalogue()}\n<!-- end catalogue -->" in text

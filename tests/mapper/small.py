@@ -39,11 +39,12 @@ def awake(network: Network) -> Network:
 class Pairs(Dataset):
     """Clips of three frames, of which the last may be padding, and an audio embedding that follows from them."""
 
-    def __init__(self, count: int, seed: int = 0) -> None:
+    def __init__(self, count: int, seed: int = 0, tokens: int = 1) -> None:
         self.frames = F.normalize(
             unit_vectors(count, seed)[:, None] + 0.3 * unit_vectors(count * 3, seed + 1).view(count, 3, DIM), dim=-1
         )
-        self.audio = F.normalize(self.frames.mean(1) @ unit_vectors(DIM, 99), dim=-1)
+        mean = self.frames.mean(1)
+        self.audio = F.normalize(torch.stack([mean @ unit_vectors(DIM, 99 + one) for one in range(tokens)], 1), dim=-1)
         self.prefix = f"clip{seed}"
 
     def __len__(self) -> int:
@@ -54,7 +55,7 @@ class Pairs(Dataset):
             "clip_id": f"{self.prefix}_{index:06d}",
             "frames": self.frames[index],
             "frame_mask": torch.tensor([True, True, index % 2 == 0]),
-            "target": self.audio[index, None],
+            "target": self.audio[index],
         }
 
 
@@ -78,10 +79,12 @@ class WholeBatches(Dataset):
 class PairsModule(LightningDataModule):
     """Pairs in training's real loader; validation is dealt out to processes like cards, so that shards are uneven."""
 
-    def __init__(self, training: int = 24, validation: int = 7, batch_size: int = 4, workers: int = 0) -> None:
+    def __init__(
+        self, training: int = 24, validation: int = 7, batch_size: int = 4, workers: int = 0, tokens: int = 1
+    ) -> None:
         super().__init__()
         self.workers = workers
-        self.training_pairs, self.validation_pairs = Pairs(training), Pairs(validation, seed=10)
+        self.training_pairs, self.validation_pairs = Pairs(training, tokens=tokens), Pairs(validation, 10, tokens)
         self.batch_size = batch_size
 
     def train_dataloader(self) -> DataLoader:

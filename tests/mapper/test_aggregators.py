@@ -5,7 +5,15 @@ import torch
 import torch.nn.functional as F
 
 from tests.mapper.small import unit_vectors
-from v2a_lightning.mapper import AttentionPooling, AverageFrames, MaxFrames, MiddleFrame, RandomFrame
+from v2a_lightning.errors import UsageError
+from v2a_lightning.mapper import (
+    AttentionPooling,
+    AverageFrames,
+    JointAggregator,
+    MaxFrames,
+    MiddleFrame,
+    RandomFrame,
+)
 from v2a_lightning.randomness import generators
 
 FRAMES = unit_vectors(3 * 5).view(3, 5, 512)
@@ -79,3 +87,24 @@ def test_attention_pooling_starts_as_the_average_and_learns() -> None:
     torch.testing.assert_close(answer, AverageFrames()(FRAMES, MASK, torch.Generator()))
     (answer @ unit_vectors(1)[0]).sum().backward()
     assert aggregator.scores.weight.grad.any()
+
+
+def test_several_encoders_are_aggregated_each_and_joined() -> None:
+    joint = JointAggregator({"clip": MiddleFrame(), "dino": trained(lambda: AttentionPooling(24, heads=4))})
+    frames = {"dino": unit_vectors(15, dim=24).view(3, 5, 24), "clip": FRAMES}
+    found = joint(frames, MASK, generators([1, 2, 3]))
+    parts = [MiddleFrame()(FRAMES, MASK, []), joint.aggregators["dino"](frames["dino"], MASK, [])]
+    torch.testing.assert_close(found, torch.cat(parts, 1) / 2**0.5)
+    described = joint.describe()["init_args"]["aggregators"]["dino"]
+    assert described["init_args"] == {"dim": 24, "heads": 4}
+
+
+def test_encoders_that_are_not_the_aggregators_are_named() -> None:
+    joint = JointAggregator({"clip": MiddleFrame(), "dino": MiddleFrame()})
+    with pytest.raises(UsageError, match="for the encoders clip, dino, and the data has clip$"):
+        joint({"clip": FRAMES}, MASK, [])
+
+
+def test_heads_divide_the_width() -> None:
+    with pytest.raises(UsageError, match="8 heads do not divide a width of 20"):
+        AttentionPooling(20)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.mapper.small import unit_targets, unit_vectors
-from v2a_lightning.errors import RunFailure
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.mapper import Identity, NearestNeighbour, OrthogonalProcrustes, Regression, RidgeRegression
 
 DIM = 16
@@ -80,3 +80,29 @@ def test_gradients_reach_the_length_only(make) -> None:
     nn.init.constant_(network.length, 3.0)
     torch.testing.assert_close(F.normalize(answers(network), dim=-1), direction)
     assert not list(network.buffers())
+
+
+@pytest.mark.parametrize("make", [RidgeRegression, OrthogonalProcrustes, NearestNeighbour])
+def test_a_solved_map_goes_between_widths_and_to_several_tokens(make) -> None:
+    network = make(condition_dim=DIM, target_dim=6, tokens=2)
+    targets = unit_targets(60, 2, 6, tokens=2)
+    network.solve(X, targets)
+    found = Regression().sample(network, X[:5], 1, 1.0, torch.Generator())
+    assert found.shape == (5, 2, 6)
+    nearer = F.cosine_similarity(found, targets[:5], dim=-1).mean() - F.cosine_similarity(found, targets[5:10], dim=-1).mean()
+    assert nearer > 0.2
+
+
+def test_a_closed_form_map_is_ridge_regressions_on_every_token() -> None:
+    targets = unit_targets(60, 2, 6, tokens=2)
+    both = RidgeRegression(condition_dim=DIM, target_dim=6, tokens=2)
+    both.solve(X, targets)
+    for token in range(2):
+        one = RidgeRegression(condition_dim=DIM, target_dim=6)
+        one.solve(X, targets[:, token : token + 1])
+        torch.testing.assert_close(both.weight[:, 6 * token : 6 * token + 6], one.weight)
+
+
+def test_identity_wants_one_width() -> None:
+    with pytest.raises(UsageError, match="the condition is 768 wide, and the target has 1 tokens of width 512"):
+        Identity(condition_dim=768)

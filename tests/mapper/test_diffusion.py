@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tests.mapper.small import awake, small_transformer, unit_targets, unit_vectors
 from v2a_lightning.errors import UsageError
-from v2a_lightning.mapper import Diffusion, Network
+from v2a_lightning.mapper import Diffusion, MLPMapper, Network
 from v2a_lightning.randomness import generators, randn
 
 
@@ -168,3 +168,19 @@ def test_a_schedule_first_used_in_inference_mode_can_be_trained_on() -> None:
     with torch.inference_mode():
         objective.loss(network, unit_vectors(2), unit_targets(2), torch.Generator())
     objective.loss(network, unit_vectors(2), unit_targets(2), torch.Generator()).sum().backward()
+
+
+def test_targets_of_several_tokens_and_of_another_scale() -> None:
+    widths = {"condition_dim": 24, "target_dim": 20, "tokens": 3}
+    network = awake(MLPMapper(16, hidden=32, **widths))
+    for scale, objective in ((20**0.5, Diffusion(24)), (0.5, Diffusion(24, target_scale=0.5))):
+        target = unit_targets(4, seed=1, dim=20, tokens=3) * (1 if objective.target_scale is None else 5)
+        losses = objective.eval().loss(network, unit_vectors(4, dim=24), target, generators([1, 2, 3, 4]))
+        alone = objective.loss(network, unit_vectors(4, dim=24)[2:3], target[2:3], generators([3]))
+        torch.testing.assert_close(losses[2:3], alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(objective.scaled(target), target * scale)
+        found = objective.sample(network, unit_vectors(4, dim=24), 5, 2.0, generators([1, 2, 3, 4]))
+        assert found.shape == (4, 3, 20)
+        is_unit = torch.allclose(found.norm(dim=-1), torch.ones(4, 3), atol=1e-4)
+        assert is_unit == (objective.target_scale is None)
+        torch.testing.assert_close(objective.unscaled(objective.scaled(target)), target, atol=1e-5, rtol=1e-4)

@@ -113,3 +113,42 @@ def test_networks_say_how_they_were_made() -> None:
 def test_a_size_of_zero_is_refused_by_name(size: str) -> None:
     with pytest.raises(ValueError, match=f"at least 1, not {size}=0"):
         small_transformer(**{size: 0})
+
+
+WIDTHS = {"condition_dim": 24, "target_dim": 20, "tokens": 3}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TransformerMapper(16, depth=2, heads=2, dim_head=8, ff_mult=1, **WIDTHS),
+        lambda: TransformerMapper(16, depth=1, heads=2, dim_head=8, ff_mult=1, registers=2, **WIDTHS),
+        lambda: TransformerRegressor(16, depth=2, heads=2, dim_head=8, ff_mult=1, **WIDTHS),
+        lambda: MLPMapper(16, hidden=32, **WIDTHS),
+        lambda: MLPRegressor(16, hidden=32, **WIDTHS),
+    ],
+)
+def test_conditions_targets_and_networks_have_widths_of_their_own(make) -> None:
+    network = awake(make())
+    assert (network.dim, network.condition_dim, network.target_shape) == (16, 24, (3, 20))
+    x, condition, times = torch.randn(5, 3, 20), unit_vectors(5, dim=24), torch.tensor([900.0, 10.0])
+    denoise = network.denoiser(condition, times)
+    for step, time in enumerate(times):
+        expected = network(x, time.expand(5), condition)
+        assert expected.shape == (5, 3, 20)
+        torch.testing.assert_close(denoise(x, step), expected, rtol=1e-4, atol=1e-4)
+    network(x, times[0].expand(5), condition).square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
+
+
+def test_the_tokens_of_a_target_are_told_apart() -> None:
+    network = awake(TransformerMapper(16, depth=2, heads=2, dim_head=8, ff_mult=1, **WIDTHS))
+    x, condition, t = torch.randn(1, 3, 20), unit_vectors(1, dim=24), torch.tensor([500.0])
+    found = network(x, t, condition)
+    assert (found[0, 0] - found[0, 1]).abs().max() > 1e-3
+    assert (network(x[:, [1, 0, 2]], t, condition) - found).abs().max() > 1e-4
+
+
+def test_weights_of_one_token_and_one_width_have_their_old_names() -> None:
+    names = set(small_transformer().state_dict())
+    assert {name.partition(".")[0] for name in names} == {"time", "roles", "output_token", "trunk"}

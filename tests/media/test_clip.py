@@ -41,8 +41,6 @@ def test_a_clip_that_teaches_nothing_is_refused(make_clip: Callable[..., Path]) 
 
 def test_headers_say_what_a_clip_holds(clip: Path) -> None:
     info = probe(clip)
-    assert (info.width, info.height, info.frames_per_second, info.video_codec) == (64, 48, 8.0, "h264")
-    assert (info.sample_rate, info.channels, info.audio_codec) == (16_000, 2, "aac")
+    assert (info.width, info.height, info.frames_per_second) == (64, 48, 8.0)
+    assert (info.sample_rate, info.channels) == (16_000, 2)
     assert info.duration == pytest.approx(2.0, abs=0.05)
-    assert info.has_video
-    assert info.has_audio

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from v2a_lightning.reports.tables import Table
-from v2a_lightning.studies.run import Figure, Page
+from v2a_lightning.studies.run import Attachment
 from v2a_lightning.studies.statistics import summarise
 from v2a_lightning.studies.study import study_names
 from v2a_lightning.studies.write import write_results
@@ -19,8 +19,8 @@ def test_a_page_holds_every_finding_and_each_table_has_a_csv(tmp_path: Path) -> 
     findings = [
         Table("table", "Of two.", ["", "FD ↓"], rows, ["a note"]),
         Table("differences", "Less.", ["", "FD ↓"], rows),
-        Figure(tmp_path / "figure.png", "What maps"),
-        Page(tmp_path / "worst.html", "The worst"),
+        Attachment(tmp_path / "figure.png", "What maps"),
+        Attachment(tmp_path / "worst.html", "The worst"),
     ]
     write_results("study", "What maps", "Which?\n\n`make study`", findings, "Nothing is drawn.", tmp_path / "results")
     written = {path.name for path in (tmp_path / "results").iterdir()}

@@ -18,6 +18,10 @@ class _WithoutTrainer(MapperCLI):
     def instantiate_trainer(self, **_: Any) -> Any:
         return None
 
+    def _with_widths(self, written: Any) -> tuple[Any, None]:
+        # What the model lacks of widths is asked of the data when it is trained.
+        return written, None
+
 
 def read_data(configs: Sequence[str], settings: Sequence[str] = ()) -> EncodedDataModule:
     """The data module that a `fit` of these configs would have.

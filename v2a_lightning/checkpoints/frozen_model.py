@@ -151,8 +151,9 @@ def first_line(error: BaseException) -> str:
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep the model libraries' progress bars and advice off the screen while weights are read and moved."""
-    from transformers.utils import logging as transformers_logging
+    import transformers.utils.logging
 
+    transformers_logging: Any = transformers.utils.logging
     # open_clip logs to the root.
     loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", None)]
     levels = [logger.level for logger in loggers]

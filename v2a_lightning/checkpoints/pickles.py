@@ -178,7 +178,8 @@ def _read_stream(path: Path) -> Any:
         dtype, key, _, count, view = saved
         if view is not None or not 0 <= count * dtype.itemsize <= size:
             raise ValueError(f"storage {key} reaches beyond the file")
-        return storages.setdefault(key, Storage(torch.UntypedStorage(count * dtype.itemsize), dtype))
+        content: Any = torch.UntypedStorage
+        return storages.setdefault(key, Storage(content(count * dtype.itemsize), dtype))
 
     with open(path, "rb") as file:
         if TensorUnpickler(file).load() != LEGACY_MAGIC:

@@ -36,8 +36,8 @@ def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         # Not sent again to where the host redirects.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(secret).decode()}")
-    answer: HTTPResponse = urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
-    return answer
+    response: HTTPResponse = urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
+    return response
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -51,6 +51,26 @@ class Encoder(SelfDescribing, ABC):
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move to a device."""
         return self
+
+
+class EncoderSet(SelfDescribing, Mapping[str, Encoder]):
+    """Several encoders of the same frames, as a YAML says it; in Python any dict of encoders will do.
+
+    Args:
+        encoders: by the names that their embeddings have in batches.
+    """
+
+    def __init__(self, encoders: dict[str, Encoder]) -> None:
+        self.encoders = encoders
+
+    def __getitem__(self, name: str) -> Encoder:
+        return self.encoders[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.encoders)
+
+    def __len__(self) -> int:
+        return len(self.encoders)
 
 
 Encoders = Encoder | Mapping[str, Encoder]

@@ -9,9 +9,8 @@ from typing import Any
 # What a system's own output decides; two systems are compared in spite of it. How a number is shown is no part of it.
 OUTCOMES = frozenset({"generation", "silent_share", "clipped_share"})
 SHOWN = frozenset({"title", "better", "floor", "headline"})
-# What of the generation changes what is compared, where both cards say it: sounds of another length are other sounds,
-# and the best of several tries is another task than the first.
-COMPARED_GENERATION = ("seconds", "samples")
+# What of the generation changes what is compared, where both cards say it: sounds of another length are other sounds.
+COMPARED_GENERATION = ("seconds",)
 
 
 @dataclass(frozen=True)

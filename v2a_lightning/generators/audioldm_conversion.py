@@ -88,7 +88,8 @@ def _write(state: State, checkpoint: Path, folder: Path) -> None:
     from transformers import ClapFeatureExtractor
 
     with quiet_libraries(), torch.random.fork_rng(), torch.no_grad():
-        clap: Any = clap_of_state(state, checkpoint).eval()
+        clap: Any = clap_of_state(state, checkpoint)
+        clap.eval()
         clap.save_pretrained(folder / "clap")
         features = ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
         features.save_pretrained(folder / "clap")
@@ -103,17 +104,19 @@ def _write(state: State, checkpoint: Path, folder: Path) -> None:
 
 def unet_of(checkpoint: State, source: Path) -> Any:
     """diffusers' UNet with an original checkpoint's weights, the averaged ones where they are kept."""
-    from diffusers import UNet2DConditionModel
-    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+    import diffusers
+    from diffusers.loaders import single_file_utils
 
+    build: Any = diffusers.UNet2DConditionModel
+    rename: Any = single_file_utils.convert_ldm_unet_checkpoint
     state = {name: tensor for name, tensor in checkpoint.items() if name.startswith(UNET)}
     state = {name: checkpoint.get(AVERAGED + name[6:].replace(".", ""), tensor) for name, tensor in state.items()}
     config = _unet_config({name[len(UNET) :]: tensor for name, tensor in state.items()})
     film = {name: state.pop(name) for name in list(state) if name.startswith(f"{UNET}film_emb.")}
-    renamed = _whole(convert_ldm_unet_checkpoint(state, config), state, source)
+    renamed = _whole(rename(state, config), state, source)
     renamed |= {name[len(UNET) :].replace("film_emb", "class_embedding"): tensor for name, tensor in film.items()}
     with without_values():
-        unet: Any = UNet2DConditionModel(**config)
+        unet = build(**config)
     return load_strictly(unet, renamed, source)
 
 
@@ -144,15 +147,17 @@ def _unet_config(state: State) -> dict[str, Any]:
 
 def vae_of(checkpoint: State, source: Path) -> Any:
     """diffusers' autoencoder with an original checkpoint's weights and the latents' factor it was trained with."""
-    from diffusers import AutoencoderKL
-    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+    import diffusers
+    from diffusers.loaders import single_file_utils
 
+    build: Any = diffusers.AutoencoderKL
+    rename: Any = single_file_utils.convert_ldm_vae_checkpoint
     # Without the discriminator of its training and the vocoder.
     state = {name: tensor for name, tensor in checkpoint.items() if name.startswith(AUTOENCODER)}
     config = _vae_config({name[len(FIRST_STAGE) :]: tensor for name, tensor in state.items()})
     with without_values():
-        vae: Any = AutoencoderKL(**config, scaling_factor=float(checkpoint["scale_factor"]))
-    return load_strictly(vae, _whole(convert_ldm_vae_checkpoint(state, config), state, source), source)
+        vae = build(**config, scaling_factor=float(checkpoint["scale_factor"]))
+    return load_strictly(vae, _whole(rename(state, config), state, source), source)
 
 
 def _vae_config(state: State) -> dict[str, Any]:

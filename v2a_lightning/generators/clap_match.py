@@ -34,7 +34,8 @@ def self_test_waveform() -> NDArray[np.float32]:
     time = np.arange(samples) / SAMPLE_RATE
     tone = np.sin(2 * np.pi * (100 * time + 190 * time**2))
     noise = np.random.RandomState(0).standard_normal(samples) * np.exp(-time)
-    return np.asarray(0.3 * tone + 0.2 * noise, np.float32)[None]
+    waveform: NDArray[np.float32] = (0.3 * tone + 0.2 * noise).astype(np.float32)[None]
+    return waveform
 
 
 def write_self_test(folder: Path | str, clap: ClapEncoder) -> None:

@@ -166,9 +166,10 @@ def read_embedding(path: Path) -> Tensor:
 
 def build_scheduler(**overrides: Any) -> Any:
     """The published noise schedule; `overrides` are DDIMScheduler arguments such as `prediction_type`."""
-    from diffusers import DDIMScheduler
+    import diffusers
 
-    return DDIMScheduler(**(SCHEDULE | overrides))
+    scheduler: Any = diffusers.DDIMScheduler
+    return scheduler(**(SCHEDULE | overrides))
 
 
 def save_audioldm(unet: Any, vae: Any, vocoder: Any, scheduler: Any, unconditional: Tensor, folder: Path | str) -> None:

@@ -77,7 +77,7 @@ def _visible(request: ClipRequest) -> Frames:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of a file after looking at all of it.
+    """What is known of a file after decoding all of it.
 
     Args:
         duration: seconds; 0 when the file cannot be opened.

@@ -1,4 +1,4 @@
-"""What a media file holds, and how long it lasts."""
+"""What a media file holds, and how long it and its picture last."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
-from v2a_lightning.media.kinds import picture_format
+from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.frames import usual_seconds
 from v2a_lightning.media.opening import (
+    USUAL_PACKET_SECONDS,
     open_media,
     packet_span,
     packets_of,
@@ -25,39 +27,23 @@ DURATION_TOLERANCE = 0.25
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Headers of a file; 0 and "" stand for what it does not have.
+    """Headers of a file; 0 stands for what it does not have.
 
     Args:
-        path: the file.
         duration: seconds; 0 for a picture.
         width: pixels as stored, before rotation.
         height: pixels as stored, before rotation.
         frames_per_second: on average.
-        video_codec: its short name.
         sample_rate: Hz.
         channels: of the sound.
-        audio_codec: its short name.
     """
 
-    path: Path
     duration: float
     width: int = 0
     height: int = 0
     frames_per_second: float = 0.0
-    video_codec: str = ""
     sample_rate: int = 0
     channels: int = 0
-    audio_codec: str = ""
-
-    @property
-    def has_video(self) -> bool:
-        """Whether there is a picture, moving or not."""
-        return self.width > 0
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is sound."""
-        return self.sample_rate > 0
 
 
 def probe(path: Path | str) -> MediaInfo:
@@ -71,28 +57,42 @@ def probe(path: Path | str) -> MediaInfo:
     """
     if is_picture(path):
         height, width = read_picture(path).shape[1:3]
-        return MediaInfo(Path(path), 0.0, width, height)
+        return MediaInfo(0.0, width, height)
     if is_animation(path):
-        return _probe_animation(path)
+        frames = [(end, pixels.shape) for _, end, pixels in animation_frames(path)]
+        seconds, (height, width, _) = frames[-1]
+        return MediaInfo(seconds, width, height, len(frames) / seconds)
     with open_media(path) as container:
         video, audio = picture_stream(container), sound_stream(container)
         return MediaInfo(
-            path=Path(path),
+            duration=_duration(container, [stream.index for stream in (video, audio) if stream is not None]),
             width=video.width if video else 0,
             height=video.height if video else 0,
             frames_per_second=float(video.average_rate or 0) if video else 0.0,
-            video_codec=video.codec_context.name if video else "",
             sample_rate=audio.rate if audio else 0,
             channels=audio.channels if audio else 0,
-            audio_codec=audio.codec_context.name if audio else "",
-            duration=_duration(container, [stream.index for stream in (video, audio) if stream is not None]),
         )
 
 
-def _probe_animation(path: Path | str) -> MediaInfo:
-    frames = [(end, pixels.shape) for _, end, pixels in animation_frames(path)]
-    seconds, (height, width, _) = frames[-1]
-    return MediaInfo(Path(path), seconds, width, height, len(frames) / seconds, str(picture_format(path)).lower())
+def picture_seconds(path: Path | str) -> float:
+    """When the last picture of a video ends, in seconds from the clip's beginning.
+
+    It is measured over all packets, without decoding them: recordings that were never finished have no length in their
+    header, cut ones a wrong one, and a header's length may be that of the sound.
+
+    Raises:
+        MediaError: missing, undecodable, no_video, or short when there is no picture in it.
+    """
+    if is_animation(path):
+        return probe(path).duration
+    with open_media(path) as container:
+        stream = picture_stream(container)
+        if stream is None:
+            raise MediaError(path, "no_video")
+        end = _last_packet(container, [stream.index], time_zero(container), usual_seconds(stream))[1]
+    if not end:
+        raise MediaError(path, "short", "no picture in it")
+    return end
 
 
 def _duration(container: InputContainer, streams: list[int]) -> float:
@@ -108,15 +108,17 @@ def _duration(container: InputContainer, streams: list[int]) -> float:
     return header if begin - DURATION_TOLERANCE <= header <= end + DURATION_TOLERANCE else end
 
 
-def _last_packet(container: InputContainer, streams: list[int], zero: float) -> tuple[float, float]:
+def _last_packet(
+    container: InputContainer, streams: list[int], zero: float, usual: float = USUAL_PACKET_SECONDS
+) -> tuple[float, float]:
     """The latest begin and the latest end of the streams' packets after `zero`, from where the container stands."""
     begins, ends = [0.0], [0.0]
     due = dict.fromkeys(streams, zero)
     with suppress(av.FFmpegError):
         # A file that breaks off ends there.
         for packet in packets_of(container, *(container.streams[index] for index in streams)):
-            if packet.size:
-                begin, seconds = packet_span(packet, due[packet.stream_index])
+            if packet.size and not packet.is_discard:
+                begin, seconds = packet_span(packet, due[packet.stream_index], usual)
                 due[packet.stream_index] = begin + seconds
                 begins.append(begin - zero)
                 ends.append(begin + seconds - zero)

@@ -4,7 +4,8 @@ A decoder that is killed from outside, as the system does when memory runs out, 
 tried again while no other one is decoded, and is `killed` when that ends the same way.
 
 The processes are plain children on a pipe and not `multiprocessing` ones, so that they can be had inside a DataLoader's
-workers, which may have no such children, and in scripts without a main guard.
+workers, which may have no such children, and in scripts without a main guard. (pebble.ProcessPool has neither, and
+took half as long again for frames: everything goes through one pipe there.)
 """
 
 import os
@@ -17,11 +18,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, Protocol, TypeVar, cast
 
 from v2a_lightning.errors import RunFailure
@@ -53,16 +53,12 @@ class WorkersClosedError(RunFailure):
     """The pool was closed while somebody waited for an outcome of it."""
 
 
-class WorkerKilled(Exception):  # noqa: N818 (what was killed is the worker, and its file may be as good as any)
-    """A child was killed from outside. Its message says by what."""
-
-
 @dataclass
 class _Task(Generic[Request]):
     index: int
     request: Request
-    deadline: float
-    again: bool = False
+    tries: int = 0
+    deadline: float = 0.0
 
 
 class _Worker(Generic[Request, Result]):
@@ -80,43 +76,44 @@ class _Worker(Generic[Request, Result]):
         self._ready = False
         self.connection.send(function)
 
-    def wait_until_ready(self) -> None:
-        """Raise RunFailure when the child could not even start: that says nothing about a file."""
-        if self._ready:
-            return
-        try:
-            if not self.connection.poll(START_SECONDS):
-                raise RunFailure(f"a decode worker did not start within {START_SECONDS} s")
-            self._ready = self.connection.recv() == READY
-        except (EOFError, ConnectionResetError) as error:
-            raise RunFailure("a decode worker could not start; its own message stands above") from error
+    def start(self, task: _Task[Request], timeout: float) -> None:
+        """Begin with a task; a RunFailure when the child could not even start: that says nothing about a file."""
+        if not self._ready:
+            try:
+                if not self.connection.poll(START_SECONDS):
+                    raise RunFailure(f"a decode worker did not start within {START_SECONDS} s")
+                self._ready = self.connection.recv() == READY
+            except (EOFError, ConnectionResetError) as error:
+                raise RunFailure("a decode worker could not start; its own message stands above") from error
+        task.tries, task.deadline = task.tries + 1, time.monotonic() + timeout
+        self.task = task
+        # Of a child that ends just now, the outcome says so.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(task.request)
 
-    def receive(self) -> Result | MediaError:
-        """The outcome of the task; a child that crashed is a file that cannot be decoded.
-
-        Raises:
-            WorkerKilled: when the child was killed from outside.
-        """
-        assert self.task is not None
+    def outcome(self, task: _Task[Request]) -> Result | MediaError | None:
+        """The task's outcome. A child that crashed is a file that cannot be decoded; one that was killed from outside
+        is a file to try again (None), once."""
         try:
-            outcome: Result | MediaError = self.connection.recv()
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            code = self._ended()
-            if -code in SENT:
-                raise WorkerKilled(f"decoder ended by {signal.Signals(-code).name}") from error
-            return MediaError(self.task.request.path, "undecodable", f"decoder ended with {code}")
-        return outcome
+            return cast("Result | MediaError", self.connection.recv())
+        except (EOFError, OSError, pickle.UnpicklingError):
+            code = self._exit_code()
+        if -code not in SENT:
+            return MediaError(task.request.path, "undecodable", f"decoder ended with {code}")
+        if task.tries == 1:
+            return None
+        name = signal.Signals(-code).name
+        return MediaError(task.request.path, "killed", f"decoder ended by {name}, twice; memory may have run out")
 
-    def _ended(self) -> int:
-        """The exit code of a child whose pipe is closed."""
-        try:
+    def _exit_code(self) -> int:
+        """Of a child whose pipe is closed."""
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
         self.stop()
         return self.process.returncode or 0
 
     def stop(self) -> None:
+        """End the child."""
         self.connection.close()
         self.process.kill()
         with suppress(subprocess.TimeoutExpired):
@@ -144,9 +141,7 @@ class WorkerPool(Generic[Request, Result]):
     def __enter__(self) -> "WorkerPool[Request, Result]":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -162,19 +157,26 @@ class WorkerPool(Generic[Request, Result]):
         try:
             yield from self._map(iter(requests))
         finally:
-            self._abandon()
+            # Nobody waits any more for what is being decoded.
+            self._again.clear()
+            for worker in [worker for worker in self._workers if worker.task is not None]:
+                worker.stop()
+                self._replace(worker)
 
     def _map(self, source: Iterator[Request]) -> Iterator[Result | MediaError]:
         finished: dict[int, Result | MediaError] = {}
         sent = received = 0
         while True:
+            idle = [worker for worker in self._workers if worker.task is None]
             if self._again:
-                self._try_again()
+                # A file whose decoder was killed is given all the memory there is: it runs alone.
+                if len(idle) == len(self._workers):
+                    self._start(idle[0], self._again.popleft())
             else:
                 # A slow file holds its successors back; this many of them may wait decoded in memory.
                 room = 2 * len(self._workers) - (sent - received)
-                for worker, request in zip(self._idle()[: max(0, room)], source, strict=False):
-                    self._start(worker, _Task(sent, request, 0.0))
+                for worker, request in zip(idle[: max(0, room)], source, strict=False):
+                    self._start(worker, _Task(sent, request))
                     sent += 1
             if received in finished:
                 yield finished.pop(received)
@@ -184,74 +186,44 @@ class WorkerPool(Generic[Request, Result]):
             else:
                 return
 
-    def _try_again(self) -> None:
-        """Give a file whose decoder was killed all the memory there is: it runs alone."""
-        idle = self._idle()
-        if len(idle) == len(self._workers):
-            task = self._again.popleft()
-            self._start(idle[0], replace(task, again=True))
-
-    def _abandon(self) -> None:
-        """Replace the workers that are busy with what nobody waits for any more."""
-        self._again.clear()
-        for worker in [worker for worker in self._workers if worker.task is not None]:
-            worker.stop()
-            self._replace(worker)
-
     def _replace(self, worker: "_Worker[Request, Result]") -> "_Worker[Request, Result]":
         """A new worker in the place of one that has ended."""
         new = _Worker(self.function)
         self._workers[self._workers.index(worker)] = new
         return new
 
-    def _idle(self) -> list["_Worker[Request, Result]"]:
-        return [worker for worker in self._workers if worker.task is None]
-
     def _start(self, worker: "_Worker[Request, Result]", task: _Task[Request]) -> None:
         if worker.process.poll() is not None:
             # Killed while it had nothing to do.
             worker.stop()
             worker = self._replace(worker)
-        worker.wait_until_ready()
-        worker.task = replace(task, deadline=time.monotonic() + self.timeout)
-        # Of a child that ends just now, the outcome says so.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            worker.connection.send(task.request)
+        worker.start(task, self.timeout)
 
     def _collect(self) -> dict[int, Result | MediaError]:
         """Wait until at least one worker is done, or has to be."""
-        busy = {worker.connection: worker for worker in self._workers if worker.task is not None}
-        first_deadline = min(worker.task.deadline for worker in busy.values() if worker.task is not None)
-        answered = wait(list(busy), timeout=max(0.0, first_deadline - time.monotonic()))
+        busy = {worker: worker.task for worker in self._workers if worker.task is not None}
+        first_deadline = min(task.deadline for task in busy.values())
+        done = wait([worker.connection for worker in busy], timeout=max(0.0, first_deadline - time.monotonic()))
         outcomes = {}
-        for connection, worker in busy.items():
+        for worker, task in busy.items():
             if self._closed:
                 raise WorkersClosedError("decoding was stopped")
-            task = worker.task
-            assert task is not None
-            if connection in answered:
-                outcome = self._outcome(worker, task)
+            outcome: Result | MediaError | None
+            if worker.connection in done:
+                outcome = worker.outcome(task)
             elif time.monotonic() >= task.deadline:
                 worker.stop()
                 outcome = MediaError(task.request.path, "timeout", f"{self.timeout:g} s")
             else:
                 continue
             worker.task = None
-            if outcome is not None:
+            if outcome is None:
+                self._again.append(task)
+            else:
                 outcomes[task.index] = outcome
             if worker.connection.closed:
                 self._replace(worker)
         return outcomes
-
-    def _outcome(self, worker: "_Worker[Request, Result]", task: _Task[Request]) -> Result | MediaError | None:
-        """What a worker answered; None when it was killed and its file is to be tried again."""
-        try:
-            return worker.receive()
-        except WorkerKilled as killed:
-            if task.again:
-                return MediaError(task.request.path, "killed", f"{killed}, twice; memory may have run out")
-            self._again.append(task)
-            return None
 
 
 def serve(descriptor: int, parent: int) -> None:

@@ -4,7 +4,7 @@ import heapq
 import io
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write, path_of_id
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.length import picture_packets, shown_seconds
-from v2a_lightning.media.opening import open_media, picture_stream, time_zero
+from v2a_lightning.media.opening import open_media, packets_of, picture_stream, time_zero
 from v2a_lightning.media.pictures import animation_frames, is_animation
 
 # Of which instructions x264 makes use depends on the processor unless it is said. On one machine the same frames became
@@ -286,11 +285,15 @@ def _check_copy(file: Path, output: Path, template: VideoStream) -> None:
 def _copied_packets(source: InputContainer, stream: VideoStream, target: VideoStream) -> "Iterator[Packet[Any]]":
     """The picture's packets on a clock that starts at zero, where the new sound begins, as the clip's own starts."""
     start = round(time_zero(source) / (stream.time_base or 1))
-    for packet in picture_packets(source, stream):
-        packet.dts = None if packet.dts is None else packet.dts - start
-        packet.pts = None if packet.pts is None else packet.pts - start
-        packet.stream = target
-        yield packet
+    with suppress(av.FFmpegError):
+        # A file that breaks off ends there.
+        for packet in packets_of(source, stream):
+            if packet.dts is None and packet.pts is None:
+                continue
+            packet.dts = None if packet.dts is None else packet.dts - start
+            packet.pts = None if packet.pts is None else packet.pts - start
+            packet.stream = target
+            yield packet
 
 
 def _until(packets: "Iterator[Packet[Any]]", seconds: float | None) -> "Iterator[Packet[Any]]":
@@ -303,7 +306,8 @@ def _until(packets: "Iterator[Packet[Any]]", seconds: float | None) -> "Iterator
         if packet_seconds(packet) >= seconds:
             return
         later.append(packet)
-        if shown_seconds(packet) < seconds:
+        shown = packet.dts if packet.pts is None else packet.pts
+        if float((shown or 0) * (packet.time_base or 0)) < seconds:
             yield from later
             later = []
 

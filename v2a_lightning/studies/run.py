@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from v2a_lightning.files import atomic_write
+from v2a_lightning.reports.charts import save_figure
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Options, Run, plan
 from v2a_lightning.studies.records import Record, about, failure_notes, label_of, read_record
@@ -14,22 +16,14 @@ from v2a_lightning.studies.tables import difference_table, draw_study, study_tab
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A PNG in the study's folder."""
+class Attachment:
+    """A figure (.png), or a page to open in a browser (.html)."""
 
     path: Path
     caption: str
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page to open in a browser."""
-
-    path: Path
-    caption: str
-
-
-Finding = Table | Figure | Page
+Finding = Table | Attachment
 
 
 @dataclass(frozen=True)
@@ -65,6 +59,11 @@ class StudyRuns:
     def about(self) -> str:
         """Which world the numbers are of, and how many seeds."""
         return about(self.records)
+
+    def attach(self, figure: Any, caption: str) -> Attachment:
+        """Save the study's figure in its folder; its caption has the study's title where it begins with a bracket."""
+        save_figure(figure, self.folder / "figure.png")
+        return Attachment(self.folder / "figure.png", f"{self.study.title} {caption}" if caption[0] == "(" else caption)
 
     def failure_notes(self) -> list[str]:
         """A line for each reason that trainings and evaluations failed for."""
@@ -125,7 +124,7 @@ def _study_findings(study: Study, records: Sequence[Record], folder: Path) -> li
     if differences is not None:
         findings.append(differences)
     if draw_study(study, records, folder / "figure.png"):
-        findings.append(Figure(folder / "figure.png", study.title))
+        findings.append(Attachment(folder / "figure.png", study.title))
     return findings
 
 

@@ -38,7 +38,7 @@ KEYS = NEEDED_KEYS | {"configs", "set", "variants", "axes", "evaluations", *OPTI
 
 @dataclass(frozen=True)
 class Setting:
-    """A variant, or an evaluation: what it adds to a command; `options` are the YAML's `set`. See this module's head."""
+    """What a variant or an evaluation adds to a command; `options` are the YAML's `set`. See this module's head."""
 
     name: str
     configs: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ def _study(path: Path, content: dict[str, Any]) -> Study:
 
 
 def _setting(name: Any, content: Mapping[str, Any] | None, path: Path, command: str = "fit") -> Setting:
-    given = {"command": command, **(content or {})}
+    given: dict[str, Any] = {"command": command, **(content or {})}
     if wrong := sorted(given.keys() - SETTING_KEYS):
         raise UsageError(f"{path}: {name}: no key {wrong[0]!r} here; there are {', '.join(sorted(SETTING_KEYS))}")
     given["options"] = given.pop("set", None) or {}

@@ -64,10 +64,15 @@ class TrainedRun:
         yield from getattr(self.data, f"{name}_dataloader")()
 
     def sample(self, batch: dict[str, Any], mapper: V2AMapper | None = None, **options: Any) -> Tensor:
-        """(B, D) an embedding for each clip of a batch, drawn as validation draws it."""
+        """(B, N x D) a target for each clip of a batch, drawn as validation draws it."""
         mapper = mapper or self.mapper
         own = generators([clip_seed(mapper.seed, clip_id) for clip_id in batch["clip_id"]])
         return mapper.sample(batch["frames"], batch["frame_mask"], generator=own, **options).flatten(1)
+
+    def generate(self, targets: Tensor, seeds: Sequence[int]) -> Tensor:
+        """(B, samples) the sounds of targets (B, N x D), on the CPU."""
+        condition = targets.unflatten(1, (-1, self.generator.condition.width))
+        return self.generator.generate(condition, seconds=self.seconds, seeds=seeds)
 
 
 def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> TrainedRun:

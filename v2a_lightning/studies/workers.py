@@ -55,16 +55,9 @@ class FreshProcess:
         return Outcome(code, time.monotonic() - began, reason_of(code, log))
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            # A training ends its step first; a reused process ends when its input does.
-            self._process.communicate(timeout=GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Tell the process to end; a training ends its step and saves what it has first."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
 
     def _run(self, arguments: Sequence[str], log: Path) -> int:
         with open(log, "wb") as file:
@@ -93,6 +86,17 @@ class ReusedProcess(FreshProcess):
         except BrokenPipeError:
             answer = ""
         return int(answer) if answer else process.wait() or 1
+
+    def close(self) -> None:
+        """End the process, whatever it is doing; it waits for commands until its input ends."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        super().close()
+        try:
+            self._process.communicate(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def cores() -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from v2a_lightning.files import atomic_write
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Options
-from v2a_lightning.studies.run import Figure, Finding
+from v2a_lightning.studies.run import Finding
 from v2a_lightning.studies.study import Study
 from v2a_lightning.studies.trained_runs import copy_into
 
@@ -46,7 +46,7 @@ def write_results(
             parts.append(finding.markdown())
             csv = f"{name}-{finding.name}.csv" if finding.name not in ("table", name) else f"{name}.csv"
             write_text(folder / csv, finding.csv())
-        elif isinstance(finding, Figure):
+        elif finding.path.suffix == ".png":
             copy = copy_into(folder, finding.path, f"{name}-{finding.path.name}")
             parts.append(f"![{finding.caption}]({copy.name})")
         else:

@@ -20,7 +20,7 @@ from v2a_lightning.app.cli import run_command
 from v2a_lightning.distances import frechet_distance
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
-from v2a_lightning.evaluation.catalogue import CATALOGUE
+from v2a_lightning.evaluation.catalogue import CATALOGUE, CLASSES
 from v2a_lightning.evaluation.features import Waveform
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generators import AudioLDM
@@ -33,7 +33,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "EVALUATION.md"
 BATCH = 8
 LADDER = ("fd", "fad", "kad", "kl", "is", "cs")
 ORDERED = ("fd", "fad")
-Part = Literal["responses", "conventions", "order", "speed"]
+Part = Literal["catalogue", "responses", "conventions", "order", "speed"]
 
 
 def measure(
@@ -50,13 +50,14 @@ def measure(
         mapper: checkpoint of a mapper that experiments/quickstart.yaml trained, for "order".
         document: the Markdown file to write into.
     """
-    every: list[Part] = ["responses", "conventions", "speed", "order"]
+    every: list[Part] = ["catalogue", "responses", "conventions", "speed", "order"]
     chosen = parts or (every if mapper else every[:-1])
     if "order" in chosen and mapper is None:
         raise UsageError("--parts order needs --mapper")
     with TemporaryDirectory() as folder:
         clips = Clips(per_event, Path(folder))
         writers: dict[str, Callable[[], str]] = {
+            "catalogue": catalogue,
             "responses": lambda: _responses(clips),
             "conventions": lambda: _conventions(clips),
             "speed": _speed,
@@ -105,6 +106,15 @@ class Clips:
     @property
     def note(self) -> str:
         return f"Miniature, {len(self.waveforms)} held-out clips of 2.56 s, the miniature's extractors."
+
+
+def catalogue() -> str:
+    """The catalogue as a table."""
+    rows = []
+    for name, number in CATALOGUE.items():
+        needs = ", ".join(f"{given}: {feature}" for given, feature in CLASSES[name].needs.items())
+        rows.append([f"`{name}`", number.heading, needs, number.formula.replace("|", "\\|")])
+    return _markdown(["name", "title", "needs", "formula"], rows)
 
 
 def _responses(clips: Clips) -> str:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import AudioLDM
+from v2a_lightning.mapper import WarmupCosine
 from v2a_lightning.mapper.base import Aggregator, uniform
-from v2a_lightning.mapper.optimization import WarmupCosine
 from v2a_lightning.randomness import Generators, clip_seed, generators, randn
 
 Batch = dict[str, Any]
@@ -49,7 +49,7 @@ class LentAudioLDM(AudioLDM):
 class DirectBaseline(LightningModule):
     """Trains a UNet of AudioLDM's own shape to denoise the latents of a clip's sound, given its CLIP embedding.
 
-    The evaluation's generator has to be a LentAudioLDM of the same checkpoint: it makes sound with the UNet in training.
+    The evaluation's generator has to be a LentAudioLDM of the same checkpoint; it generates with the UNet in training.
     A step's loss is the mean square of the predicted noise (or velocity, as the checkpoint's scheduler says).
 
     Args:
@@ -165,7 +165,7 @@ class DirectBaseline(LightningModule):
 
 
 class LatentTable:
-    """The latents of clips' sounds: a .npy of (N, C, T / factor, bins / factor) float16, read as far as it is needed."""
+    """Latents of clips' sounds: a .npy of (N, C, T / factor, bins / factor) float16, read as far as it is needed."""
 
     def __init__(self, path: Path, clip_ids: Sequence[str]) -> None:
         self._values = np.load(path, mmap_mode="r")

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from v2a_lightning.mapper import AverageFrames
-from v2a_lightning.reports.charts import COLOURS, new_panels, save_figure
+from v2a_lightning.reports.charts import COLOURS, new_panels
 from v2a_lightning.reports.domain_gap import FOLDS, Embeddings, measure_gap, principal_axes, project
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Run
-from v2a_lightning.studies.run import Figure, Finding, StudyRuns
+from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
 from v2a_lightning.studies.statistics import summarise
 from v2a_lightning.studies.tables import OVER_SEEDS
 from v2a_lightning.studies.trained_runs import cached_json, open_run
@@ -76,11 +76,12 @@ def _sets(run: Run) -> dict[str, Embeddings]:
         parts[TRAINED].append(after.sample(batch))
         parts["CLAP"].append(batch["target"].flatten(1))
     sets = {name: torch.cat(one).numpy() for name, one in parts.items()}
-    others = np.asarray(torch.cat([batch["target"].flatten(1) for batch in after.batches("test")]))[: len(sets["CLAP"])]
+    tested = torch.cat([batch["target"].flatten(1) for batch in after.batches("test")])
+    others = np.asarray(tested)[: len(sets["CLAP"])]
     return {**sets, OTHERS: others} if len(others) >= FOLDS else sets
 
 
-def _draw(study_runs: StudyRuns, run: Run) -> Figure:
+def _draw(study_runs: StudyRuns, run: Run) -> Attachment:
     """A row for each projection: CLIP, mapped before and after training, each beside CLAP, on the same axes."""
     sets = {name: one[:MOST_SHOWN] for name, one in _sets(run).items() if name in (*SHOWN_SETS, "CLAP")}
     projections = _projections(sets)
@@ -94,10 +95,8 @@ def _draw(study_runs: StudyRuns, run: Run) -> Figure:
             _set_limits(panel, everything)
             panel.set_title(f"{kind}: {shown}, and CLAP", loc="left", fontsize=9)
             panel.legend(frameon=False, fontsize=7)
-    path = study_runs.folder / "figure.png"
-    save_figure(figure, path)
     what = f"{run.variant}, seed {run.seed}, {study_runs.about}"
-    return Figure(path, f"CLIP, CLAP and mapped embeddings of validation clips ({what})")
+    return study_runs.attach(figure, f"CLIP, CLAP and mapped embeddings of validation clips ({what})")
 
 
 def _set_limits(panel: Any, everything: Embeddings) -> None:

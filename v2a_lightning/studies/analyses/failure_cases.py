@@ -14,7 +14,7 @@ from torch import Tensor
 from v2a_lightning.mapper import AverageFrames
 from v2a_lightning.media import MediaError, read_frames
 from v2a_lightning.randomness import clip_seed
-from v2a_lightning.reports.charts import draw_intervals, new_panels, save_figure
+from v2a_lightning.reports.charts import draw_intervals, new_panels
 from v2a_lightning.reports.pages import Item, Section, players, strip_uris, write_sounds_page
 from v2a_lightning.reports.tables import Cell, Table
 from v2a_lightning.specs import FrameSpec
@@ -31,7 +31,7 @@ from v2a_lightning.studies.analyses.subgroups import (
     subgroups_of,
 )
 from v2a_lightning.studies.plan import Run
-from v2a_lightning.studies.run import Figure, Finding, Page, StudyRuns
+from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
 from v2a_lightning.studies.statistics import Summary, summarise
 from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, copy_into, open_run
 
@@ -62,7 +62,7 @@ def find_failures(study_runs: StudyRuns) -> list[Finding]:
     tables = [_by_subgroup(study_runs, clips, attributes), _by_class(study_runs, clips)]
     page = copy_into(study_runs.folder, trainings[0].folder / WORST_FILE)
     figure = _draw(study_runs, clips[0], attributes)
-    return [*tables, figure, Page(page, "The worst clips, with pictures and players")]
+    return [*tables, figure, Attachment(page, "The worst clips, with pictures and players")]
 
 
 def _cached_scores(run: Run, study_runs: StudyRuns, with_sound: bool) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _generate(
 ) -> dict[str, Tensor]:
     """Generate the sound of some clips and score each; a clip whose true sound cannot be read stays without."""
     seeds = [clip_seed(trained.evaluation.seed, clip.clip_id) for clip in clips]
-    waveforms = trained.generator.generate(embeddings, seconds=trained.seconds, seeds=seeds)
+    waveforms = trained.generate(embeddings, seeds)
     frames = {
         clip_id: batch["frames"][row][batch["frame_mask"][row]]
         for batch in batches
@@ -247,7 +247,7 @@ def _taken_for(label: str, seeds: Sequence[Sequence[ClipScores]]) -> str:
     return ", ".join(f"{name} {count / total:.0%}" for name, count in guesses.most_common(2))
 
 
-def _draw(study_runs: StudyRuns, clips: Sequence[ClipScores], attributes: Mapping[str, Attributes]) -> Figure:
+def _draw(study_runs: StudyRuns, clips: Sequence[ClipScores], attributes: Mapping[str, Attributes]) -> Attachment:
     """Cosines of the first seed's clips by subgroup and by class."""
     subgroups: dict[str, list[float]] = {name: [] for name in (*SUBGROUPS, STYLE)}
     classes: dict[str, list[float]] = {}
@@ -263,7 +263,5 @@ def _draw(study_runs: StudyRuns, clips: Sequence[ClipScores], attributes: Mappin
     for panel, side in zip(panels, sides, strict=True):
         draw_intervals(panel, {name: one.interval for name, one in side.items()})
         panel.set_title("Cosine of mapped and true embedding ↑", loc="left", fontsize=10)
-    path = study_runs.folder / "figure.png"
-    save_figure(figure, path)
-    title, label = study_runs.study.title, study_runs.label
-    return Figure(path, f"{title} ({label}; points: clips of the first seed; bars: 95 % interval over clips)")
+    caption = f"({study_runs.label}; points: clips of the first seed; bars: 95 % interval over clips)"
+    return study_runs.attach(figure, caption)

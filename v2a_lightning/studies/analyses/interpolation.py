@@ -11,12 +11,12 @@ from torch import Tensor
 
 from v2a_lightning.media import MediaError, read_frames, write_wave
 from v2a_lightning.randomness import clip_seed, generators
-from v2a_lightning.reports.charts import draw_curve, new_panels, save_figure
+from v2a_lightning.reports.charts import draw_curve, new_panels
 from v2a_lightning.reports.pages import Item, Section, players, strip_uris, write_sounds_page
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.specs import FrameSpec
 from v2a_lightning.studies.plan import Run
-from v2a_lightning.studies.run import Figure, Finding, Page, StudyRuns
+from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
 from v2a_lightning.studies.statistics import Summary, summarise
 from v2a_lightning.studies.tables import OVER_SEEDS
 from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, copy_into, open_run
@@ -72,7 +72,7 @@ def interpolate_pictures(study_runs: StudyRuns) -> list[Finding]:
     results = [_cached_result(run, study_runs) for run in trainings]
     page = copy_into(study_runs.folder, trainings[0].folder / PAGE)
     findings: list[Finding] = [_table(study_runs, results), _draw(study_runs, results)]
-    return [*findings, Page(page, "Pictures, words and sounds on the way")]
+    return [*findings, Attachment(page, "Pictures, words and sounds on the way")]
 
 
 def _cached_result(run: Run, study_runs: StudyRuns) -> Result:
@@ -91,7 +91,7 @@ def _generate(run: Run, study_runs: StudyRuns, count: int) -> Result:
     for index, pair in enumerate(choose_pairs(list(trained.batches()), count)):
         for way, embeddings in _embeddings(trained, pair).items():
             seeds = [clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(embeddings)
-            waveforms = trained.generator.generate(embeddings, seconds=trained.seconds, seeds=seeds)
+            waveforms = trained.generate(embeddings, seeds)
             for point, waveform in enumerate(waveforms):
                 name = f"{index}-{way.replace(' ', '-')}-{point:02d}.wav"
                 write_wave(run.folder / SOUNDS / name, waveform.numpy(), rate)
@@ -193,7 +193,7 @@ def largest_step(points: Points) -> float:
     return max(steps) / max(sum(steps), 1e-9)
 
 
-def _draw(study_runs: StudyRuns, results: Sequence[Result]) -> Figure:
+def _draw(study_runs: StudyRuns, results: Sequence[Result]) -> Attachment:
     figure, panels = new_panels(len(WAYS), 2.8)
     for panel, way in zip(panels, WAYS, strict=True):
         for end, label in enumerate(("first", "last")):
@@ -205,6 +205,4 @@ def _draw(study_runs: StudyRuns, results: Sequence[Result]) -> Figure:
         panel.set_xlabel("point", fontsize=8)
         panel.set_ylabel("cosine of sounds", fontsize=8)
         panel.legend(frameon=False, fontsize=7)
-    path = study_runs.folder / "figure.png"
-    save_figure(figure, path)
-    return Figure(path, f"{study_runs.study.title} ({study_runs.about}; bands: 95 % interval over seeds)")
+    return study_runs.attach(figure, f"({study_runs.about}; bands: 95 % interval over seeds)")

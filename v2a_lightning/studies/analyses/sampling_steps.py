@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any, Literal
 
 from v2a_lightning.distances import compare_embeddings
-from v2a_lightning.reports.charts import draw_curve, log_axis, new_panels, save_figure
+from v2a_lightning.reports.charts import draw_curve, log_axis, new_panels
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Run
-from v2a_lightning.studies.run import Figure, Finding, StudyRuns
+from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
 from v2a_lightning.studies.statistics import Summary, summarise
 from v2a_lightning.studies.tables import OVER_SEEDS
 from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, open_run
@@ -76,13 +76,11 @@ def _scores(trained: TrainedRun, batch: dict[str, Any], sampler: str, steps: int
     began = time.perf_counter()
     embeddings = trained.sample(batch, steps=steps)
     seconds = time.perf_counter() - began
-    return {
-        **compare_embeddings(embeddings, batch["target"].flatten(1)),
-        "milliseconds": 1000 * seconds / len(embeddings),
-    }
+    scores = compare_embeddings(embeddings, batch["target"].flatten(1))
+    return {**scores, "milliseconds": 1000 * seconds / len(embeddings)}
 
 
-def _draw(study_runs: StudyRuns, summaries: Mapping[Place, Mapping[str, Summary]]) -> Figure:
+def _draw(study_runs: StudyRuns, summaries: Mapping[Place, Mapping[str, Summary]]) -> Attachment:
     figure, panels = new_panels(len(PANELS), 2.8)
     for panel, (metric, against) in zip(panels, PANELS, strict=True):
         for line in dict.fromkeys(place[:2] for place in summaries):
@@ -97,6 +95,4 @@ def _draw(study_runs: StudyRuns, summaries: Mapping[Place, Mapping[str, Summary]
         panel.set_xlabel(against if against == STEPS_TAKEN else measure(against).title, fontsize=8)
         panel.set_title(measure(metric).heading, loc="left", fontsize=10)
     panels[0].legend(frameon=False, fontsize=6, handlelength=3.5)
-    save_figure(figure, study_runs.folder / "figure.png")
-    caption = f"{study_runs.study.title} ({study_runs.about}; bands: 95 % interval over seeds)"
-    return Figure(study_runs.folder / "figure.png", caption)
+    return study_runs.attach(figure, f"({study_runs.about}; bands: 95 % interval over seeds)")

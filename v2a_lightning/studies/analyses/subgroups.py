@@ -21,15 +21,11 @@ class ClipScores:
     """One clip's scores.
 
     Args:
-        clip_id: the clip.
-        label: its class.
         cosine: of mapped and true embedding.
         guess: the class whose training clips' mean true embedding is nearest to the mapped one.
-        kl: divergence of the tagger's classes; None when no sound was generated.
-        cs: CLIP-score.
+        kl, cs: None when no sound was generated.
         style: whether it is from the clips drawn in another style.
-        looks_alike: whether its class is among those that look most like another one.
-        sounds_alike: whether its class is among those that sound most like another one.
+        looks_alike, sounds_alike: whether its class is among those that look, or sound, most like another one.
     """
 
     clip_id: str

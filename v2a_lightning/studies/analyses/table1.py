@@ -10,12 +10,12 @@ import torch
 from v2a_lightning.callbacks.clip_selection import Selection, mapped_clips
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import read_wave
-from v2a_lightning.reports.charts import draw_intervals, new_panels, save_figure
+from v2a_lightning.reports.charts import draw_intervals, new_panels
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import Cell, Table
 from v2a_lightning.studies.plan import Run
 from v2a_lightning.studies.records import about_sounds
-from v2a_lightning.studies.run import Figure, Finding, StudyRuns
+from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
 from v2a_lightning.studies.statistics import Summary, summarise
 from v2a_lightning.studies.tables import OVER_SEEDS, score_cell
 from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, open_run
@@ -89,7 +89,7 @@ def _cost(trained: TrainedRun, clips: int) -> dict[str, Any]:
 
 def _seconds(trained: TrainedRun, batch: dict[str, Any]) -> float:
     began = time.perf_counter()
-    trained.generator.generate(trained.sample(batch), seconds=trained.seconds, seeds=[0])
+    trained.generate(trained.sample(batch), [0])
     return time.perf_counter() - began
 
 
@@ -150,7 +150,7 @@ def _folder_row(run: Run, study_runs: StudyRuns, name: str, folder: Path) -> lis
     return [name, *cells, None, None, None, f"{len(sounds)} sounds of {folder}, measured here ({study_runs.label})"]
 
 
-def _draw(study_runs: StudyRuns, measured: Mapping[str, Sequence[Cell]]) -> Figure | None:
+def _draw(study_runs: StudyRuns, measured: Mapping[str, Sequence[Cell]]) -> Attachment | None:
     figure, panels = new_panels(len(METRICS), 0.9 + 0.3 * len(measured))
     for place, (panel, metric) in enumerate(zip(panels, METRICS, strict=True)):
         cells = {name: cells[place] for name, cells in measured.items()}
@@ -161,6 +161,4 @@ def _draw(study_runs: StudyRuns, measured: Mapping[str, Sequence[Cell]]) -> Figu
         panel.set_title(measure(metric).heading, loc="left", fontsize=10)
         if place:
             panel.set_yticklabels([])
-    path = study_runs.folder / "figure.png"
-    save_figure(figure, path)
-    return Figure(path, f"{study_runs.study.title}, rows measured here ({study_runs.about})")
+    return study_runs.attach(figure, f"{study_runs.study.title}, rows measured here ({study_runs.about})")
