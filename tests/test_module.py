@@ -334,7 +334,8 @@ def test_a_warm_start_begins_with_the_averaged_weights(tmp_path: Path) -> None:
 
 def test_a_warm_start_from_another_mapper_names_what_differs(tmp_path: Path) -> None:
     small_mapper().save_pretrained(tmp_path / "mapper")
-    with pytest.raises(UsageError, match=r"mapper: the checkpoint holds a mapper with network .*depth=2.*depth=3") as error:
+    message = r"mapper: the checkpoint holds a mapper with network .*depth=2.*depth=3"
+    with pytest.raises(UsageError, match=message) as error:
         small_mapper(network=small_transformer(depth=3), init_from=str(tmp_path / "mapper"))
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="nothing_here"):

@@ -193,8 +193,8 @@ class V2AMapper(Mapper, LightningModule):
         if target.shape[1:] != self.network.target_shape:
             found, (tokens, width) = "x".join(map(str, target.shape[1:])), self.network.target_shape
             raise UsageError(
-                f"the data's targets are {found} numbers and the network's {tokens}x{width}: set model.network's tokens "
-                "and target_dim"
+                f"the data's targets are {found} numbers and the network's {tokens}x{width}: set model.network's "
+                "tokens and target_dim"
             )
         return target
 

@@ -35,8 +35,8 @@ class Widths:
     def fill_in(self, config: Any, condition_dim: int | None = None) -> None:
         """Set the widths that a model's config leaves open, at any depth.
 
-        These are `condition_dim`, `target_dim` and `tokens` and, for what is made for conditions or frames of one width,
-        `dim`. A part under an encoder's key gets that encoder's width.
+        These are `condition_dim`, `target_dim` and `tokens` and, for what is made for conditions or frames of one
+        width, `dim`. A part under an encoder's key gets that encoder's width.
 
         Args:
             config: a namespace or dict of arguments, changed in place.
@@ -71,8 +71,8 @@ class Widths:
             )
         if network.condition_dim != self.condition_dim:
             raise UsageError(
-                f"data.encoder {encoders} makes embeddings of width {self.condition_dim}, and model.network is made for "
-                f"{network.condition_dim}; leave its condition_dim out, or set it to {self.condition_dim}"
+                f"data.encoder {encoders} makes embeddings of width {self.condition_dim}, and model.network is made "
+                f"for {network.condition_dim}; leave its condition_dim out, or set it to {self.condition_dim}"
             )
         if self.target_name is None:
             return
@@ -84,6 +84,6 @@ class Widths:
             )
         if not self.normalized and objective.target_scale is None:
             raise UsageError(
-                f"the targets of {self.target_name} are not L2-normalised: set model.objective's target_scale to about 1 "
-                "over the standard deviation of their elements"
+                f"the targets of {self.target_name} are not L2-normalised: set model.objective's target_scale to about "
+                "1 over the standard deviation of their elements"
             )

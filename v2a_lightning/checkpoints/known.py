@@ -112,8 +112,8 @@ _ENTRIES = (
         "ucsd-reach/musicldm",
         megabytes=1960,
         licence="CC-BY-NC-SA-4.0 (not for commercial use)",
-        evidence="licence: the Hub's page of it; layout: diffusers' conversion script; size: computed from the parts; no "
-        "digest found, so files are held to what the Hub states when they are fetched",
+        evidence="licence: the Hub's page of it; layout: diffusers' conversion script; size: computed from the parts; "
+        "no digest found, so files are held to what the Hub states when they are fetched",
         unverified=("megabytes",),
     ),
     # Of the kind AudioLDM has; whether it is the same one, `doctor` finds out.
@@ -142,8 +142,8 @@ _ENTRIES = (
         "https://zenodo.org/records/3987831/files/Cnn14_16k_mAP%3D0.438.pth?download=1",
         megabytes=359,
         licence="CC-BY-4.0",
-        evidence="address: README of github.com/qiuqiangkong/audioset_tagging_cnn; licence: the Zenodo record; size and "
-        "digest: public records of copies with Zenodo's md5",
+        evidence="address: README of github.com/qiuqiangkong/audioset_tagging_cnn; licence: the Zenodo record; size "
+        "and digest: public records of copies with Zenodo's md5",
         digests={"Cnn14_16k_mAP=0.438.pth": (358_668_570, CNN14_16K)},
     ),
     Checkpoint(
