@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.random_weights import write_random
 from v2a_lightning.evaluation.extractors import Cnn14, Cnn14Config, VGGish, VGGishConfig, Wav2CLIP, Wav2CLIPConfig
-from v2a_lightning.miniature.models.architectures import write_random
 
 RATE = 16_000
 
