@@ -93,7 +93,7 @@ def _model(name: str, checkpoint: Path, **arguments: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small foundation models with random weights, of other seeds than `random_weights`: `<kind>/`."""
+    """Small foundation models with random weights, without the extractors of metrics: `<kind>/`."""
     from tests.random_weights import write_random
 
     return write_random(tmp_path_factory.mktemp("weights"))
