@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ def evaluate(
         raise UsageError(f"--seconds is 1 or more, not {seconds:g}")
     if clap is None and csv is not None:
         raise UsageError("--csv gives the texts of the CLAP-score, which needs --clap too")
-    from v2a_lightning.evaluation.folders import pair_folders
+    from v2a_lightning.evaluation.folders import first_few, pair_folders
     from v2a_lightning.evaluation.frames import FrameSampling
     from v2a_lightning.evaluation.score_files import ScoreFile
     from v2a_lightning.evaluation.suite import EvaluationSuite
@@ -104,10 +104,12 @@ def evaluate(
     )
     suite.load(frames=media is not None)
     left_out = _add_clips(suite, pairing, labels, FrameSampling(frames_per_second, seconds))
-    notes = [*pairing.lines(), *labelled, *_unknown_makers(pairing.generated, made)]
-    if left_out:
-        share = f"{len(left_out)} of {len(pairing.generated)} clips"
-        notes.append(f"WARNING: {share} are left out: {_some(left_out)}")
+    notes = [*pairing.lines(), *labelled]
+    if others := [] if made is None else sorted(set(pairing.generated) - made):
+        found = f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known"
+        notes.append(f"{found}: {first_few(others)}")
+    share = f"{len(left_out)} of {len(pairing.generated)} clips"
+    notes += [f"WARNING: {share} are left out: {first_few(left_out)}"] if left_out else []
     sources = {"generated": generated, "reference": reference, "media": media, "clip": media and suite.clip.checkpoint}
     file = ScoreFile(
         name=name or Path(generated).resolve().name,
@@ -141,8 +143,13 @@ def _add_clips(
     Raises:
         RunFailure: when fewer than two are left.
     """
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
     left_out: dict[str, str] = {}
-    for clip_id in _progress(pairing.generated):
+    hidden = not console.is_terminal
+    for clip_id in track(list(pairing.generated), "extracting features", console=console, disable=hidden):
         made, own, video = (side.get(clip_id) for side in (pairing.generated, pairing.reference, pairing.media))
         assert made is not None
         try:
@@ -171,14 +178,6 @@ def _report(file: "ScoreFile", output: Path) -> None:
     print(f"scores and cards: {output}")
 
 
-def _unknown_makers(clip_ids: Iterable[str], made: set[str] | None) -> list[str]:
-    """A line on sounds that are not among those of the folder's generation.json."""
-    others = [] if made is None else sorted(set(clip_ids) - made)
-    if not others:
-        return []
-    return [f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known: {_some(others)}"]
-
-
 def _labels(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
     """Clip id -> label of a VGGSound csv, and a line on how many of the clips have one.
 
@@ -188,21 +187,10 @@ def _labels(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str]
     if path is None:
         return {}, []
     from v2a_lightning.data_modules.clips import read_vggsound_csv
+    from v2a_lightning.evaluation.folders import first_few
 
     labels = {clip.clip_id: clip.label for clip in read_vggsound_csv(path)}
     without = sorted(set(clip_ids) - labels.keys())
     count = f"{len(clip_ids) - len(without)} of {len(clip_ids)} clips have a label in {path}"
-    return labels, [f"{count}; without one, and without a CLAP-score to a text: {_some(without)}" if without else count]
-
-
-def _some(names: Iterable[str]) -> str:
-    first = list(names)
-    return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
-
-
-def _progress(clips: dict[str, Path]) -> Iterator[str]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield from track(list(clips), "extracting features", console=console, disable=not console.is_terminal)
+    lacking = f"; without one, and without a CLAP-score to a text: {first_few(without)}" if without else ""
+    return labels, [count + lacking]
