@@ -57,9 +57,6 @@ class Key:
     """A listening test without its sounds.
 
     Args:
-        title: as raters see it.
-        seed: of everything drawn.
-        systems: their names.
         asks: what is rated on five points: "fidelity", and "relevance" where there is a picture.
         clips: clip id -> code in the page.
         sounds: code in the page -> what it stands for.

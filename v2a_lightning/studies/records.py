@@ -24,12 +24,8 @@ class Record:
 
     Args:
         run: its folder's name.
-        row: the row of the table it belongs to.
-        seed: of its training.
-        command: what one would type.
         metrics: its scores by name; empty when it failed.
         reason: why it failed; "" when it did not.
-        seconds: how long it took.
         label: "miniature" when the extractors behind the scores are.
         sounds: how many were generated and scored.
     """
