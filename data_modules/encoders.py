@@ -75,8 +75,8 @@ class Encoders:
 
     def to(self, device: torch.device | str) -> "Encoders":
         """Move all to a device."""
-        for one in self.by_name.values():
-            one.to(device)
+        for encoder in self.by_name.values():
+            encoder.to(device)
         if self.clap is not None:
             self.clap.to(device)
         return self

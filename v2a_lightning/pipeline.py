@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.checkpoints.known import licence_of
 from v2a_lightning.components import SelfDescribing, construct, make, parsed
 from v2a_lightning.encoders import Encoder, EncoderSet
@@ -24,7 +25,7 @@ from v2a_lightning.json_files import write_json
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
-from v2a_lightning.saved_mapper import Mapper, OnTheHub, pretrained_folder, save_pretrained
+from v2a_lightning.saved_mapper import OnTheHub, pretrained_folder, save_pretrained
 from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]

@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 # Files beside the rooms that are no ground floor: the mapper as a whole, with what trains, saves and plays it.
 MODULE_ROOM = (
     "module",
+    "assembled_mapper",
     "saved_mapper",
     "closed_form_fit",
     "pipeline",

@@ -24,6 +24,7 @@ from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.saved_config import SaveConfig, variables_read, without_environment
 from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
+from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.checkpoints.weights import refuse_not_finite
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
@@ -42,7 +43,6 @@ from v2a_lightning.runs import (
     run_of,
     run_of_job,
 )
-from v2a_lightning.saved_mapper import Mapper
 from v2a_lightning.signals import interrupts_as_they_are
 from v2a_lightning.widths import Widths
 
