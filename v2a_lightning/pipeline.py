@@ -180,10 +180,9 @@ class V2APipeline(OnTheHub):
             embeddings = self.embed(frames, seeds)
             if not embeddings.isfinite().all():
                 raise RunFailure(f"{name or 'the frames'}: the mapper's embedding is not finite")
-            sounds = self.generator.generate(
-                embeddings, seconds=self.frames.duration, seeds=seeds, steps=steps, guidance=guidance
-            )
-            windows.append(sounds)
+            whole = self.frames.duration
+            sound = self.generator.generate(embeddings, seconds=whole, seeds=seeds, steps=steps, guidance=guidance)
+            windows.append(sound)
         return _joined(windows, round(length * self.sample_rate), self.sample_rate)
 
     def seconds_of(self, source: str | Path | Frames, seconds: float | None = None) -> float:

@@ -27,7 +27,7 @@ PARTS = ("network", "objective", "aggregator")
 CARD_TEXT = """---
 library_name: v2a-lightning
 pipeline_tag: other
-tags: [video-to-audio, clip, clap, audioldm, model_hub_mixin]
+tags: [video-to-audio, model_hub_mixin]
 ---
 # {name}
 

@@ -131,3 +131,12 @@ def test_a_wrong_config_is_a_usage_error(tiny_config: dict[str, Any], tmp_path: 
     tiny_config["data"]["init_args"]["batchsize"] = 4
     with pytest.raises(UsageError, match="batchsize"):
         examine(tiny_config, tmp_path, capsys)
+
+
+def test_a_mapper_of_another_width_is_an_error_that_names_the_key(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys
+) -> None:
+    tiny_config["model"]["init_args"]["network"]["init_args"]["condition_dim"] = 768
+    code, text = examine(tiny_config, tmp_path, capsys)
+    assert code == 1
+    assert line_of(text, "error    mapper", "for conditions of width 512 (dim)", "for 768 (condition_dim)")

@@ -44,6 +44,8 @@ class Tone(Generator):
 OPENED_ELSEWHERE = """
 import sys, numpy
 from v2a_lightning.pipeline import V2APipeline
+metrics = [name for name in sys.modules if name.startswith(("v2a_lightning.evaluation", "torchmetrics"))]
+assert not metrics, f"a pipeline needs no metric, and {metrics[0]} was imported"
 pipeline = V2APipeline.from_pretrained(sys.argv[1])
 numpy.save(sys.argv[3], pipeline(sys.argv[2], seed=3).numpy())
 """

@@ -13,17 +13,18 @@ from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.data_modules.miniature import MiniatureDataModule
 from v2a_lightning.errors import V2AError
 from v2a_lightning.media import MediaError, read_audio, read_frames
+from v2a_lightning.widths import Widths
 
 SAMPLED_CLIPS = 5
 GIGABYTE = 1e9
 
 
-def check_data(data: ClipDataModule, numbers: int | None) -> Iterator[Finding]:
+def check_data(data: ClipDataModule, widths: Widths | None) -> Iterator[Finding]:
     """Whether clips are there and can be decoded, and whether their embeddings are there, or fit on the disk.
 
     Args:
         data: of the config.
-        numbers: kept of a clip; None when the encoders' weights cannot be read, without which stores cannot be told
+        widths: of its embeddings; None when the encoders' weights cannot be read, without which stores cannot be told
             apart.
     """
     if isinstance(data, MiniatureDataModule) and not (data.root / "vggsound.csv").is_file():
@@ -41,9 +42,9 @@ def check_data(data: ClipDataModule, numbers: int | None) -> Iterator[Finding]:
         yield Finding("warning", "data", data.unused_splits, "correct the splits' names, or data.splits.test_split")
     if present and isinstance(data, EncodedDataModule):
         yield _check_decoding(data, present)
-        if numbers and data.mode == "cached":
+        if widths and data.mode == "cached":
             yield _check_store(data, present)
-            yield _check_disk(data, len(present) * numbers)
+            yield _check_disk(data, len(present), widths)
 
 
 def _check_presence(named: Sequence[Clip], present: Sequence[Clip]) -> Finding:
@@ -89,11 +90,12 @@ def _check_store(data: EncodedDataModule, present: Sequence[Clip]) -> Finding:
     return Finding("ok", "store", f"{data.store.url} has the embeddings of {done} of {len(present)} clips")
 
 
-def _check_disk(data: EncodedDataModule, numbers: int) -> Finding:
+def _check_disk(data: EncodedDataModule, clips: int, widths: Widths) -> Finding:
     """Whether the embedding store has room."""
     if "://" in data.store_url:
         return Finding("ok", "disk", f"the store is at {data.store_url}, whose room is not known")
-    needed, free = numbers * (2 if data.precision == "float16" else 4), free_bytes(Path(data.store_url))
+    numbers = data.encoders.frames.count * widths.condition_dim + (widths.tokens or 0) * (widths.target_dim or 0)
+    needed, free = clips * numbers * (2 if data.precision == "float16" else 4), free_bytes(Path(data.store_url))
     text = f"embeddings take {needed / GIGABYTE:.2f} GB (computed), {free / GIGABYTE:.1f} GB are free"
     if needed < 0.9 * free:
         return Finding("ok", "disk", text)

@@ -141,7 +141,7 @@ class MapperCLI(LightningCLI):
         written = self.config
         try:
             # The widths that the config leaves open are the data's; the config that is saved stays as it was written.
-            self.config, widths = self._with_widths(written)
+            self.config, widths = self.with_widths(written)
             super().instantiate_classes()
         except (TypeError, ValueError, OSError, MisconfigurationException) as error:
             raise UsageError(f"the config cannot be built: {one_line(error)}") from error
@@ -159,7 +159,7 @@ class MapperCLI(LightningCLI):
         # Not before all of that went well, so that a mistake leaves no folder behind.
         self._claim()
 
-    def _with_widths(self, written: Any) -> tuple[Any, Widths | None]:
+    def with_widths(self, written: Any) -> tuple[Any, Widths | None]:
         parser = LightningArgumentParser(add_help=False)
         parser.add_subclass_arguments(LightningDataModule, "data")
         data = parser.instantiate_classes(Namespace(data=written.data)).data

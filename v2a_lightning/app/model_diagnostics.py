@@ -68,8 +68,7 @@ def check_model(model: Any, fetch: bool = False) -> Iterator[Finding]:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            model.load()
-            text = model.summary() if isinstance(model, FrozenModel) else model.name
+            text = model.load().summary() if isinstance(model, FrozenModel) else model.name
     except (V2AError, *READING_ERRORS) as error:
         named = getattr(model, "checkpoint", model.name)
         remedy = "fetch it again, or name another checkpoint"

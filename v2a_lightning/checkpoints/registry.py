@@ -38,7 +38,7 @@ def resolve(checkpoint: str, kind: str) -> Path:
 
     Args:
         checkpoint: see above.
-        kind: what is read from it, as `Checkpoint.kinds` names it; also a folder's name of the miniature's weights.
+        kind: what is read from it, as `Checkpoint.kinds` names it; a folder of the miniature's weights has its name.
 
     Raises:
         UsageError: when the name stands for nothing, or nothing is there and nothing may be fetched.

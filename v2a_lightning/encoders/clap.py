@@ -90,8 +90,8 @@ class ClapEncoder(FrozenModel):
         return f"{self.embedding_dim} wide, {self.sample_rate} Hz, {texts}"
 
     def _locate(self) -> Path:
-        """A generator's folder stands for the CLAP in it: AudioLDM's converted one has `clap`, MusicLDM's a whole CLAP
-        as its `text_encoder`."""
+        """A generator's folder stands for the CLAP in it: AudioLDM's converted one has `clap`, MusicLDM's has a whole
+        CLAP as its `text_encoder`."""
         path = super()._locate()
         inside = "text_encoder" if (path / "feature_extractor").is_dir() else "clap"
         return path / inside if (path / inside).is_dir() else path

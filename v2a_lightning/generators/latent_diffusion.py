@@ -123,10 +123,11 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         return {"head_counts": self.head_counts}
 
     def agreement(self, encoder: Any) -> Agreement:
-        """Whether an encoder is the CLAP that the model was trained with."""
-        if not isinstance(encoder, ClapEncoder):
+        """Whether an encoder, or another generator's, is the CLAP that the model was trained with."""
+        clap = encoder.clap if isinstance(encoder, ClapLatentDiffusion) else encoder
+        if not isinstance(clap, ClapEncoder):
             return Agreement(False, f"{encoder.name} is no CLAP")
-        return compare(encoder, self.path)
+        return compare(clap, self.path)
 
     def sampling(self, steps: int | None = None, guidance: float | None = None) -> dict[str, Any]:
         """See `Generator.sampling`."""

@@ -13,7 +13,9 @@ from v2a_lightning.app.model_diagnostics import Finding, check_file, check_model
 from v2a_lightning.checkpoints.frozen_model import READING_ERRORS, first_line
 from v2a_lightning.data_modules import ClipDataModule
 from v2a_lightning.errors import UsageError, V2AError
-from v2a_lightning.generators import Generator
+from v2a_lightning.generators import Condition, Generator
+from v2a_lightning.saved_mapper import Mapper
+from v2a_lightning.widths import Widths
 
 if TYPE_CHECKING:
     from v2a_lightning.app.lightning_cli import MapperCLI
@@ -45,7 +47,7 @@ def doctor(config: list[str], set: list[str] | None = None, fetch: bool = False)
 
 
 def read_config(config: Sequence[str], settings: Sequence[str]) -> "MapperCLI":
-    """The objects that a config names, without a trainer and without any weights.
+    """The objects that a config names but for the mapper, without a trainer and without any weights.
 
     Raises:
         UsageError: when the config is wrong.
@@ -60,7 +62,9 @@ def read_config(config: Sequence[str], settings: Sequence[str]) -> "MapperCLI":
 
     class ConfigReader(MapperCLI):
         def instantiate_classes(self) -> None:
-            self.config_init = self.parser.instantiate_classes(self.config)
+            others = self.config.clone()
+            others.pop("model")
+            self.config_init = self.parser.instantiate_classes(others)
 
     arguments = [word for path in config for word in ("--config", path)]
     try:
@@ -81,6 +85,10 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
         yield from findings
         if all(finding.level != "error" for finding in findings):
             sizes[id(model)] = weight_bytes(model)
+    widths: Widths | None = None
+    if encoders is not None and all(id(model) in sizes for model in (*visual, target) if model is not None):
+        widths = encoders.widths()
+        yield from check_mapper(cli)
     if isinstance(generator, Generator) and {id(target), id(generator)} <= sizes.keys():
         yield from check_target(target, generator)
         yield from check_rates(data, generator)
@@ -89,24 +97,28 @@ def examine(cli: "MapperCLI", fetch: bool) -> Iterator[Finding]:
     if isinstance(generator, Generator) and generator.bytes_per_second and id(generator) in sizes:
         yield check_memory(generator, evaluation.seconds, sum(sizes.values()))
     if isinstance(data, ClipDataModule):
-        numbers = None
-        if encoders is not None and all(id(model) in sizes for model in (*visual, target) if model is not None):
-            numbers = numbers_of_clip(encoders.frames.count, visual, target)
-        yield from check_data(data, numbers)
+        yield from check_data(data, widths)
 
 
-def numbers_of_clip(frames: int, visual: Sequence[Any], target: Any | None) -> int:
-    """How many numbers a store keeps of a clip."""
-    widths: list[int] = [encoder.embedding_dim for encoder in visual]
-    return frames * sum(widths) + (int(target.embedding_dim) if target else 0)
+def check_mapper(cli: "MapperCLI") -> Iterator[Finding]:
+    """Whether the mapper can be made, for these encoders' widths and these targets."""
+    try:
+        config, widths = cli.with_widths(cli.config)
+        model = cli.parser.instantiate_classes(config)["model"]
+        if widths is not None and isinstance(model, Mapper):
+            widths.refuse_others(model)
+    except (V2AError, TypeError, ValueError) as error:
+        yield Finding("error", "mapper", one_line(error), "correct the keys of model")
 
 
 def check_target(target: Any, generator: Generator) -> Iterator[Finding]:
-    """Whether the embeddings that the mapper is trained for are what the generator is conditioned on."""
-    subject, wanted = getattr(target, "kind", target.name), generator.condition.width
-    if target.embedding_dim != wanted:
-        text = f"its embeddings have {target.embedding_dim} numbers, {generator.name} is conditioned on {wanted}"
-        yield Finding("error", subject, text, f"name a {subject} of width {wanted}, or another generator")
+    """Whether the targets that the mapper is trained for are what the generator is conditioned on."""
+    subject, wanted = getattr(target, "kind", target.name), generator.condition
+    found = target.condition if isinstance(target, Generator) else Condition(1, target.embedding_dim)
+    if (found.tokens, found.width) != (wanted.tokens, wanted.width):
+        shape = f"{wanted.tokens} x {wanted.width}"
+        text = f"its targets have {found.tokens} x {found.width} numbers, {generator.name} takes {shape}"
+        yield Finding("error", subject, text, f"name one that computes {shape}, or another generator")
         return
     checkpoint = getattr(generator, "checkpoint", generator.name)
     remedy = f"name the generator's checkpoint ({checkpoint}) for {subject} too, if it holds its own"

@@ -19,6 +19,7 @@ from v2a_lightning.generation import (
     describe_mapper,
     refuse_other_settings,
 )
+from v2a_lightning.media import CONTAINERS, MediaError, copy_with_sound, find_media_files, is_picture, write_wave
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,8 +104,6 @@ def find_inputs(inputs: Sequence[str]) -> list[Path]:
     Raises:
         UsageError: when a name is nothing, or a folder holds nothing to use.
     """
-    from v2a_lightning.media import find_media_files
-
     files: list[Path] = []
     for path in map(Path, inputs):
         if not path.is_file() and not path.is_dir():
@@ -149,8 +148,6 @@ def _check_outputs(names: Mapping[Path, Sequence[str]], folder: Path, checkpoint
     Raises:
         UsageError: naming the first file that would be lost.
     """
-    from v2a_lightning.media import CONTAINERS
-
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {folder} is a file, and a folder is wanted")
     suffixes = {file: (".wav", *(CONTAINERS if _moves(file) else ())) for file in names}
@@ -229,8 +226,6 @@ def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: fl
     Returns:
         the copy's name, or why there is none; nothing for a picture.
     """
-    from v2a_lightning.media import MediaError, copy_with_sound, write_wave
-
     write_wave(path, wave.numpy(), sample_rate)
     print(path)
     if not _moves(file):
@@ -246,8 +241,6 @@ def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: fl
 
 def _moves(file: Path) -> bool:
     """Whether there is to be a copy of the input with its sound."""
-    from v2a_lightning.media import MediaError, is_picture
-
     try:
         return not is_picture(file)
     except MediaError:
