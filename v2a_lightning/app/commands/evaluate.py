@@ -64,7 +64,7 @@ def evaluate(
         clip: CLIP behind the CLIP-score; by default the one Wav2CLIP was trained against, OpenAI's ViT-B/32 or the
             miniature's.
         clap: CLAP behind the CLAP-score; none by default.
-        csv: VGGSound's csv, whose labels are the texts of the CLAP-score.
+        csv: VGGSound's csv, or one whose header names an id and a label or caption: the texts of the CLAP-score.
         seconds: how much of each sound and video is used, from its start; all by default.
         frames_per_second: how densely videos are sampled.
         resamples: bootstrap resamples behind the intervals; 0 for none.
@@ -179,17 +179,16 @@ def _report(file: "ScoreFile", output: Path) -> None:
 
 
 def _labels(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """Clip id -> label of a VGGSound csv, and a line on how many of the clips have one.
+    """Clip id -> label of a csv, and a line on how many of the clips have one.
 
     Raises:
         UsageError: when the file is no such csv.
     """
     if path is None:
         return {}, []
-    from v2a_lightning.data_modules.clips import read_vggsound_csv
-    from v2a_lightning.evaluation.folders import first_few
+    from v2a_lightning.data_modules.clips import read_labels
 
-    labels = {clip.clip_id: clip.label for clip in read_vggsound_csv(path)}
+    labels = read_labels(path)
     without = sorted(set(clip_ids) - labels.keys())
     count = f"{len(clip_ids) - len(without)} of {len(clip_ids)} clips have a label in {path}"
     lacking = f"; without one, and without a CLAP-score to a text: {first_few(without)}" if without else ""
