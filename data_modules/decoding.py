@@ -1,10 +1,10 @@
 """How clips are decoded on their way to the encoders."""
 
-import os
 from dataclasses import dataclass
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media.frames import Backend
+from v2a_lightning.processes import cores
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,4 @@ class Decoding:
     @property
     def workers(self) -> int:
         """Number of decoding processes."""
-        return default_workers() if self.num_workers is None else max(1, self.num_workers)
-
-
-def default_workers() -> int:
-    """One decoding process for each processor this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores() if self.num_workers is None else max(1, self.num_workers)

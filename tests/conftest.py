@@ -20,10 +20,10 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every foundation model and extractor at the miniature's size or below, with random weights: `<kind>/`."""
+    from tests.random_weights import write_random
     from v2a_lightning.evaluation.extractors.cnn14 import Cnn14, Cnn14Config
     from v2a_lightning.evaluation.extractors.vggish import VGGish, VGGishConfig
     from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
-    from v2a_lightning.miniature.models.architectures import write_random
 
     folder = write_random(tmp_path_factory.mktemp("weights"))
     with torch.random.fork_rng(devices=[]):
@@ -93,8 +93,8 @@ def _model(name: str, checkpoint: Path, **arguments: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small foundation models with random weights, of other seeds than `random_weights`: `<kind>/`."""
-    from v2a_lightning.miniature.models.architectures import write_random
+    """Small foundation models with random weights, without the extractors of metrics: `<kind>/`."""
+    from tests.random_weights import write_random
 
     return write_random(tmp_path_factory.mktemp("weights"))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.random_weights import write_random
 from v2a_lightning.app.commands.doctor import doctor
 from v2a_lightning.data_modules import EmbeddingStore, StoreSpec, Tower
 from v2a_lightning.errors import UsageError
-from v2a_lightning.miniature.models.architectures import write_random
 
 
 def examine(

@@ -150,15 +150,12 @@ def test_features_are_kept_by_content(folders: Path, extractors: dict[str, str])
     assert len(list((folders / "cache").rglob("*.safetensors"))) == 21 * 3 + 14 * 2
 
 
-def test_films_give_clip_scores(folders: Path, extractors: dict[str, str]) -> None:
-    from v2a_lightning.miniature.models.architectures import write_random
-
-    write_random(folders / "weights")
+def test_films_give_clip_scores(folders: Path, extractors: dict[str, str], weights: Path) -> None:
     random = np.random.default_rng(0)
     for clip in CLIPS[:6]:
         frames = random.integers(0, 255, (12, 32, 32, 3), dtype=np.uint8)
         write_clip(folders / "media" / f"{clip}.mp4", frames, 8.0, None)
-    options = ("--media", str(folders / "media"), "--clip", str(folders / "weights" / "clip"), "--seconds", "1.5")
+    options = ("--media", str(folders / "media"), "--clip", str(weights / "clip"), "--seconds", "1.5")
     assert run(folders, extractors, *options) == 0
     found = scores(folders)
     assert found["cs"]["card"]["n_generated"] == 6
@@ -169,12 +166,9 @@ def test_films_give_clip_scores(folders: Path, extractors: dict[str, str]) -> No
     assert set(scores(folders)) == {"is", "cs", "cs_mean_frame"}
 
 
-def test_labels_give_clap_scores(folders: Path, extractors: dict[str, str]) -> None:
-    from v2a_lightning.miniature.models.architectures import write_random
-
-    write_random(folders / "weights")
+def test_labels_give_clap_scores(folders: Path, extractors: dict[str, str], weights: Path) -> None:
     (folders / "vggsound.csv").write_text("".join(f"{clip[:4]},10,a dog barks,test\n" for clip in CLIPS))
-    options = ("--clap", str(folders / "weights" / "clap"), "--csv", str(folders / "vggsound.csv"))
+    options = ("--clap", str(weights / "clap"), "--csv", str(folders / "vggsound.csv"))
     assert run(folders, extractors, *options) == 0
     found = scores(folders)
     assert -100 <= found["clap_text"]["value"] <= 100
@@ -284,14 +278,11 @@ def test_one_broken_sound_does_not_stop_the_others(
 
 
 def test_labels_are_read_as_everywhere_and_counted(
-    folders: Path, extractors: dict[str, str], capsys: pytest.CaptureFixture[str]
+    folders: Path, extractors: dict[str, str], weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from v2a_lightning.miniature.models.architectures import write_random
-
-    write_random(folders / "weights")
     lines = "".join(f'{clip[:4]}, 10,"dog, {clip}",test\r\n\r\n' for clip in CLIPS[:5])
     (folders / "vggsound.csv").write_bytes(f"\ufeff{lines}".encode())
-    options = ("--clap", str(folders / "weights" / "clap"), "--csv", str(folders / "vggsound.csv"))
+    options = ("--clap", str(weights / "clap"), "--csv", str(folders / "vggsound.csv"))
     assert run(folders, extractors, *options) == 0
     assert scores(folders)["clap_text"]["clip_ids"] == CLIPS[:5]
     told = f"5 of 7 clips have a label in {folders / 'vggsound.csv'}; without one, and without a CLAP-score to a text: "

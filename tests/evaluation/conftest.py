@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from v2a_lightning.evaluation.extractors import Cnn14, Cnn14Config, VGGish, VGGishConfig, Wav2CLIP, Wav2CLIPConfig
-from v2a_lightning.miniature.models.architectures import write_random
 
 RATE = 16_000
 
@@ -36,7 +35,7 @@ def settle(extractor: torch.nn.Module, sounds: torch.Tensor) -> None:
 
 
 @pytest.fixture(scope="session")
-def extractors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def extractors(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> dict[str, str]:
     """Folders of a random tagger, VGGish, Wav2CLIP and CLIP, as `EvaluationSuite` takes them."""
     folder = tmp_path_factory.mktemp("extractors")
     with torch.random.fork_rng():
@@ -50,5 +49,4 @@ def extractors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, part in parts.items():
         settle(part, sounds)
         part.save_pretrained(Path(folder) / name)
-    write_random(folder)
-    return {name: str(folder / name) for name in (*parts, "clip")}
+    return {name: str(folder / name) for name in parts} | {"clip": str(weights / "clip")}

@@ -9,10 +9,11 @@ from transformers import ClapFeatureExtractor
 from tests.full import published
 from tests.full.checkpoints import make_audible
 from tests.generators.test_musicldm import diffusers_pipeline
+from tests.random_weights import SAMPLE_CAPTIONS
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.generators import MusicLDM
 from v2a_lightning.generators.diffusion_folder import build_scheduler
-from v2a_lightning.miniature.models.architectures import SAMPLE_CAPTIONS, train_tokenizer
+from v2a_lightning.miniature.models.architectures import train_tokenizer
 from v2a_lightning.randomness import generators
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]

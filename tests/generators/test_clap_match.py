@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from transformers import ClapModel, ClapTextModelWithProjection
 
+from tests.random_weights import write_random
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.generators.clap_match import SELF_TEST_FILE, compare, self_test_waveform
-from v2a_lightning.miniature.models.architectures import write_random
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import yaml
 from v2a_lightning.app.cli import main
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.miniature.training.part import threads
+from v2a_lightning.processes import cores
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies import runner
 from v2a_lightning.studies.plan import Options, Run, plan
@@ -21,7 +22,7 @@ from v2a_lightning.studies.records import RECORD_FILE, Record, read_record, scor
 from v2a_lightning.studies.run import run_study
 from v2a_lightning.studies.runner import run_all
 from v2a_lightning.studies.study import Study, read_study
-from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, cores, environment, reason_of
+from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, environment, reason_of
 
 
 @pytest.fixture

@@ -208,7 +208,6 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         """From noise to latents (B, C, T / factor, bins / factor), float32 throughout: each of hundreds of steps moves
         them by less than half precision resolves. Only the UNet sees them in its own."""
         unet, scheduler = self._part("unet"), make_scheduler(self.path, self.sampler)
-        latents: Tensor
         condition = self._doubled(embeddings, guided=guidance > 1)
         # diffusers draws row i from generator i.
         options = {"generator": noise, "eta": self.eta} if self.sampler == "ddim" else {"generator": noise}

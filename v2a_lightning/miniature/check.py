@@ -31,8 +31,7 @@ from v2a_lightning.randomness import generators
 from v2a_lightning.specs import FrameSpec
 
 FRAMES = FrameSpec(frames_per_second=4.0, duration=DURATION)
-VARIANTS = 6
-"""Sounds generated for one picture when their spread is measured."""
+VARIANTS = 6  # sounds generated for one picture when their spread is measured
 Direction = Literal["at least", "at most"]
 PROMPTS = [f"{event.name} {event.verb}" for event in EVENTS]
 

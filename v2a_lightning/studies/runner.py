@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 
 from v2a_lightning.errors import RunFailure
+from v2a_lightning.processes import cores
 from v2a_lightning.studies.plan import Run
 from v2a_lightning.studies.records import RECORD_FILE, Record, read_record, record_of, scores_of, write_record
-from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, cores, environment
+from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, environment
 
 Progress = Callable[[Run, Record], None]
 

@@ -99,11 +99,6 @@ class ReusedProcess(FreshProcess):
             self._process.wait()
 
 
-def cores() -> int:
-    """How many of the processor's cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def environment(threads: int) -> dict[str, str]:
     """This process's environment, with a share of the processor's cores."""
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}

@@ -45,12 +45,12 @@ def experiment(
         raise UsageError(f"--workers is 0 or more, not {workers}")
     if wrong := [one for one in set or [] if "=" not in one]:
         raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
+    from v2a_lightning.processes import cores
     from v2a_lightning.studies.analyses.paper_orderings import report_orderings
     from v2a_lightning.studies.analyses.score_floor import report_floor
     from v2a_lightning.studies.plan import Options, plan
     from v2a_lightning.studies.run import prepared, run_study
     from v2a_lightning.studies.study import read_study
-    from v2a_lightning.studies.workers import cores
     from v2a_lightning.studies.write import print_findings, write_study
 
     options = Options(seeds, size, tuple(base or ()), tuple(set or ()), Path(output), folders or {})

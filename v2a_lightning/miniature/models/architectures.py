@@ -1,7 +1,6 @@
 """The miniature's small foundation models: built with random weights, saved in exactly the formats of the large ones.
 
-The build functions return plain trainable modules; the save functions write what encoders and generators read. All
-of them are the large models' own classes with smaller numbers in the config, so nothing else tells the two apart.
+All are the large models' own classes with smaller numbers in the config, so nothing else tells the two apart.
 """
 
 import json
@@ -10,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from open_clip import CLIP
 from tokenizers import ByteLevelBPETokenizer
@@ -25,9 +23,7 @@ from transformers import (
     SpeechT5HifiGanConfig,
 )
 
-from v2a_lightning.encoders.clap import ClapEncoder
-from v2a_lightning.generators.clap_match import write_self_test
-from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm, save_tensors
+from v2a_lightning.generators.diffusion_folder import save_tensors
 from v2a_lightning.json_files import write_json
 from v2a_lightning.miniature.models.vocoder_start import begin_as_sinusoids
 
@@ -35,10 +31,9 @@ EMBEDDING_DIM = 512
 IMAGE_SIZE = 96
 CONTEXT_LENGTH = 32
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-BEGIN, PADDING, END = 0, 1, 2
+PADDING, END = 1, 2
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-SAMPLE_CAPTIONS = ("a dog barks near a red house", "rain falls on the roof", "two cars pass by", "a bell rings")
 
 
 def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> RobertaTokenizer:
@@ -106,16 +101,13 @@ def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] =
     return ClapModel(config)
 
 
-def build_clap_features() -> ClapFeatureExtractor:
-    """What turns a waveform into `build_clap`'s log-mel: 48 kHz, hop 480, the first 2.55 s, 256 frames of 64 bins."""
-    return ClapFeatureExtractor(max_length_s=2.55, truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
-
-
 def save_clap(model: ClapModel, tokenizer: RobertaTokenizer, folder: Path | str) -> None:
     """Write a transformers ClapModel folder with its tokenizer and `preprocessor_config.json`."""
     _save_tokenizer(tokenizer, folder)
     model.save_pretrained(folder)
-    build_clap_features().save_pretrained(folder)
+    # A waveform to `build_clap`'s log-mel: 48 kHz, hop 480, the first 2.55 s, 256 frames of 64 bins.
+    features = ClapFeatureExtractor(max_length_s=2.55, truncation="rand_trunc", frequency_min=50, frequency_max=14_000)
+    features.save_pretrained(folder)
 
 
 def build_unet(channels: tuple[int, ...] = (64, 96, 160), layers: int = 1) -> UNet2DConditionModel:
@@ -172,38 +164,6 @@ def build_vocoder(channels: int = 192) -> SpeechT5HifiGan:
     vocoder = SpeechT5HifiGan(config)
     begin_as_sinusoids(vocoder)
     return vocoder
-
-
-def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, seed: int = 0) -> Path:
-    """Write `clip`, `clap` and `audioldm` with seeded random weights into `folder`, in the shipped weights' layout."""
-    folder = Path(folder)
-    tokenizer = train_tokenizer(captions)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        save_clip(build_clip(len(tokenizer)), tokenizer, folder / "clip")
-        save_clap(build_clap(len(tokenizer)), tokenizer, folder / "clap")
-        clap = ClapEncoder(str(folder / "clap"))
-        unconditional = clap.encode_text([""])[0]
-        unet, vocoder = build_unet(), build_vocoder()
-        _make_audible(unet, vocoder)
-        save_audioldm(unet, build_vae(), vocoder, build_scheduler(), unconditional, folder / "audioldm")
-    write_self_test(folder / "audioldm", clap)
-    for kind in ("clip", "clap", "audioldm"):
-        card = {"name": f"miniature-{kind}-random", "seed": seed, "trained": False}
-        write_json(folder / kind / "card.json", card, indent=2)
-    return folder
-
-
-@torch.no_grad()
-def _make_audible(unet: Any, vocoder: SpeechT5HifiGan) -> None:
-    """Random weights give waveforms near zero that hardly depend on their condition; these are loud and do."""
-    unet.class_embedding.weight.mul_(20)
-    layers: list[Any] = [vocoder.conv_pre, *vocoder.upsampler, vocoder.conv_post]
-    for layer in layers:
-        weight = layer.weight
-        transposed = isinstance(layer, torch.nn.ConvTranspose1d)
-        inputs = weight.shape[0] * weight.shape[2] / layer.stride[0] if transposed else weight[0].numel()
-        weight.normal_(std=inputs**-0.5)
 
 
 def _save_tokenizer(tokenizer: RobertaTokenizer, folder: Path | str) -> None:

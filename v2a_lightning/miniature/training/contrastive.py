@@ -27,12 +27,8 @@ class ClapTraining(Part):
     """Symmetric contrastive loss of sounds and captions.
 
     Half of the sounds of a batch have been through the autoencoder and the vocoder, as all generated sound has: a CLAP
-    that knows clean sounds alone takes a vocoded beep for a siren. The large one was trained on worse.
-
-    Args:
-        sounds: what is learned from.
-        tokenizer: of the captions.
-        rebuilt: (R, frames, 64) log-mels of the first R sounds, made again from their mels.
+    that knows clean sounds alone takes a vocoded beep for a siren. The large one was trained on worse. `rebuilt` are
+    (R, frames, 64) log-mels of the first R sounds, made again from their mels.
     """
 
     def __init__(

@@ -124,11 +124,7 @@ def chosen_frames(clip: ClipDescription) -> list[int]:
 
 
 def kept_array(path: Path, make: Callable[[], list[NDArray[Any]]]) -> NDArray[Any]:
-    """The concatenated parts that `make` gives, kept as a .npy file and memory-mapped.
-
-    Raises:
-        RunFailure: when the disk is full, or the folder cannot be written to.
-    """
+    """The concatenated parts that `make` gives, kept as a .npy file and memory-mapped; RunFailure for a full disk."""
     if not path.exists():
         content = io.BytesIO()
         np.save(content, np.concatenate(make()))

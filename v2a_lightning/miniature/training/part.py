@@ -53,14 +53,13 @@ class Part(L.LightningModule, ABC):
         return loss
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a one-cycle schedule."""
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trainable, self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps + 1, pct_start=0.08)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        """Counts steps; the module draws its own batches."""
+        # Counts steps; the module draws its own batches.
         return DataLoader(torch.arange(self.steps), batch_size=1)  # type: ignore[arg-type]
 
 

@@ -14,8 +14,7 @@ from v2a_lightning.miniature.models.architectures import build_vae, build_vocode
 from v2a_lightning.miniature.training.data import Sounds, kept_array
 from v2a_lightning.miniature.training.part import Part
 
-CROP, VOCODER_CROP = 64, 40
-"""Mel frames of a training crop, 10 ms each."""
+CROP, VOCODER_CROP = 64, 40  # mel frames, 10 ms each
 LATENT_DEVIATION = 0.5
 """Standard deviation of the scaled latents. Neighbouring latents tell much of each other, so at unit deviation the
 published noise schedule would leave too much of them visible at every step."""
@@ -100,14 +99,11 @@ class VocoderTraining(Part):
 
 
 def spectral_loss(truth: Tensor, generated: Tensor, mel: Tensor) -> Tensor:
-    """L1 of log-mels, and at three resolutions L1 of compressed magnitudes with spectral convergence: a scalar.
+    """L1 of log-mels, and at three resolutions L1 of compressed magnitudes with spectral convergence: a scalar, of
+    waveforms (B, samples) and the truth's log-mel (B, frames, 64).
 
     Logarithms of magnitudes are left out: two noises of the same colour differ by almost a nat in every bin, which
     drowns the tones. Compressed and relative to the piece's own mean, loud bins count more and quiet pieces as much.
-
-    Args:
-        truth, generated: (B, samples) waveforms.
-        mel: (B, frames, 64) log-mel of the truth.
     """
     loss = F.l1_loss(audioldm_log_mel(generated), mel)
     for n_fft, hop in RESOLUTIONS:

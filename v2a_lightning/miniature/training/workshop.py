@@ -46,12 +46,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
 
 @dataclass
 class Workshop:
-    """Where the miniature is made.
-
-    Args:
-        work: folder of data and checkpoints, `<part>/last.ckpt` while training and `<part>/model.safetensors` after.
-        output: folder of the finished weights.
-    """
+    """Where the miniature is made: `work` holds data and checkpoints, `<part>/last.ckpt` while training and
+    `<part>/model.safetensors` after, and `output` the finished weights."""
 
     work: Path
     output: Path
@@ -173,16 +169,8 @@ def halve(file: Path) -> None:
 
 
 def train(work: Path, output: Path | None = None) -> None:
-    """Train every part that `work` does not hold yet, write the finished models to `output`, and say which of them are
-    the shipped ones to the last bit.
-
-    Args:
-        work: folder for synthesised data and checkpoints; a training that was killed goes on there.
-        output: folder for the weights; the package's own when None.
-
-    Raises:
-        UsageError: when `work` holds what was made of another version of the world.
-    """
+    """Train every part that `work` does not hold yet, write the models to `output` (the package's own weights when not
+    given), and say which are the shipped ones to the last bit. UsageError for a `work` of another world's version."""
     before = read_cards(WEIGHTS)
     claim_folder(Path(work))
     workshop = Workshop(Path(work), Path(output) if output else WEIGHTS)
@@ -202,11 +190,7 @@ def train(work: Path, output: Path | None = None) -> None:
 
 
 def claim_folder(work: Path) -> None:
-    """Note in a folder which version of the world its pictures and sounds are of.
-
-    Raises:
-        UsageError: when they are of another version.
-    """
+    """Note in a folder which version of the world its data are of; UsageError when they are of another."""
     marker = work / "world.json"
     if not marker.is_file():
         write_json(marker, {"version": WORLD_VERSION})

@@ -72,9 +72,7 @@ def render_world(
     no header), attributes.jsonl (what is in each clip) and imagehear/<class><number>.jpg. A class of several words is
     written with spaces, as in the csv. Out-of-domain clips come on top of `clips`; `workers` are processes.
 
-    Raises:
-        UsageError: when the folder holds another world, or `clips` is below 1.
-        RunFailure: when a process was killed or the disk is full.
+    UsageError for a folder that holds another world, RunFailure when a process was killed or the disk is full.
     """
     if clips < 1:
         raise UsageError(f"--clips is {clips}; a world has at least 1")

@@ -17,13 +17,10 @@ WORLD_VERSION = 1
 """Raised whenever the same description gives another picture or sound: folders of two versions must not be mixed, and
 the small models are to be trained anew. `tests/miniature/test_version.py` notices."""
 
-DURATION = 2.56
-"""Seconds of every clip."""
+DURATION = 2.56  # seconds of every clip
 FRAMES_PER_SECOND = 8
-PICTURE_SIZE = 96
-"""Pixels on a side."""
+PICTURE_SIZE = 96  # pixels on a side
 SAMPLE_RATE = 16_000
-"""Samples a second of the sound written into a clip."""
 
 SPLITS = ("train", "test", "ood")
 Style = Literal["flat", "sketch"]
@@ -85,10 +82,8 @@ class Scene:
 class ClipDescription:
     """Everything about one clip. `label` is what the csv says, `event` what is true.
 
-    Args:
-        clip_id: VGGSound's form, an 11-letter id and a start second: `<id>_<start as 6 digits>`.
-        split: "train", "test" or "ood" (out of domain: drawn in another style).
-        boundary: where the second scene begins, as a part of the clip; 1 with a single scene.
+    The id has VGGSound's form, an 11-letter id and a start second: `<id>_<start as 6 digits>`. `boundary` is where the
+    second scene begins, as a part of the clip; 1 with a single scene.
     """
 
     clip_id: str

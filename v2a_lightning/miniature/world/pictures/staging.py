@@ -7,7 +7,6 @@ from v2a_lightning.miniature.world.pictures.canvas import BLACK, WHITE, Colour, 
 from v2a_lightning.miniature.world.scenes import DURATION, FRAMES_PER_SECOND, ClipDescription, Scene
 
 FRAMES = int(DURATION * FRAMES_PER_SECOND)
-"""Pictures in a clip."""
 
 PALETTE: dict[str, Colour] = {
     "red": (218, 54, 50), "orange": (242, 138, 38), "yellow": (246, 208, 60), "green": (66, 168, 78),
