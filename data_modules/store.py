@@ -132,8 +132,8 @@ class EmbeddingStore:
                 f"{self.url} holds embeddings of several encoders ({several}), or not of the named one; name one "
                 "with data.encoder, or give the data module of the media with encoder and clap"
             )
-        one = frames[0] if not named else {key: found[0] for key, found in named.items()}
-        return StoreSpec(one, audio[0] if audio else None)
+        chosen = {key: found[0] for key, found in (named or {SOLE: frames}).items()}
+        return StoreSpec(chosen.get(SOLE, chosen), audio[0] if audio else None)
 
     def clip_ids(self, tower: Tower) -> set[str]:
         """The clips a tower has embedded."""
