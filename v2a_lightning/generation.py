@@ -15,8 +15,8 @@ from v2a_lightning.files import refusals
 from v2a_lightning.json_files import check, one_line, read_json, write_json
 
 if TYPE_CHECKING:
-    from v2a_lightning.generators import Generator
     from v2a_lightning.assembled_mapper import Mapper
+    from v2a_lightning.generators import Generator
 
 GENERATION_FILE = "generation.json"
 JOURNAL_FILE = "generation.{}.jsonl"
