@@ -84,7 +84,7 @@ class MLPRegressor(Network):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
         predicted: Tensor = self.head(self.from_condition(condition * self.condition_dim**0.5))
-        return predicted.unflatten(1, self.target_shape)
+        return predicted.reshape(-1, *self.target_shape)
 
 
 class Head(nn.Module):
