@@ -86,9 +86,7 @@ class AudioEvaluation(Callback):
         """Begin a new selection."""
         self._begin(trainer)
 
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a new selection."""
-        self._begin(trainer)
+    on_test_epoch_start = on_validation_epoch_start
 
     def on_validation_batch_end(
         self,
@@ -103,17 +101,7 @@ class AudioEvaluation(Callback):
         if self._is_due(trainer):
             self._selection.add(mapped_clips(batch, outputs))
 
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the batch's clips that are in the selection."""
-        self._selection.add(mapped_clips(batch, outputs))
+    on_test_batch_end = on_validation_batch_end
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate when it is this epoch's turn."""
@@ -148,7 +136,7 @@ class AudioEvaluation(Callback):
 
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> dict[str, float]:
         began = time.perf_counter()
-        chosen, data = self._selection.everywhere(), _data(trainer)
+        chosen, data = self._selection.gather(), _data(trainer)
         generation = describe_generation(self.generator, pl_module, self.seed, self.seconds)
         with TemporaryDirectory() as scratch:
             sounds = self._sounds(trainer, stage, [clip.clip_id for clip in chosen], Path(scratch), generation)

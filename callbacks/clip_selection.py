@@ -66,7 +66,7 @@ class Selection:
         self._kept |= {clip.clip_id: clip for clip in clips}
         self._kept = {clip_id: self._kept[clip_id] for clip_id in sorted(self._kept, key=self._place)[: self.count]}
 
-    def everywhere(self) -> list[MappedClip]:
+    def gather(self) -> list[MappedClip]:
         """The selection over all processes, the same list in each. Every process has to call it."""
         together = Selection(self.count, self.seed)
         together.add(gather_lists(list(self._kept.values())))

@@ -56,7 +56,7 @@ class DomainGap(Callback):
         """Measure, log and draw when it is this epoch's turn."""
         if not self._is_due(trainer):
             return
-        clips = self._selection.everywhere()
+        clips = self._selection.gather()
         if len(clips) < FOLDS:
             rank_zero_warn(f"the domain gap needs at least {FOLDS} clips with sound, and there are {len(clips)}")
             return

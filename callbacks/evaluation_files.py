@@ -1,6 +1,5 @@
 """What is written beside the sounds of an evaluation, so that anybody can compute its numbers again from the files."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generation import describe_generator, describe_mapper
 from v2a_lightning.generators import Generator
+from v2a_lightning.json_files import write_json
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.ranks import gather_lists, rank_and_count
 from v2a_lightning.runs import EVALUATION_FILE
@@ -60,8 +60,9 @@ def clip_score_frames(data: Any, clip: MappedClip, suite: EvaluationSuite) -> Fr
     if getattr(data, "encoders", None) is not None:
         return frame_sampling(data)
     spec = getattr(data, "spec", None)
-    alone = spec is not None and len(spec.by_encoder) == 1
-    return clip.frames if alone and spec.towers[0].fingerprint == suite.clip.fingerprint else None
+    if spec is None or len(spec.by_encoder) != 1 or spec.towers[0].fingerprint != suite.clip.fingerprint:
+        return None
+    return clip.frames
 
 
 def write_evaluation(
@@ -101,8 +102,7 @@ def write_evaluation(
     if records:
         _write_options(sounds.folder, suite, data, [record["clip_id"] for record in records])
     content = {**summary, "cards": {name: card.to_dict() for name, card in cards.items()}}
-    with atomic_write(sounds.folder / EVALUATION_FILE) as temporary:
-        temporary.write_text(json.dumps({**content, "clips": records, "failures": list(failures)}, indent=1))
+    write_json(sounds.folder / EVALUATION_FILE, {**content, "clips": records, "failures": list(failures)})
 
 
 def _write_options(folder: Path, suite: EvaluationSuite, data: Any, clip_ids: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """Which clips a run's figures are about, beside the figures."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 from v2a_lightning.data_modules import ClipDataModule
-from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import write_json
 from v2a_lightning.runs import CLIPS_FILE
 
 
@@ -27,8 +26,7 @@ class UsedClips(Callback):
             return
         reasons = Counter(reject.reason for reject in data.rejects)
         used = {"splits": data.used_clips(stage), "not_used": dict(reasons.most_common())}
-        with atomic_write(Path(str(trainer.loggers[0].log_dir)) / CLIPS_FILE) as temporary:
-            temporary.write_text(json.dumps(used, indent=1) + "\n")
+        write_json(Path(str(trainer.loggers[0].log_dir)) / CLIPS_FILE, used)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update({"clips": used}, allow_val_change=True)

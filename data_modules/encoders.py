@@ -75,8 +75,10 @@ class Encoders:
 
     def to(self, device: torch.device | str) -> "Encoders":
         """Move all to a device."""
-        for one in (*self.by_name.values(), *([self.clap] if self.clap else [])):
-            one.to(device)
+        for encoder in self.by_name.values():
+            encoder.to(device)
+        if self.clap is not None:
+            self.clap.to(device)
         return self
 
     def embed_frames(self, clips: Sequence[NDArray[np.uint8] | Tensor]) -> list[dict[str, Tensor]]:

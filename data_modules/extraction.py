@@ -56,7 +56,7 @@ class EmbeddedBatch:
     def write(self, writer: StoreWriter) -> None:
         """Add everything to a store. A clip with an embedding that is not finite is rejected, and may be tried again:
         whether its file or the encoder is at fault is not known."""
-        everything = {"frames": self.frames, "sound": self.audio}
+        everything: dict[str, Sequence[tuple[Clip, Any]]] = {"frames": self.frames, "sound": self.audio}
         broken = {
             clip.clip_id: Reject(clip.clip_id, str(clip.path), "not_finite", f"the embedding of its {what}")
             for what, rows in everything.items()

@@ -37,7 +37,7 @@ class ManifestRow:
         path: its file; empty when there is none.
         label: its class.
         split: its split.
-        start: second at which it begins in the film it was cut from.
+        start: second at which it begins in the video it was cut from.
         duration: seconds, as the file's header says.
         status: ok or rejected.
         reason: what is wrong; empty when nothing is. A still picture may be ok all the same.
@@ -89,15 +89,10 @@ def inspect_clips(
         save: is given the rows there are, about once a minute.
     """
     earlier = {row.clip_id: row for row in known}
-    new, found = [], {}
-    for clip in clips:
-        row = earlier.get(clip.clip_id)
-        if clip.path is None or clip.duplicate:
-            continue
-        if row is not None and row.is_of(clip):
-            found[clip.clip_id] = row.inspection()
-        else:
-            new.append(clip)
+    files = [clip for clip in clips if clip.path is not None and not clip.duplicate]
+    rows = ((clip, earlier.get(clip.clip_id)) for clip in files)
+    found = {clip.clip_id: row.inspection() for clip, row in rows if row is not None and row.is_of(clip)}
+    new = [clip for clip in files if clip.clip_id not in found]
     saved = time.monotonic()
     for clip, inspection in _inspections(new, frames, audio, decoding):
         found[clip.clip_id] = inspection
@@ -114,7 +109,10 @@ def _inspections(
     if not requests:
         return
     workers = min(decoding.workers, len(requests))
-    with progress("inspecting clips", len(requests)) as advance, _pool(workers, decoding) as pool:
+    with (
+        progress("inspecting clips", len(requests)) as advance,
+        WorkerPool(inspect_clip, workers, decoding.timeout) as pool,
+    ):
         for clip, outcome in zip(clips, pool.map(requests), strict=True):
             if isinstance(outcome, MediaError):
                 outcome = Inspection(0.0, outcome.reason, outcome.detail)
@@ -124,18 +122,15 @@ def _inspections(
 
 def _rows(clips: Sequence[Clip], found: Mapping[str, Inspection], keep_still: bool) -> list[ManifestRow]:
     """Rows of the clips about which something is known."""
-    known = (clip for clip in clips if clip.duplicate or clip.path is None or clip.clip_id in found)
-    return [_row(clip, _judge(clip, found), keep_still) for clip in known]
-
-
-def _pool(workers: int, decoding: Decoding) -> WorkerPool[ClipRequest, Inspection]:
-    return WorkerPool(inspect_clip, workers, decoding.timeout)
-
-
-def _judge(clip: Clip, found: Mapping[str, Inspection]) -> Inspection:
-    if clip.duplicate:
-        return Inspection(0.0, "duplicate", "named before")
-    return Inspection(0.0, "missing", "no file of this name") if clip.path is None else found[clip.clip_id]
+    rows = []
+    for clip in clips:
+        if clip.duplicate:
+            rows.append(_row(clip, Inspection(0.0, "duplicate", "named before"), keep_still))
+        elif clip.path is None:
+            rows.append(_row(clip, Inspection(0.0, "missing", "no file of this name"), keep_still))
+        elif clip.clip_id in found:
+            rows.append(_row(clip, found[clip.clip_id], keep_still))
+    return rows
 
 
 def _row(clip: Clip, inspection: Inspection, keep_still: bool) -> ManifestRow:

@@ -129,7 +129,7 @@ class EmbeddingStore:
         if any(len(found) != 1 for found in (named or {SOLE: frames}).values()) or len(audio) > 1:
             several = "; ".join(map(str, frames + audio))
             raise UsageError(
-                f"{self.url} holds embeddings of several encoders ({several}), or not of the one that is named; name one "
+                f"{self.url} holds embeddings of several encoders ({several}), or not of the named one; name one "
                 "with data.encoder, or give the data module of the media with encoder and clap"
             )
         one = frames[0] if not named else {key: found[0] for key, found in named.items()}

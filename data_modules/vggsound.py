@@ -62,7 +62,7 @@ class VGGSoundDataModule(EncodedDataModule):
 
 
 def read_vggsounder(path: Path | str) -> dict[str, str]:
-    """The labels of each clip in VGGSounder's csv: those that can be heard, or all where none can.
+    """The labels of each clip in VGGSounder's csv: those that are audible, or all where none is.
 
     Raises:
         UsageError: when the file is no such csv.

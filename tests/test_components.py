@@ -53,8 +53,7 @@ class Plain(SelfDescribing):
 def test_whatever_describes_itself_says_how_it_was_made_to_the_last_nested_argument() -> None:
     part = Plain(FrameSpec(2.0, 3.0), MLPRegressor(8, hidden=4), {"small": ClipEncoder("miniature")}, more=3)
     described = part.describe()
-    widths = dict.fromkeys(("condition_dim", "target_dim", "tokens"))
-    network = {"dim": 8, "hidden": 4, "depth": 1, "dropout": 0.0, **widths}
+    network = {"dim": 8, "hidden": 4, "depth": 1, "dropout": 0.0}
     assert described["class_path"] == "tests.test_components.Plain"
     assert described["init_args"]["frames"] == {"frames_per_second": 2.0, "duration": 3.0}
     assert described["init_args"]["inner"] == {
@@ -217,3 +216,18 @@ def test_damaged_descriptions_are_named(saved: Path, tmp_path: Path) -> None:
                 V2APipeline.from_pretrained(folder)
             assert "\n" not in str(error.value)
         (folder / name).write_bytes(whole)
+
+
+def test_a_part_that_is_gone_is_named_with_the_checkpoint_that_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapper = V2AMapper(MLPRegressor(8, hidden=4), Regression(), AverageFrames())
+    config = {**mapper.describe(), "aggregator": {"class_path": "gone_parts.Pooling", "init_args": {}}}
+    torch.save({"hyper_parameters": config, "state_dict": mapper.state_dict()}, tmp_path / "mapper.ckpt")
+    with pytest.raises(UsageError, match=r"mapper\.ckpt: aggregator names the class gone_parts\.Pooling, .*V2A_TRUST"):
+        V2AMapper.from_pretrained(tmp_path / "mapper.ckpt")
+    monkeypatch.setenv("V2A_TRUST", "gone_parts")
+    with pytest.raises(
+        UsageError, match=r"mapper\.ckpt: aggregator names .*gone_parts\.Pooling, .*be imported: No module"
+    ):
+        V2AMapper.from_pretrained(tmp_path / "mapper.ckpt")

@@ -311,9 +311,9 @@ def test_the_seed_is_lightnings_unless_given() -> None:
 
 def test_a_warm_start_begins_with_the_averaged_weights(tmp_path: Path) -> None:
     # An average that forgets nothing keeps the first step's weights: they are not those that were trained.
-    run = trainer(tmp_path, max_epochs=2, callbacks=[EMAWeightAveraging(decay=1.0)])
+    each = ModelCheckpoint(tmp_path, filename="mapper", save_on_train_epoch_end=True)
+    run = trainer(tmp_path, callbacks=[EMAWeightAveraging(decay=1.0), each], enable_checkpointing=True)
     run.fit(small_mapper(optimizer=lambda p: torch.optim.AdamW(p, lr=1e-2)), datamodule=PairsModule())
-    run.save_checkpoint(tmp_path / "mapper.ckpt")
     saved = torch.load(tmp_path / "mapper.ckpt", weights_only=True)
     V2AMapper.from_pretrained(tmp_path / "mapper.ckpt").save_pretrained(tmp_path / "folder")
     for source in ("mapper.ckpt", "folder"):
@@ -334,7 +334,9 @@ def test_a_warm_start_begins_with_the_averaged_weights(tmp_path: Path) -> None:
 
 def test_a_warm_start_from_another_mapper_names_what_differs(tmp_path: Path) -> None:
     small_mapper().save_pretrained(tmp_path / "mapper")
-    with pytest.raises(UsageError, match=r"mapper: the checkpoint holds a mapper with network .*depth=2.*depth=3") as error:
+    with pytest.raises(
+        UsageError, match=r"mapper: the checkpoint holds a mapper with network .*depth=2.*depth=3"
+    ) as error:
         small_mapper(network=small_transformer(depth=3), init_from=str(tmp_path / "mapper"))
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="nothing_here"):

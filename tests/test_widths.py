@@ -34,7 +34,9 @@ def test_widths_are_filled_in_where_a_config_says_none() -> None:
     config: dict[str, Any] = {
         "network": {"init_args": {"dim": 256, "condition_dim": None, "target_dim": 7, "tokens": None}},
         "objective": {"init_args": {"dim": None}},
-        "aggregator": {"init_args": {"aggregators": {"clip": pooling, "dino": {**pooling, "init_args": {"dim": None}}}}},
+        "aggregator": {
+            "init_args": {"aggregators": {"clip": pooling, "dino": {**pooling, "init_args": {"dim": None}}}}
+        },
     }
     both.fill_in(config)
     assert config["network"]["init_args"] == {"dim": 256, "condition_dim": 1280, "target_dim": 7, "tokens": 1}
@@ -49,7 +51,11 @@ def test_widths_are_filled_in_where_a_config_says_none() -> None:
         (lambda: mapper_of(512), WIDTHS, r"data.encoder dino \(768\) makes embeddings of width 768, and model.network"),
         (lambda: mapper_of(768, tokens=2), WIDTHS, r"clap:miniature makes targets of 1 x 512 .* predicts 2 x 512"),
         (lambda: mapper_of(768), Widths({"": ("dino", 768)}, "t5", 1, 512, False), "of t5 are not L2-normalised"),
-        (lambda: mapper_of(768), Widths({"a": ("x", 256), "b": ("y", 512)}), r"several encoders \(a, b\), .*AverageFra"),
+        (
+            lambda: mapper_of(768),
+            Widths({"a": ("x", 256), "b": ("y", 512)}),
+            r"several encoders \(a, b\), .*AverageFra",
+        ),
     ],
 )
 def test_widths_that_do_not_fit_are_one_line(mapper: Any, widths: Widths, message: str) -> None:
@@ -92,7 +98,10 @@ def encoders(kind: str, folder: Path) -> tuple[Any, int]:
     if kind in ("open_clip", "several"):
         save_open_clip(folder / "clip", 768, ARCHITECTURES["a vision transformer"])
     own = {"class_path": "tests.test_widths.Colours", "init_args": {"side": 4}}
-    several = {"class_path": "v2a_lightning.encoders.EncoderSet", "init_args": {"encoders": {"dino": dinov2, "clip": clip}}}
+    several = {
+        "class_path": "v2a_lightning.encoders.EncoderSet",
+        "init_args": {"encoders": {"dino": dinov2, "clip": clip}},
+    }
     return {
         "dinov2": (dinov2, 768),
         "open_clip": (clip, 768),
@@ -131,7 +140,9 @@ def test_an_encoder_of_another_width_goes_the_whole_way(
     pipelines = [V2APipeline.from_pretrained(checkpoint, generator=generator)]
     pipelines[0].save_pretrained(tmp_path / "pipeline")
     pipelines.append(V2APipeline.from_pretrained(tmp_path / "pipeline"))
-    frames = torch.randint(0, 256, (3, 40, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
+    frames = torch.randint(
+        0, 256, (3, 40, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    ).numpy()
     first, second = (pipeline.embed(frames, [1, 2]) for pipeline in pipelines)
     assert first.shape == (2, 1, 512)
     assert torch.equal(first, second)

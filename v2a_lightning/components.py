@@ -184,7 +184,9 @@ def _find(class_path: str, expected: type[Made], source: object) -> type[Made]:
     try:
         found = getattr(importlib.import_module(module), name, None)
     except (ImportError, ValueError) as error:
-        raise UsageError(f"{source} names the class {class_path}, which cannot be imported: {error}") from error
+        raise UsageError(
+            f"{source} names the class {class_path}, which cannot be imported: {error}; put its folder on PYTHONPATH"
+        ) from error
     if not (isinstance(found, type) and issubclass(found, expected)):
         raise UsageError(f"{source} names {class_path} where a {expected.__name__} is wanted, and it is none")
     return found

@@ -128,7 +128,7 @@ def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor
     counts = torch.ones(1, len(first), dtype=torch.float64) if weights is None else weights.double().cpu()
     bandwidth = median_bandwidth(second)
     total = torch.zeros(len(counts), dtype=torch.float64)
-    for part in torch.arange(len(first)).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
         block = (
             _kernel(first[part], first, bandwidth)
             + _kernel(second[part], second, bandwidth)
@@ -166,7 +166,7 @@ def retrieval_ranks(predicted: Tensor, target: Tensor) -> Tensor:
     check_features(predicted, target, minimum=1, paired=True)
     predicted, target = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
     ranks = []
-    for part in torch.arange(len(predicted), device=predicted.device).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(predicted), device=predicted.device), ROWS_AT_ONCE):
         cosine = predicted[part] @ target.T
         own = cosine[torch.arange(len(part)), part]
         ranks.append((cosine >= own[:, None]).sum(1) - 1)
@@ -231,7 +231,7 @@ def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:
 
 
 def _kernel_blocks(first: Tensor, second: Tensor, bandwidth: float) -> Iterator[tuple[Tensor, Tensor]]:
-    for part in torch.arange(len(first)).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
         yield part, _kernel(first[part], second, bandwidth)
 
 

@@ -11,12 +11,12 @@ from typing import IO, TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write, refusals
-from v2a_lightning.json_files import check, one_line, read_json
+from v2a_lightning.files import refusals
+from v2a_lightning.json_files import check, one_line, read_json, write_json
 
 if TYPE_CHECKING:
     from v2a_lightning.generators import Generator
-    from v2a_lightning.module import V2AMapper
+    from v2a_lightning.assembled_mapper import Mapper
 
 GENERATION_FILE = "generation.json"
 JOURNAL_FILE = "generation.{}.jsonl"
@@ -35,7 +35,7 @@ def describe_generator(model: "Generator", steps: int | None = None, guidance: f
     }
 
 
-def describe_mapper(mapper: "V2AMapper") -> dict[str, Any]:
+def describe_mapper(mapper: "Mapper") -> dict[str, Any]:
     """What the embeddings depend on in the mapper: its own description, its weights and how it is sampled."""
     return {
         "mapper": mapper.describe(),
@@ -45,7 +45,7 @@ def describe_mapper(mapper: "V2AMapper") -> dict[str, Any]:
     }
 
 
-def weights_sha256(mapper: "V2AMapper") -> str:
+def weights_sha256(mapper: "Mapper") -> str:
     """Of the mapper's tensors by name: the same in a run, its checkpoint, and a folder of `save_pretrained`."""
     digest = hashlib.sha256()
     for name, tensor in sorted(mapper.state_dict().items()):
@@ -142,8 +142,7 @@ class GenerationRecord(_Content):
         content = {**self.settings, SOUNDS: dict(sorted(self.sounds.items()))}
         if self.left_out:
             content[LEFT_OUT] = dict(sorted(self.left_out.items()))
-        with atomic_write(self.folder / GENERATION_FILE) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n")
+        write_json(self.folder / GENERATION_FILE, content)
 
     def _open(self) -> IO[str]:
         try:

@@ -1,4 +1,4 @@
-"""Reading JSON that somebody may have written by hand: what it holds is checked against a form before it is used.
+"""JSON files. What somebody may have written by hand is checked against a form before it is used.
 
 A form is a type (`int`, `float`, `str`, `bool`, `dict` for any object), None, a list with the form of every item, a
 dict with the form of each key, a dict {str: form} for any keys, or a tuple of forms of which one fits.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.files import atomic_write
 
 LARGEST = 2**63
 WHOLE = "the whole"
@@ -30,6 +31,12 @@ def read_json(path: Path, form: Any, what: str) -> Any:
     except (ValueError, RecursionError, OSError) as error:
         raise UsageError(f"{path}: is no {what} ({one_line(error)})") from error
     return content
+
+
+def write_json(path: Path | str, content: Any, indent: int = 1) -> None:
+    """Write an indented file, whole or not at all; RunFailure when the disk or the folder refuses."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=indent) + "\n", encoding="utf-8")
 
 
 def check(value: Any, form: Any, place: str = "") -> None:

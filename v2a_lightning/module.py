@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.closed_form_fit import SolveClosedForm
 from v2a_lightning.embedding_scores import EmbeddingScores
 from v2a_lightning.epoch_mean import EpochMean
@@ -18,7 +19,7 @@ from v2a_lightning.mapper.base import Aggregator, Network, Objective
 from v2a_lightning.mapper.optimization import WarmupCosine, adamw, parameter_groups
 from v2a_lightning.not_finite import StepGuard, refuse_not_finite
 from v2a_lightning.randomness import clip_seed, generators, random_stream
-from v2a_lightning.saved_mapper import Mapper, read_mapper, refuse_other_mapper
+from v2a_lightning.saved_mapper import read_mapper, refuse_other_mapper
 
 Batch = dict[str, Any]
 Outputs = dict[str, Any]
@@ -193,8 +194,8 @@ class V2AMapper(Mapper, LightningModule):
         if target.shape[1:] != self.network.target_shape:
             found, (tokens, width) = "x".join(map(str, target.shape[1:])), self.network.target_shape
             raise UsageError(
-                f"the data's targets are {found} numbers and the network's {tokens}x{width}: set model.network's tokens "
-                "and target_dim"
+                f"the data's targets are {found} numbers and the network's {tokens}x{width}: set its tokens and "
+                "target_dim"
             )
         return target
 

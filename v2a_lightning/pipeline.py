@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.checkpoints.known import licence_of
 from v2a_lightning.components import SelfDescribing, construct, make, parsed
 from v2a_lightning.encoders import Encoder, EncoderSet
 from v2a_lightning.encoders.base import SOLE, Encoders, by_name, of_each
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
+from v2a_lightning.json_files import write_json
 from v2a_lightning.media import is_picture, picture_in_memory, picture_seconds, read_frames
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.runs import CONFIG_KEY
-from v2a_lightning.saved_mapper import Mapper, OnTheHub, pretrained_folder, save_pretrained
+from v2a_lightning.saved_mapper import OnTheHub, pretrained_folder, save_pretrained
 from v2a_lightning.specs import FrameSpec
 
 Frames = NDArray[np.uint8]
@@ -105,13 +106,12 @@ class V2APipeline(OnTheHub):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the mapper and the descriptions of the other parts, not their weights, into a folder."""
         encoders = {f"encoder {name}".strip(): one for name, one in by_name(self.encoder).items()}
-        models = {**encoders, "generator": self.generator}
+        models: dict[str, Encoder | Generator] = {**encoders, "generator": self.generator}
         rows = {name: f"`{one.name}`, licence {_licence(one.describe())}" for name, one in models.items()}
         encoder = of_each(self.encoder, lambda one: one.describe())
         parts = {"encoder": encoder, "generator": self.generator.describe()}
         save_pretrained(self.mapper, save_directory, rows)
-        with atomic_write(save_directory / PIPELINE_FILE) as temporary:
-            temporary.write_text(json.dumps({**parts, "frames": asdict(self.frames)}, indent=2) + "\n")
+        write_json(save_directory / PIPELINE_FILE, {**parts, "frames": asdict(self.frames)}, indent=2)
 
     def describe_encoder(self) -> dict[str, Any]:
         """What the frame embeddings depend on."""

@@ -1,24 +1,23 @@
-"""A mapper put together: sampled from, described, saved as a folder, and opened again."""
+"""Mappers in files: what is written, what is read, and what to say when weights do not fit."""
 
 import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol
 
 import torch
 from huggingface_hub import ModelHubMixin
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from v2a_lightning.checkpoints.registry import resolve
-from v2a_lightning.checkpoints.weights import first_bytes, read_weights, refuse_not_finite, without_values
-from v2a_lightning.components import construct, parsed
+from v2a_lightning.checkpoints.weights import first_bytes, read_weights, refuse_not_finite
+from v2a_lightning.components import parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
-from v2a_lightning.mapper.base import Aggregator, Frames, Network, Objective
-from v2a_lightning.randomness import Generators
+from v2a_lightning.json_files import write_json
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -53,140 +52,21 @@ pipeline = V2APipeline.from_pretrained("this folder, or its name on the Hugging 
 waveforms = pipeline("dog.jpg", seed=0, samples=2)"""
 
 
+class Savable(Protocol):
+    """A mapper, as far as files are concerned."""
+
+    network: Any
+
+    def describe(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Tensor]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> Any: ...
+
+
 class OnTheHub(ModelHubMixin):
     """`save_pretrained` and `push_to_hub` of Hugging Face; what is saved is `_save_pretrained`'s to write."""
 
     def _save_pretrained(self, save_directory: Path) -> None:
         raise TypeError(f"{type(self).__name__} does not say how it is saved")
-
-
-class Mapper(nn.Module, OnTheHub):
-    """Aggregator, network and objective together: from frame embeddings to what a generator is conditioned on.
-
-    `save_pretrained(folder)` writes weights, config and a card; `push_to_hub("owner/name")` puts them on the Hub.
-
-    Args:
-        network: what predicts.
-        objective: noise, loss and sampling.
-        aggregator: one condition from a clip's frames.
-        inference_aggregator: replaces the aggregator outside training.
-        sampling_steps: network evaluations for one target.
-        guidance: scale of classifier-free guidance; 1 is the plain conditional model.
-        seed: of all that is drawn.
-
-    Raises:
-        UsageError: when the parts are made for different widths, or the inference aggregator has weights.
-    """
-
-    init_from: str | None = None
-    """The mapper whose weights the training began with."""
-
-    def __init__(
-        self,
-        network: Network,
-        objective: Objective,
-        aggregator: Aggregator,
-        inference_aggregator: Aggregator | None = None,
-        sampling_steps: int = 50,
-        guidance: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        if inference_aggregator is not None and list(inference_aggregator.parameters()):
-            name = type(inference_aggregator).__name__
-            raise UsageError(f"inference_aggregator: {name} has weights, so it has to be trained as the aggregator")
-        if objective.dim is not None and objective.dim != network.condition_dim:
-            raise UsageError(
-                f"model.objective {type(objective).__name__} is made for conditions of width {objective.dim} (dim) and "
-                f"model.network {type(network).__name__} for {network.condition_dim} (condition_dim)"
-            )
-        self.network = network
-        self.objective = objective
-        self.aggregator = aggregator
-        self.inference_aggregator = inference_aggregator
-        self.sampling_steps = sampling_steps
-        self.guidance = guidance
-        self.seed = seed
-
-    def describe(self) -> dict[str, Any]:
-        """How to make this mapper again, but for its optimiser: plain values, as in a YAML."""
-        parts = {name: getattr(self, name) for name in (*PARTS, "inference_aggregator")}
-        described = {name: part.describe() if part is not None else None for name, part in parts.items()}
-        settings = {name: getattr(self, name) for name in ("sampling_steps", "guidance", "seed")}
-        return {**described, **settings, **({"init_from": self.init_from} if self.init_from else {})}
-
-    @torch.no_grad()
-    def sample(
-        self,
-        frames: Frames,
-        frame_mask: Tensor | None = None,
-        *,
-        generator: Generators,
-        steps: int | None = None,
-        guidance: float | None = None,
-    ) -> Tensor:
-        """Draw one target for each clip.
-
-        Args:
-            frames: (B, T, D) frame embeddings, L2-normalised; of several encoders, a dict of them.
-            frame_mask: (B, T), true where a frame is real; all are when not given.
-            generator: one for the batch, or one for each clip; with the latter a clip never depends on its neighbours.
-            steps: instead of `sampling_steps`.
-            guidance: instead of `guidance`.
-
-        Returns:
-            (B, N, D) float32, L2-normalised unless the objective has a `target_scale`.
-        """
-        if frame_mask is None:
-            some = frames if isinstance(frames, Tensor) else next(iter(frames.values()))
-            frame_mask = torch.ones(some.shape[:2], dtype=torch.bool, device=some.device)
-        return self.objective.sample(
-            self.network,
-            self.condition(self.inference_aggregator or self.aggregator, frames, frame_mask, generator),
-            self.sampling_steps if steps is None else steps,
-            self.guidance if guidance is None else guidance,
-            generator,
-        )
-
-    def condition(self, aggregator: Aggregator, frames: Frames, mask: Tensor, generator: Generators) -> Tensor:
-        """Conditions (B, C) of frames (B, T, D) with a mask (B, T).
-
-        Raises:
-            UsageError: when the widths do not fit.
-        """
-        wanted = getattr(aggregator, "dim", None)
-        if isinstance(frames, Tensor) and wanted not in (None, frames.shape[-1]):
-            raise UsageError(f"frame embeddings have width {frames.shape[-1]} and the aggregator {wanted}")
-        if not isinstance(frames, Tensor) and not aggregator.joins:
-            raise UsageError(
-                f"{type(aggregator).__name__} takes the frames of one encoder, and the data has several "
-                f"({', '.join(frames)}); give model.aggregator JointAggregator"
-            )
-        condition = aggregator(frames, mask, generator)
-        if condition.shape[-1] != self.network.condition_dim:
-            raise UsageError(
-                f"frame embeddings have width {condition.shape[-1]} and the network {self.network.condition_dim}"
-            )
-        return condition
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        save_pretrained(self, save_directory)
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path) -> Self:  # type: ignore[override]
-        """A mapper ready to sample from: of a checkpoint file, a folder of `save_pretrained`, or a Hugging Face name.
-
-        Raises:
-            UsageError: when there is no mapper there.
-        """
-        saved = read_mapper(source)
-        config = dict(saved.config)
-        origin = config.pop("init_from", None)
-        with without_values():
-            mapper = construct(cls, config, saved.path)
-        saved.load_into(mapper)
-        mapper.init_from = origin
-        return mapper.eval()
 
 
 @dataclass(frozen=True)
@@ -197,7 +77,7 @@ class SavedMapper:
     config: dict[str, Any]
     weights: dict[str, Tensor]
 
-    def load_into(self, mapper: Mapper) -> None:
+    def load_into(self, mapper: Savable) -> None:
         """Give a mapper the weights.
 
         Raises:
@@ -212,7 +92,7 @@ class SavedMapper:
         mapper.load_state_dict(self.weights)
 
 
-def save_pretrained(mapper: Mapper, folder: Path, others: Mapping[str, str] | None = None) -> None:
+def save_pretrained(mapper: Savable, folder: Path, others: Mapping[str, str] | None = None) -> None:
     """Write `model.safetensors`, `config.json` and README.md.
 
     Args:
@@ -222,8 +102,7 @@ def save_pretrained(mapper: Mapper, folder: Path, others: Mapping[str, str] | No
     """
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in mapper.state_dict().items()}, temporary)
-    with atomic_write(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(mapper.describe(), indent=2) + "\n")
+    write_json(folder / CONFIG, mapper.describe(), indent=2)
     with atomic_write(folder / CARD) as temporary:
         temporary.write_text(_card(mapper, others or {}))
 
@@ -248,7 +127,7 @@ def pretrained_folder(source: str | Path) -> Path:
     return resolve(str(source), "mapper")
 
 
-def refuse_other_mapper(mapper: Mapper, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+def refuse_other_mapper(mapper: Savable, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     """Refuse weights that belong to a mapper of another make.
 
     Args:
@@ -334,13 +213,13 @@ def _words(part: Mapping[str, Any]) -> str:
     return f"{part['class_path'].rpartition('.')[2]}({arguments})"
 
 
-def _card(mapper: Mapper, others: Mapping[str, str]) -> str:
+def _card(mapper: Savable, others: Mapping[str, str]) -> str:
     parts = {key: _words(value) if isinstance(value, dict) else value for key, value in mapper.describe().items()}
     rows = [f"| {key} | `{value}` |" for key, value in parts.items()]
     rows += [f"| {key} | {value} |" for key, value in others.items()]
     return CARD_TEXT.format(
         name=type(mapper.network).__name__,
         rows="\n".join(rows),
-        parameters=sum(parameter.numel() for parameter in mapper.parameters()),
+        parameters=sum(tensor.numel() for tensor in mapper.state_dict().values()),
         usage=PIPELINE_USAGE if others else MAPPER_USAGE,
     )

@@ -35,7 +35,7 @@ class Widths:
     def fill_in(self, config: Any, condition_dim: int | None = None) -> None:
         """Set the widths that a model's config leaves open, at any depth.
 
-        These are `condition_dim`, `target_dim` and `tokens` and, for what is made for conditions or frames of one width,
+        These are `condition_dim`, `target_dim` and `tokens` and, where a part is made for one width of its input,
         `dim`. A part under an encoder's key gets that encoder's width.
 
         Args:
@@ -54,7 +54,9 @@ class Widths:
             if key in values and value is None:
                 entries[key] = values[key]
             elif isinstance(value, dict | Namespace):
-                self.fill_in(value, self.frames[key][1] if key and key in self.frames else condition)
+                own = self.frames[key][1] if key and key in self.frames else condition
+                # An objective goes with its network, whatever the encoder: the latter two are compared later.
+                self.fill_in(value, _stated(entries) or own if key == "objective" else own)
 
     def refuse_others(self, mapper: Any) -> None:
         """Compare with a mapper's own.
@@ -71,8 +73,8 @@ class Widths:
             )
         if network.condition_dim != self.condition_dim:
             raise UsageError(
-                f"data.encoder {encoders} makes embeddings of width {self.condition_dim}, and model.network is made for "
-                f"{network.condition_dim}; leave its condition_dim out, or set it to {self.condition_dim}"
+                f"data.encoder {encoders} makes embeddings of width {self.condition_dim}, and model.network is made "
+                f"for {network.condition_dim}; leave its condition_dim out, or set it to {self.condition_dim}"
             )
         if self.target_name is None:
             return
@@ -84,6 +86,14 @@ class Widths:
             )
         if not self.normalized and objective.target_scale is None:
             raise UsageError(
-                f"the targets of {self.target_name} are not L2-normalised: set model.objective's target_scale to about 1 "
-                "over the standard deviation of their elements"
+                f"the targets of {self.target_name} are not L2-normalised: set model.objective's target_scale to about "
+                "1 over the standard deviation of their elements"
             )
+
+
+def _stated(model: Any) -> int | None:
+    """The width of conditions that a model's config states for its network."""
+    network = model.get("network")
+    arguments = network.get("init_args") if network is not None else None
+    width: int | None = arguments.get("condition_dim") if arguments is not None else None
+    return width

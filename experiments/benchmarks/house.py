@@ -35,7 +35,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("app",),
 )
 # Files beside the rooms that are no ground floor: the mapper as a whole, with what trains, saves and plays it.
-MODULE_ROOM = ("module", "saved_mapper", "pipeline", "generation", "embedding_scores", "epoch_mean", "not_finite")
+MODULE_ROOM = (
+    "module",
+    "assembled_mapper",
+    "saved_mapper",
+    "closed_form_fit",
+    "pipeline",
+    "generation",
+    "embedding_scores",
+    "epoch_mean",
+    "not_finite",
+)
 # The one room that may be entered by name only: its data module, its command, and studies of the small world.
 MINIATURE_DOORS = ("data_modules/miniature.py", "v2a_lightning/app/", "v2a_lightning/studies/")
 

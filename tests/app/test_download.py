@@ -1,4 +1,4 @@
-"""`download` against a web server on this machine, with real films."""
+"""`download` against a web server on this machine, with real videos."""
 
 import csv
 import threading
@@ -48,11 +48,11 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    films = tmp_path / "films"
+    videos = tmp_path / "videos"
     for name, seconds in (("firstfilm00", 3), ("secondfilm0", 3), ("shortfilm00", 1)):
         sound = tone(seconds, 16_000)
-        write_clip(films / f"{name}.mp4", numbered_frames(8 * seconds), 8, np.stack([sound, sound], 1), 16_000)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(films)))
+        write_clip(videos / f"{name}.mp4", numbered_frames(8 * seconds), 8, np.stack([sound, sound], 1), 16_000)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(videos)))
     Handler.site = Site(f"http://127.0.0.1:{server.server_port}/{{id}}.mp4")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -73,13 +73,13 @@ def outcomes(tmp_path: Path) -> dict[str, tuple[str, str]]:
         return {row[0]: (row[1], row[2]) for row in csv.reader(file)}
 
 
-def test_films_become_clips_of_their_seconds(tmp_path: Path, site: Site) -> None:
+def test_videos_become_clips_of_their_seconds(tmp_path: Path, site: Site) -> None:
     site.failing = {"secondfilm0.mp4"}
     assert main(arguments(tmp_path, site)) == 0
     clip = tmp_path / "clips" / "firstfilm00_000001.mp4"
     assert numbers_of(read_frames(clip, FrameSpec(8, 2))) == list(range(8, 24))
-    film = tmp_path / "films" / "firstfilm00.mp4"
-    wanted = read_audio(film, AudioSpec(16_000, 2.0), start=1.0)
+    video = tmp_path / "videos" / "firstfilm00.mp4"
+    wanted = read_audio(video, AudioSpec(16_000, 2.0), start=1.0)
     np.testing.assert_allclose(read_audio(clip, AudioSpec(16_000, 2.0)), wanted, atol=0.06)
     found = outcomes(tmp_path)
     assert found["firstfilm00_000001"] == found["secondfilm0_000000"] == ("downloaded", "")
@@ -109,7 +109,7 @@ def test_a_limit_and_a_list_are_kept_to(tmp_path: Path, site: Site) -> None:
 
 
 def test_a_rate_limit_is_kept_to(tmp_path: Path, site: Site) -> None:
-    size = (tmp_path / "films" / "firstfilm00.mp4").stat().st_size
+    size = (tmp_path / "videos" / "firstfilm00.mp4").stat().st_size
     begun = time.monotonic()
     assert main(arguments(tmp_path, site, "--split", "train", "--bytes_per_second", str(size // 2))) == 0
     assert time.monotonic() - begun >= 1.5
@@ -117,7 +117,7 @@ def test_a_rate_limit_is_kept_to(tmp_path: Path, site: Site) -> None:
 
 
 def test_an_address_without_an_id_is_refused(tmp_path: Path, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments(tmp_path, Site("http://127.0.0.1/film"))) == 2
+    assert main(arguments(tmp_path, Site("http://127.0.0.1/video"))) == 2
     assert "has no {id}" in capsys.readouterr().err
 
 

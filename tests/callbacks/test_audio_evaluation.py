@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.app.test_fit import checkpoint, columns, fit, only_run, write
+from tests.evaluation.test_metric import LOUDNESS
 from v2a_lightning.app.cli import main
 from v2a_lightning.callbacks import AudioEvaluation
 from v2a_lightning.data_modules.clips import hold_out, read_vggsound_csv
@@ -106,6 +107,24 @@ def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tm
     assert len(list(folder.glob("*.wav"))) == 2
     assert len(json.loads((folder / "evaluation.json").read_text())["clips"]) == 2
     assert read_score_file(folder / "scores.json").cards["fd"].n_generated == 5
+
+
+def test_a_metric_of_ones_own_is_logged_scored_and_shown(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    tiny_config["run"]["wandb"] = "disabled"
+    tiny_config["evaluation"]["init_args"]["suite"]["init_args"]["metrics"] = ["cs", LOUDNESS]
+    assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1") == 0
+    run = only_run(tiny_config)
+    values = columns(run)
+    assert "val/fd" not in values
+    assert -100 < values["val/loudness"][0] < 0
+    options = yaml.safe_load((run / "audio" / "epoch_000" / "evaluate.yaml").read_text())
+    assert options["metrics"] == ["cs", LOUDNESS]
+    scores = read_score_file(run / "audio" / "epoch_000" / "scores.json")
+    assert scores.scores.found["loudness"].value == pytest.approx(values["val/loudness"][0], rel=1e-6)
+    assert scores.cards["loudness"].generation["generator"]["class_path"] == "v2a_lightning.generators.AudioLDM"
+    page = (run / "report.html").read_text()
+    assert "Loudness" in page
+    assert "20 log10 of the root mean square, mean over clips" in page
 
 
 def test_a_test_that_was_stopped_goes_on(

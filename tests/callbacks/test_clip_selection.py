@@ -15,7 +15,7 @@ def clip(number: int) -> MappedClip:
 
 def ids(selection: Selection) -> list[str]:
     """The ids of the selected clips."""
-    return [one.clip_id for one in selection.everywhere()]
+    return [one.clip_id for one in selection.gather()]
 
 
 def test_a_selection_does_not_depend_on_order_or_batches() -> None:

@@ -57,7 +57,7 @@ PLAIN = "---g-f_I2yQ,1,dog barking,test\n"
     ids=["utf-16", "header", "blank lines", "spaces", "no line end"],
 )
 def test_other_spellings_of_one_csv(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "film.csv"
+    path = tmp_path / "clips.csv"
     path.write_bytes(content)
     assert read_vggsound_csv(path) == [Clip("---g-f_I2yQ_000001", "dog barking", "test")]
 
@@ -80,7 +80,7 @@ def test_other_spellings_of_one_csv(tmp_path: Path, content: bytes) -> None:
     ],
 )
 def test_a_line_that_is_no_clip_is_named(tmp_path: Path, content: str, said: str) -> None:
-    path = tmp_path / "film.csv"
+    path = tmp_path / "clips.csv"
     path.write_text(content)
     with pytest.raises(UsageError, match=said):
         read_vggsound_csv(path)
@@ -111,7 +111,7 @@ def test_several_labels_of_a_clip_are_one_text(tmp_path: Path) -> None:
 
 
 def test_a_clip_that_is_named_again_is_marked(tmp_path: Path) -> None:
-    path = tmp_path / "film.csv"
+    path = tmp_path / "clips.csv"
     path.write_text(PLAIN + "b,1,cat,train\n" + PLAIN.replace("test", "train"))
     assert [clip.duplicate for clip in read_vggsound_csv(path)] == [False, False, True]
 
@@ -149,11 +149,11 @@ def test_two_files_of_one_id_are_refused(tmp_path: Path, again: str) -> None:
 
 @pytest.mark.parametrize("content", [bytes(range(256)), "große Glocke".encode("latin-1"), b"\xff\xfea"])
 def test_what_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "film.csv"
+    path = tmp_path / "clips.csv"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"csv .*film\.csv is not a readable text file in UTF-8"):
+    with pytest.raises(UsageError, match=r"csv .*clips\.csv is not a readable text file in UTF-8"):
         read_vggsound_csv(path)
-    with pytest.raises(UsageError, match=r"list of ids .*film\.csv is not a readable text file in UTF-8"):
+    with pytest.raises(UsageError, match=r"list of ids .*clips\.csv is not a readable text file in UTF-8"):
         read_ids(path)
 
 

@@ -115,7 +115,10 @@ def test_several_encoders_and_targets_of_several_tokens(tmp_path: Path) -> None:
             parts = {"clip": embedding(clip_id, 3), "dino": np.ones((3, 5), np.float32)}
             writer.add_frames(clip_id, "dog", "train", f"{clip_id}.mp4", parts)
             writer.add_audio(clip_id, embedding(clip_id + "/audio", 2))
-    rows = {one: [pq.read_metadata(path).num_rows for path in (tmp_path / one.subfolder).iterdir()] for one in (FRAMES, dino)}
+    rows = {
+        one: [pq.read_metadata(path).num_rows for path in (tmp_path / one.subfolder).iterdir()]
+        for one in (FRAMES, dino)
+    }
     assert {one.encoder: sum(counts) for one, counts in rows.items()} == {"clip:a": 2, "dino": 2}
     table = load_table(store, spec)
     batch = table.batch([0, 1])
@@ -124,10 +127,14 @@ def test_several_encoders_and_targets_of_several_tokens(tmp_path: Path) -> None:
     np.testing.assert_array_equal(batch["target"][1].numpy(), embedding("b/audio", 2))
     assert store.only_spec({"clip": "clip:a", "dino": "dino"}) == spec
     assert load_table(store, store.only_spec({"": "dino"})).batch([0])["frames"].shape == (1, 3, 5)
-    with pytest.raises(UsageError, match="several encoders .* name one with data.encoder"):
+    with pytest.raises(UsageError, match=r"several encoders .* name one with data.encoder"):
         store.only_spec()
     widths = widths_of(store, spec)
-    assert (dict(widths.frames), widths.tokens, widths.target_dim) == ({"clip": ("clip:a", 8), "dino": ("dino", 5)}, 2, 8)
+    assert (dict(widths.frames), widths.tokens, widths.target_dim) == (
+        {"clip": ("clip:a", 8), "dino": ("dino", 5)},
+        2,
+        8,
+    )
 
 
 def test_a_store_of_one_encoder_is_as_it_always_was(tmp_path: Path) -> None:

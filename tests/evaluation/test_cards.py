@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from v2a_lightning.evaluation import MetricCard, differing_fields
-from v2a_lightning.evaluation.cards import clips_sha256
+from v2a_lightning.evaluation.cards import clips_sha256, field_value
 
 CARD = MetricCard(
     metric="fd",
@@ -36,6 +36,19 @@ def test_what_a_system_does_may_differ_and_how_it_is_measured_may_not() -> None:
     assert differing_fields(CARD, dataclasses.replace(CARD, silent_share=0.5, generation={"steps": 99})) == []
     other = dataclasses.replace(CARD, sample_rate=32_000, crop="the first 8 s")
     assert differing_fields(CARD, other) == ["sample_rate", "crop"]
+
+
+def test_the_length_of_the_generated_sounds_is_compared_where_both_say_it() -> None:
+    short, long = (dataclasses.replace(CARD, generation={"seconds": length, "seed": 1}) for length in (2.56, 10.0))
+    assert differing_fields(short, long) == ["generation.seconds"]
+    assert field_value(long, "generation.seconds") == 10.0
+    assert differing_fields(CARD, long) == []
+
+
+def test_cards_of_earlier_versions_open() -> None:
+    shown = ("title", "better", "floor", "headline")
+    earlier = {name: value for name, value in CARD.to_dict().items() if name not in shown}
+    assert MetricCard.from_dict(earlier) == CARD
 
 
 def test_one_network_may_have_two_names_and_two_networks_not_one() -> None:

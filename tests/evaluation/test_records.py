@@ -9,6 +9,13 @@ from v2a_lightning.evaluation.records import ClipRecord, score_records
 VALUES = (3.0, 10.0, 44.0)
 
 
+def test_a_number_that_is_not_finite_is_missing() -> None:
+    records = [ClipRecord(f"clip{place}", values={"cs": value}) for place, value in enumerate((1.0, float("nan")))]
+    scores = score_records([ClipScore()], records)
+    assert scores.found == {}
+    assert scores.missing == {"cs": "its value is not finite"}
+
+
 def test_resamples_of_a_mean_are_means_of_the_clips_drawn() -> None:
     records = [ClipRecord(f"clip{place}", values={"cs": value}) for place, value in enumerate(VALUES)]
     score = score_records([ClipScore()], records, resamples=5, seed=7).found["cs"]

@@ -8,10 +8,15 @@ import torch
 
 from tests.evaluation.conftest import RATE, sound
 from v2a_lightning.distances import frechet_distance
+from v2a_lightning.encoders import ClipEncoder
+from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation import CATALOGUE, EvaluationSuite
 from v2a_lightning.evaluation.divergence import softmax_divergence
-from v2a_lightning.evaluation.extractors import load_extractor
+from v2a_lightning.evaluation.extractors import Wav2CLIP, Wav2CLIPConfig, load_extractor
+from v2a_lightning.evaluation.frames import FrameSampling, default_clip
 from v2a_lightning.evaluation.score_files import Score, resample_counts
+from v2a_lightning.media import read_frames, write_clip, write_wave
+from v2a_lightning.specs import FrameSpec
 
 CLIPS = [f"clip{index:02d}_000000" for index in range(18)]
 REFERENCES = [sound(index) for index in range(18)]
@@ -270,3 +275,27 @@ def test_the_miniatures_numbers_say_so() -> None:
         assert abs(values[name]) <= 1e-6, name
     assert values["is"] > 2, "four sounds of four events"
     assert {card.label for card in suite.cards().values()} == {"miniature"}
+
+
+def test_the_clip_scores_clip_is_the_suites_own(extractors: dict[str, str], tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), dtype=np.uint8)
+    write_clip(tmp_path / "a.mp4", pictures, 8.0, None)
+    write_wave(tmp_path / "a.wav", GENERATED[0], RATE)
+    suite = EvaluationSuite(["cs"], wav2clip=extractors["wav2clip"], clip=extractors["clip"])
+    suite.add_files("a", tmp_path / "a.wav", video=tmp_path / "a.mp4", frames=FrameSampling(2.0, 1.5))
+    encoder = ClipEncoder(extractors["clip"])
+    given = EvaluationSuite(["cs"], wav2clip=extractors["wav2clip"], clip=extractors["clip"])
+    embeddings = encoder.encode_frames(read_frames(tmp_path / "a.mp4", FrameSpec(2.0, 1.5)))
+    given.add_files("a", tmp_path / "a.wav", frames=embeddings)
+    assert suite.compute() == given.compute(), "with the same CLIP the data's embeddings give the same number"
+    assert suite.card("cs").frames == f"2 a second of the first 1.5 s, clip:{encoder.fingerprint[:16]}"
+    assert default_clip("miniature") == "miniature"
+    assert default_clip("Wav2CLIP.pt") == "openai/ViT-B-32"
+
+
+def test_a_clip_of_another_width_than_wav2clips_space_is_refused(extractors: dict[str, str], tmp_path: Path) -> None:
+    Wav2CLIP(Wav2CLIPConfig(width=4, embedding=768)).save_pretrained(tmp_path)
+    suite = EvaluationSuite(["cs", "is"], wav2clip=str(tmp_path), clip=extractors["clip"], tagger=extractors["tagger"])
+    suite.load(frames=False)
+    with pytest.raises(UsageError, match="is 512 wide and Wav2CLIP's space 768; name the CLIP"):
+        suite.load()

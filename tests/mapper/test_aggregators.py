@@ -101,7 +101,7 @@ def test_several_encoders_are_aggregated_each_and_joined() -> None:
 
 def test_encoders_that_are_not_the_aggregators_are_named() -> None:
     joint = JointAggregator({"clip": MiddleFrame(), "dino": MiddleFrame()})
-    with pytest.raises(UsageError, match="for the encoders clip, dino, and the data has clip$"):
+    with pytest.raises(UsageError, match=r"for the encoders clip, dino, and the data has clip$"):
         joint({"clip": FRAMES}, MASK, [])
 
 

@@ -89,7 +89,10 @@ def test_a_solved_map_goes_between_widths_and_to_several_tokens(make) -> None:
     network.solve(X, targets)
     found = Regression().sample(network, X[:5], 1, 1.0, torch.Generator())
     assert found.shape == (5, 2, 6)
-    nearer = F.cosine_similarity(found, targets[:5], dim=-1).mean() - F.cosine_similarity(found, targets[5:10], dim=-1).mean()
+    nearer = (
+        F.cosine_similarity(found, targets[:5], dim=-1).mean()
+        - F.cosine_similarity(found, targets[5:10], dim=-1).mean()
+    )
     assert nearer > 0.2
 
 

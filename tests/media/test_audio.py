@@ -25,9 +25,9 @@ def test_every_sample_rate(tmp_path: Path, rate: int) -> None:
 
 def test_mono_is_the_mean_of_six_channels(tmp_path: Path) -> None:
     levels = np.array([0.6, 0.4, 0.2, 0.0, -0.3, 0.3], np.float32)
-    write_sound(tmp_path / "film.mka", levels[:, None] * tone(1.0, 48_000), 48_000, "pcm_f32le", "5.1")
-    assert probe(tmp_path / "film.mka").channels == 6
-    wave, rate = read_wave(tmp_path / "film.mka")
+    write_sound(tmp_path / "video.mka", levels[:, None] * tone(1.0, 48_000), 48_000, "pcm_f32le", "5.1")
+    assert probe(tmp_path / "video.mka").channels == 6
+    wave, rate = read_wave(tmp_path / "video.mka")
     assert rate == 48_000
     np.testing.assert_allclose(wave, levels.mean() * tone(1.0, 48_000), atol=1e-6)
 

@@ -11,34 +11,29 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
 
-from v2a_lightning.app.environment import variables_read, without_environment
 from v2a_lightning.app.loggers import loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
+from v2a_lightning.app.saved_config import SaveConfig, variables_read, without_environment
 from v2a_lightning.app.stopping import StopOnSignal
 from v2a_lightning.app.trainer_options import nulls_spelt_out, refuse_unsupported
+from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.checkpoint_files import WholeCheckpoints
 from v2a_lightning.checkpoints.weights import refuse_not_finite
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.loaders import share_of_batch
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import atomic_write
 from v2a_lightning.project_configs import config_files, with_config_paths
 from v2a_lightning.runs import (
     CHECKPOINTS,
-    CONFIG_FILE,
-    CONFIG_KEY,
     LAST,
-    UNFINISHED_FILE,
     RunSettings,
     claim_folder,
     damage,
@@ -48,7 +43,6 @@ from v2a_lightning.runs import (
     run_of,
     run_of_job,
 )
-from v2a_lightning.saved_mapper import Mapper
 from v2a_lightning.signals import interrupts_as_they_are
 from v2a_lightning.widths import Widths
 
@@ -253,36 +247,6 @@ class MapperCLI(LightningCLI):
             config["ckpt_path"] = self.checkpoint
         text = str(self.parser.dump(config, skip_none=False, skip_link_targets=False))
         return without_environment(text, self.parser, self.arguments) if self._variables else text
-
-
-class SaveConfig(Callback):
-    """Puts the whole resolved config into the run's folder, into every checkpoint and into Weights & Biases."""
-
-    def __init__(self, config: str, folder: Path) -> None:
-        self.config = config
-        self.folder = folder
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write config.yaml before anything else is written."""
-        if not trainer.is_global_zero:
-            return
-        if stage in ("test", "validate"):
-            with atomic_write(self.folder / UNFINISHED_FILE) as temporary:
-                temporary.touch()
-        with atomic_write(self.folder / CONFIG_FILE) as temporary:
-            temporary.write_text(self.config)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.config.update(yaml.safe_load(self.config), allow_val_change=True)
-
-    def say_finished(self, trainer: Trainer) -> None:
-        """To be called when nothing more will be written."""
-        if trainer.is_global_zero:
-            (self.folder / UNFINISHED_FILE).unlink(missing_ok=True)
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the config with the weights."""
-        checkpoint[CONFIG_KEY] = self.config
 
 
 def refuse_other_weights(path: Path, model: LightningModule) -> None:

@@ -9,8 +9,7 @@ from v2a_lightning.errors import V2AError
 PROGRAM = "python -m v2a_lightning"
 
 NOTHING_TO_ACT_ON = (
-    # The parser's own use of OmegaConf, and Lightning's of torch.
-    "register_new_resolver\\(\\) is deprecated",
+    # Lightning's own use of torch.
     ".*isinstance\\(treespec",
     # A resumed run's folder is meant not to be empty, and a scored checkpoint's run to have another.
     "Checkpoint directory .* exists and is not empty",

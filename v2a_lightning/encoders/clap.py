@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision, checkpoint_files
@@ -105,7 +106,7 @@ class ClapEncoder(FrozenModel):
         return {"recipe": "audioldm-first-crop-1"}
 
     @torch.no_grad()
-    def encode_audio(self, waves: Tensor | np.ndarray, sample_rate: int) -> Tensor:
+    def encode_audio(self, waves: Tensor | NDArray[np.float32], sample_rate: int) -> Tensor:
         """Embed waves.
 
         Args:
@@ -127,11 +128,13 @@ class ClapEncoder(FrozenModel):
         parts = [self._encode_texts(texts[i : i + self.batch_size]) for i in self._starts(len(texts))]
         return self._normalised(parts)
 
-    def target(self, waveforms: Tensor | np.ndarray, sample_rate: int, _labels: Sequence[str] | None = None) -> Tensor:
+    def target(
+        self, waveforms: Tensor | NDArray[np.float32], sample_rate: int, _labels: Sequence[str] | None = None
+    ) -> Tensor:
         """What a generator that is conditioned on CLAP gets for these very sounds: `encode_audio` as (N, 1, D)."""
         return self.encode_audio(waveforms, sample_rate)[:, None]
 
-    def prepare(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
+    def prepare(self, wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
         """One wave (samples,) at any rate to what the spectrogram is made of, at the model's own rate."""
         listening = self._part("listening")
         window = round(listening.window_seconds * SOURCE_RATE)
@@ -142,9 +145,10 @@ class ClapEncoder(FrozenModel):
         wave = 0.5 * wave / max(float(np.abs(wave).max()), 1e-12)
         return resample(wave.astype(np.float32), SOURCE_RATE, listening.mel.sample_rate)[: listening.samples]
 
-    def _encode_waves(self, waves: np.ndarray, sample_rate: int) -> Tensor:
+    def _encode_waves(self, waves: NDArray[np.float32], sample_rate: int) -> Tensor:
         prepared = torch.from_numpy(np.stack([self.prepare(wave, sample_rate) for wave in waves])).to(self.device)
-        return self._part("model").audio(prepared, self._part("listening").mel, self.dtype)
+        embeddings: Tensor = self._part("model").audio(prepared, self._part("listening").mel, self.dtype)
+        return embeddings
 
     def _encode_texts(self, texts: Sequence[str]) -> Tensor:
         model = self._part("model")
@@ -153,7 +157,8 @@ class ClapEncoder(FrozenModel):
         tokenizer = self._parts["tokenizer"]
         length = min(TEXT_LENGTH, tokenizer.model_max_length)
         tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=length, return_tensors="pt")
-        return model.text(tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device))
+        embeddings: Tensor = model.text(tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device))
+        return embeddings
 
     def _normalised(self, parts: list[Tensor]) -> Tensor:
         embeddings = torch.cat(parts) if parts else torch.empty(0, self.embedding_dim, device=self.device)
@@ -190,11 +195,13 @@ class TransformersClap(nn.Module):
     def audio(self, waves: Tensor, mel: MelSpec, dtype: torch.dtype) -> Tensor:
         """Waves (B, samples) at the model's rate to (B, D), not normalised."""
         features = clap_log_mel(waves, mel).to(dtype)
-        return self.clap.audio_projection(self.clap.audio_model(input_features=features).pooler_output)
+        embeddings: Tensor = self.clap.audio_projection(self.clap.audio_model(input_features=features).pooler_output)
+        return embeddings
 
     def text(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Token ids and mask (B, length) to (B, D), not normalised."""
-        return self.clap.text_projection(self.clap.text_model(tokens, attention_mask=mask).pooler_output)
+        embeddings: Tensor = self.clap.text_projection(self.clap.text_model(tokens, attention_mask=mask).pooler_output)
+        return embeddings
 
 
 def _folder_model(path: Path) -> Any:

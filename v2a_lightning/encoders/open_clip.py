@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision
@@ -84,7 +85,7 @@ class ClipEncoder(FrozenModel, Encoder):
         return {"model_name": self.model_name}
 
     @torch.no_grad()
-    def encode_frames(self, frames: Tensor | np.ndarray, batch_size: int | None = None) -> Tensor:
+    def encode_frames(self, frames: Tensor | NDArray[np.uint8], batch_size: int | None = None) -> Tensor:
         """Embed frames.
 
         Args:
@@ -109,7 +110,8 @@ class ClipEncoder(FrozenModel, Encoder):
         transform = self._part("transform")
         if tuple(frames.shape[1:3]) == (self.image_size, self.image_size):
             # Resizing and cropping change nothing here, and without them the batch needs no loop over pictures.
-            return transform.transforms[-1](frames.permute(0, 3, 1, 2).float() / 255)
+            pixels: Tensor = transform.transforms[-1](frames.permute(0, 3, 1, 2).float() / 255)
+            return pixels
         return torch.stack([transform(Image.fromarray(frame)) for frame in frames.cpu().numpy()])
 
     @torch.no_grad()
@@ -121,7 +123,8 @@ class ClipEncoder(FrozenModel, Encoder):
         return normalised(parts, self.embedding_dim, self.device)
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
-        return self._part("tokenizer")(list(texts)).to(self.device)
+        tokens: Tensor = self._part("tokenizer")(list(texts)).to(self.device)
+        return tokens
 
     @torch.no_grad()
     def _load(self) -> dict[str, Any]:
@@ -238,6 +241,9 @@ def _transform(model: Any) -> Callable[[Any], Tensor]:
     from open_clip.transform import PreprocessCfg, image_transform, image_transform_v2
 
     visual = model.visual
+    transform: Callable[[Any], Tensor]
     if hasattr(visual, "preprocess_cfg"):
-        return image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
-    return image_transform(visual.image_size, is_train=False, mean=visual.image_mean, std=visual.image_std)
+        transform = image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
+    else:
+        transform = image_transform(visual.image_size, is_train=False, mean=visual.image_mean, std=visual.image_std)
+    return transform

@@ -96,10 +96,10 @@ class TransformersEncoder(FrozenModel, Encoder):
                 return tokens[:, 0]
             case "mean":
                 return tokens.mean(1)
-        pooled = getattr(output, "pooler_output", None)
-        if pooled is None:
+        if (given := getattr(output, "pooler_output", None)) is None:
             raise UsageError(f"{self.name}: {type(model).__name__} has no pooled output; give pooling cls or mean")
-        return pooled.flatten(1)
+        pooled = given.flatten(1)
+        return pooled
 
     def _config(self) -> dict[str, Any]:
         path = self.path / "config.json"

@@ -147,4 +147,5 @@ def _entropy_terms(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
-    return -torch.special.xlogy(probabilities, probabilities).sum(-1)
+    entropy: Tensor = -torch.special.xlogy(probabilities, probabilities).sum(-1)
+    return entropy

@@ -109,14 +109,7 @@ class FeatureExtractor(ABC):
 
 
 class NetworkFeatures(FeatureExtractor):
-    """Features of one of this package's networks.
-
-    Args:
-        kind: "cnn14", "vggish" or "wav2clip".
-        checkpoint: "miniature", a folder, or the published file.
-        device: where the network runs.
-        crop: which part of a sound is used.
-    """
+    """Features of one of this package's networks: "cnn14", "vggish" or "wav2clip"."""
 
     def __init__(self, kind: str, checkpoint: str, device: torch.device | str, crop: Crop) -> None:
         super().__init__(device, crop)
@@ -131,33 +124,24 @@ class NetworkFeatures(FeatureExtractor):
 
     @property
     def sample_rate(self) -> int:
-        """Hertz of the network's waveforms."""
         return self.network.sample_rate
 
     @property
     def weights_sha256(self) -> str:
-        """Of its weights file."""
         return self.network.weights_sha256 or ""
 
     @property
     def fingerprint(self) -> str:
-        """Of its weights and configuration."""
         return self.network.fingerprint
 
     @torch.no_grad()
     def extract(self, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
-        """(N,) at `rate` to the network's features."""
         prepared = torch.from_numpy(self.part.prepare(waveform, rate, self.sample_rate)).to(self.device)
         return {name: feature.float().cpu() for name, feature in self.network.extract(prepared).items()}
 
 
 class ClapFeatures(FeatureExtractor):
-    """{"embedding": (512,)} of CLAP, L2-normalised, by AudioLDM's recipe.
-
-    Args:
-        checkpoint: as `v2a_lightning.encoders.ClapEncoder` takes it.
-        device: where the network runs.
-    """
+    """{"embedding": (512,)} of CLAP, L2-normalised, by AudioLDM's recipe."""
 
     crop = "AudioLDM's: centred, peak 0.5, the first seconds of CLAP's window"
     # Nothing above half of it is heard.
@@ -175,11 +159,9 @@ class ClapFeatures(FeatureExtractor):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of its weights, which may be several files, and settings."""
         return str(self.encoder.fingerprint)
 
     def extract(self, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
-        """(N,) at `rate` to its embedding."""
         return {"embedding": self.encoder.encode_audio(waveform[None], rate)[0].float().cpu()}
 
     def extract_text(self, text: str) -> Features:
@@ -193,7 +175,6 @@ class WaveformFeatures(FeatureExtractor):
     name, fingerprint, sample_rate, cached = "waveform", "waveform", 16_000, False
 
     def extract(self, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
-        """(N,) at `rate` to (M,) at 16 kHz."""
         return {"": torch.from_numpy(self.part.prepare(waveform, rate, self.sample_rate))}
 
 
@@ -241,15 +222,7 @@ def content_sha256(samples: NDArray[Any], rate: int = 0) -> str:
 def make_extractors(
     needed: set[str], networks: Mapping[str, str], clap: str | None, device: str, crop: Crop
 ) -> dict[str, FeatureExtractor]:
-    """The suite's own extractors that metrics need, by the names that `AudioMetric.needs` uses.
-
-    Args:
-        needed: names of extractors.
-        networks: checkpoints of "tagger", "vggish" and "wav2clip".
-        clap: checkpoint of "clap"; None leaves it out.
-        device: where they run.
-        crop: which part of a sound is used.
-    """
+    """The suite's own extractors that metrics need, by the names in `AudioMetric.needs`, of these checkpoints."""
     found: dict[str, FeatureExtractor] = {
         name: NetworkFeatures(KINDS[name], checkpoint, device, crop)
         for name, checkpoint in networks.items()

@@ -1,14 +1,21 @@
 """Finding the sounds and pictures that belong together in folders: a file's name without its suffix is its clip id."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".au", ".caf", ".w64", ".wma"}
 )
+
+
+def first_few(names: Iterable[str]) -> str:
+    """Three of them, for messages."""
+    every = list(names)
+    return ", ".join(every[:3]) + (", ..." if len(every) > 3 else "")
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class Pairing:
     Args:
         generated: clips that are scored.
         reference: their own sounds; empty without a reference folder.
-        media: their pictures or films, as far as there are any.
+        media: their pictures or videos, as far as there are any.
         unpaired: folder's role ("generated", "reference", "media") -> clips that were left out, or are without.
     """
 
@@ -35,7 +42,7 @@ class Pairing:
             "media": "scored clips have no picture and no CLIP-score",
         }
         found = [(role, clips) for role, clips in self.unpaired.items() if clips]
-        return [f"{len(clips)} {words[role]}: {_some(clips)}" for role, clips in found]
+        return [f"{len(clips)} {words[role]}: {first_few(clips)}" for role, clips in found]
 
 
 def pair_folders(generated: Path, reference: Path | None, media: Path | None) -> Pairing:
@@ -44,8 +51,6 @@ def pair_folders(generated: Path, reference: Path | None, media: Path | None) ->
     Raises:
         UsageError: when a folder is missing or empty, a clip id stands for two files, or nothing pairs.
     """
-    from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-
     sounds = AUDIO_SUFFIXES, VIDEO_SUFFIXES
     made = find_clips(generated, "--generated", "sound", *sounds)
     pictures = VIDEO_SUFFIXES, PICTURE_SUFFIXES
@@ -105,7 +110,3 @@ def _clip_id(path: Path, wanted: Collection[str] | None) -> str:
 
 def _only(files: Mapping[str, Path], clips: Mapping[str, Path]) -> dict[str, Path]:
     return {clip: files[clip] for clip in clips if clip in files}
-
-
-def _some(clips: list[str]) -> str:
-    return ", ".join(clips[:3]) + (", ..." if len(clips) > 3 else "")

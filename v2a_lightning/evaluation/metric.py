@@ -236,7 +236,7 @@ class SetMetric(AudioMetric):
     def _clips(self, side: str) -> list[Tensor]:
         features, lengths, places = (_joined(getattr(self, f"{side}_{part}")) for part in PARTS)
         rows = features.reshape(-1, max(1, int(getattr(self, f"{side}_width"))))
-        clips = rows.split(lengths.long().tolist()) if len(places) else ()
+        clips = torch.split(rows, lengths.long().tolist()) if len(places) else ()
         return [clips[index] for index in torch.argsort(places, stable=True).tolist()]
 
 

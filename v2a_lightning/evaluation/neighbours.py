@@ -4,7 +4,6 @@ Sources: T. Kynkaanniemi et al., "Improved Precision and Recall Metric for Asses
 et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020.
 """
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -18,25 +17,14 @@ NEIGHBOURS = 5
 ROWS_AT_ONCE = 1024
 
 
-@dataclass(frozen=True)
-class Neighbourhoods:
-    """Per-sample values (doubles) whose means are the four metrics.
-
-    Args:
-        precision: (N,) 1 where a generated sample lies within some reference sample's ball.
-        recall: (M,) 1 where a reference sample lies within some generated sample's ball.
-        density: (N,) reference balls around a generated sample, over k.
-        coverage: (M,) 1 where a generated sample lies within this reference sample's ball.
-    """
-
-    precision: Tensor
-    recall: Tensor
-    density: Tensor
-    coverage: Tensor
-
-
-def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS) -> Neighbourhoods:
+def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS) -> dict[str, Tensor]:
     """Compare (N, D) generated with (M, D) reference samples; a sample's ball ends before its k-th neighbour.
+
+    Returns:
+        Doubles, whose means are the four metrics. "precision" (N,): 1 where a generated sample lies within some
+        reference sample's ball; "recall" (M,): 1 where a reference sample lies within some generated sample's ball;
+        "density" (N,): reference balls around a generated sample, over k; "coverage" (M,): 1 where a generated sample
+        lies within this reference sample's ball.
 
     Raises:
         ValueError: when a shape does not fit or a set has no more than `neighbours` samples.
@@ -46,13 +34,14 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
     made_radius, real_radius = _radii(made, neighbours), _radii(real, neighbours)
     density = torch.zeros(len(made), dtype=torch.float64)
     recall, coverage = torch.zeros(len(real), dtype=torch.bool), torch.zeros(len(real), dtype=torch.bool)
-    for part in torch.arange(len(real)).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(real)), ROWS_AT_ONCE):
         distances = torch.cdist(real[part], made, compute_mode="donot_use_mm_for_euclid_dist")
         in_real_ball = distances < real_radius[part, None]
         density += in_real_ball.sum(0)
         coverage[part] = in_real_ball.any(1)
         recall[part] = (distances < made_radius[None]).any(1)
-    return Neighbourhoods((density > 0).double(), recall.double(), density / neighbours, coverage.double())
+    found = {"precision": density > 0, "recall": recall, "density": density / neighbours, "coverage": coverage}
+    return {name: values.double() for name, values in found.items()}
 
 
 class PrecisionRecallDensityCoverage(SetMetric):
@@ -91,29 +80,24 @@ class PrecisionRecallDensityCoverage(SetMetric):
 
     def value(self, **sides: list[Tensor]) -> Tensor:
         """(4,) the means."""
-        return torch.stack([values.mean() for values in self._values(sides).values()])
+        return torch.stack([values.mean() for values in self._values(**sides).values()])
 
     def compute(self) -> dict[str, Tensor]:
-        """The four by name.
-
-        Raises:
-            ValueError: when a set has no more than `neighbours` samples.
-        """
+        """The four by name."""
         return dict(zip(self.numbers(), super().compute(), strict=True))
 
     def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
         """The four with their values for each clip."""
-        return {name: mean_score(values, clip_ids, weights) for name, values in self._values(self.sides()).items()}
+        return {name: mean_score(values, clip_ids, weights) for name, values in self._values(**self.sides()).items()}
 
-    def _values(self, sides: dict[str, list[Tensor]]) -> dict[str, Tensor]:
-        found = neighbourhoods(rows(sides["generated"]), rows(sides["reference"]), self.neighbours)
-        return {name: getattr(found, name) for name in self.numbers()}
+    def _values(self, generated: list[Tensor], reference: list[Tensor]) -> dict[str, Tensor]:
+        return neighbourhoods(rows(generated), rows(reference), self.neighbours)
 
 
 def _radii(samples: Tensor, neighbours: int) -> Tensor:
     """(N,) distance of each sample to its k-th nearest other one."""
     radii = []
-    for part in torch.arange(len(samples)).split(ROWS_AT_ONCE):
+    for part in torch.split(torch.arange(len(samples)), ROWS_AT_ONCE):
         # The product form of the distance is not zero, and so not least, between a sample and itself.
         distances = torch.cdist(samples[part], samples, compute_mode="donot_use_mm_for_euclid_dist")
         radii.append(distances.kthvalue(neighbours + 1, dim=1).values)

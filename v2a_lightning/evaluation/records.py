@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from v2a_lightning.evaluation.features import SHORTEST_SECONDS, Waveform
+from v2a_lightning.evaluation.folders import first_few
 from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric
 from v2a_lightning.evaluation.score_files import Score, Scores, resample_counts
 from v2a_lightning.media import is_silent
@@ -74,10 +75,14 @@ def score_records(
             missing |= dict.fromkeys(metric.numbers(), reason)
             continue
         try:
-            found |= _results(metric, clips, resamples, seed)
+            scores = _results(metric, clips, resamples, seed)
         except ValueError as error:
             # Several cuts of one video may have one and the same sound.
             missing |= dict.fromkeys(metric.numbers(), str(error))
+            continue
+        # Files of scores have no NaN, and nothing can be compared with one.
+        found |= {name: score for name, score in scores.items() if score.finite}
+        missing |= {name: "its value is not finite" for name, score in scores.items() if not score.finite}
     return Scores(found, missing)
 
 
@@ -151,10 +156,11 @@ def fault_lines(records: list[ClipRecord]) -> list[str]:
         for fault in sorted(found):
             clips = [record.clip_id for record in records if fault in getattr(record, attribute)]
             share = len(clips) / len(records)
-            named = ", ".join(clips[:3]) + (", ..." if len(clips) > 3 else "")
             mark = "WARNING: " if fault == "silent" and share > SILENCE_WARNING_SHARE else ""
             words = fault.replace("_", " ")
-            lines.append(f"{mark}{len(clips)} of {len(records)} {side} sounds are {words} ({share:.1%}): {named}")
+            lines.append(
+                f"{mark}{len(clips)} of {len(records)} {side} sounds are {words} ({share:.1%}): {first_few(clips)}"
+            )
     return lines
 
 

@@ -1,6 +1,6 @@
 """Numbers, their resamples, and scores.json, which holds them with their cards so that systems can be compared."""
 
-import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import SHOWN, MetricCard
-from v2a_lightning.files import atomic_write, refuse_unsafe_id
-from v2a_lightning.json_files import check, one_line, read_json
+from v2a_lightning.files import refuse_unsafe_id
+from v2a_lightning.json_files import check, one_line, read_json, write_json
 
 FORMAT = 1
 WHAT = "file that `evaluate` wrote"
@@ -45,6 +45,11 @@ class Score:
     clip_ids: list[str]
     replicates: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))
     per_clip: Tensor | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether value and resamples are."""
+        return math.isfinite(self.value) and bool(self.replicates.isfinite().all())
 
     def interval(self, floor: float | None = None, coverage: float = 0.95) -> tuple[float, float] | None:
         """Bootstrap interval around the value, None without resamples.
@@ -122,8 +127,7 @@ class ScoreFile:
             "missing": self.scores.missing,
             "metrics": {name: self._metric(name) for name in self.scores.found},
         }
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        write_json(path, content)
 
     def _metric(self, name: str) -> dict[str, Any]:
         score = self.scores.found[name]

@@ -194,9 +194,9 @@ class EvaluationSuite:
         columns: list[list[Any]] = [[None] * count if one is None else list(one) for one in given]
         if any(len(column) != count for column in columns):
             raise ValueError(f"{count} clip ids come with {[len(column) for column in columns]} sounds, frames, texts")
-        for clip_id, waveform, own, *against in zip(clip_ids, *columns, strict=True):
+        for clip_id, waveform, own, frames, text, video in zip(clip_ids, *columns, strict=True):
             reference = None if own is None else (_array(own), reference_rate or sample_rate)
-            self._add(clip_id, (_array(waveform), sample_rate), reference, *against, frames_described)
+            self._add(clip_id, (_array(waveform), sample_rate), reference, frames, text, video, frames_described)
 
     def compute(self) -> dict[str, float]:
         """Every chosen metric that the clips of all processes allow, by name (fd, fad, kl, is, cs, ...).

@@ -1,6 +1,5 @@
 """Folders in diffusers' layout of a latent diffusion model of log-mels: reading and writing their parts strictly."""
 
-import json
 import re
 import warnings
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from v2a_lightning.checkpoints.weights import (
 from v2a_lightning.encoders.clap import read_tokenizer
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import write_json
 
 Sampler = Literal["ddim", "ddpm", "dpm++"]
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -181,7 +181,7 @@ def save_audioldm(unet: Any, vae: Any, vocoder: Any, scheduler: Any, uncondition
         part.save_pretrained(folder / name)
         index[name] = ["transformers" if name == "vocoder" else "diffusers", type(part).__name__]
     save_tensors({"embedding": unconditional}, folder / UNCONDITIONAL_FILE)
-    write_json(folder / "model_index.json", index)
+    write_json(folder / "model_index.json", index, indent=2)
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -190,9 +190,3 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
     with atomic_write(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object as indented JSON."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -22,16 +22,10 @@ class Analysis:
     """What a listening test found.
 
     Args:
-        key: of the test.
         checks: one for every rater, kept or not.
-        opinions: mean opinion scores of systems and anchors.
-        preferences: of pairs of systems.
-        agreements: Krippendorff's alpha of every question.
         correlations: of metrics with people; empty without score files.
         label: "miniature" when the score files' extractors are the small world's, else "".
         margin: points between anchors that kept a rater.
-        resamples: behind the intervals.
-        seed: of the resamples.
     """
 
     key: Key

@@ -29,17 +29,7 @@ Address = Callable[[str, bytes], str]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a test is built.
-
-    Args:
-        title: as raters see it.
-        contact: what raters do with their answers.
-        clips: how many are taken.
-        anchors: clips with hidden anchors.
-        seconds: of each sound at most.
-        loudness: of all sounds, in LUFS; None leaves them as they are.
-        seed: of everything drawn.
-    """
+    """How a test is built: the options of `listen build`, which explains them."""
 
     title: str
     contact: str

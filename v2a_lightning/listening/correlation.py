@@ -35,9 +35,7 @@ class Correlation:
     """How a metric's ranking goes with people's; positive is agreement, whichever way the metric is better.
 
     Args:
-        metric: its name in the catalogue.
         question: "fidelity", "relevance" or "preference".
-        level: over systems, or over single sounds.
         count: how many systems or sounds.
         spearman: Spearman's rho.
         kendall: Kendall's tau-b.

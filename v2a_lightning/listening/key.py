@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write
-from v2a_lightning.json_files import check, one_line, read_json
+from v2a_lightning.json_files import check, one_line, read_json, write_json
 
 FORMAT = 1
 WHAT = "key of a listening test"
@@ -58,9 +57,6 @@ class Key:
     """A listening test without its sounds.
 
     Args:
-        title: as raters see it.
-        seed: of everything drawn.
-        systems: their names.
         asks: what is rated on five points: "fidelity", and "relevance" where there is a picture.
         clips: clip id -> code in the page.
         sounds: code in the page -> what it stands for.
@@ -84,8 +80,7 @@ class Key:
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps({"test": self.test} | self._content(), indent=1) + "\n", encoding="utf-8")
+        write_json(path, {"test": self.test} | self._content())
 
     def _content(self) -> dict[str, Any]:
         # Through JSON once, so that tuples and lists are the same before writing and after reading.

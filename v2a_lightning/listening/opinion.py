@@ -50,10 +50,7 @@ class Preference:
     """How often one system was preferred to another.
 
     Args:
-        first: the one.
-        second: the other.
         wins: answers that preferred the first.
-        answers: all answers.
         exact: share of wins with its exact binomial (Clopper-Pearson) interval, which takes answers as independent.
         resampled: the same with the interval over raters and clips.
         p_value: of no preference, exact binomial test, two-sided.

@@ -14,13 +14,7 @@ from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 @dataclass(frozen=True)
 class Folders:
-    """The files of a test by clip id.
-
-    Args:
-        systems: name -> clip id -> sound file.
-        reference: the clips' own sounds; empty without a reference folder.
-        media: the clips' videos or pictures; empty without a media folder.
-    """
+    """The files of a test by clip id: of each system, the clips' own sounds, their videos or pictures."""
 
     systems: dict[str, dict[str, Path]]
     reference: dict[str, Path]
@@ -34,13 +28,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is heard with what.
-
-    Args:
-        clips: clip id -> code, in a drawn order.
-        sounds: code -> what it stands for, in a drawn order.
-        blocks: pairs of codes to choose from, see `Key.blocks`.
-    """
+    """The codes of clips and what sounds' codes stand for, in drawn orders; and pairs of codes, see `Key.blocks`."""
 
     clips: dict[str, str]
     sounds: dict[str, Sound]

@@ -21,19 +21,11 @@ class ClosedForm(Network):
 
     Args:
         dim: width of conditions and targets where those are not given.
-        condition_dim: width C of a condition.
-        target_dim: width D of a target's tokens.
-        tokens: N, how many a target has.
+        **widths: see `Network`.
     """
 
-    def __init__(
-        self,
-        dim: int = WIDTH,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
-        tokens: int | None = None,
-    ) -> None:
-        super().__init__(dim, condition_dim, target_dim, tokens)
+    def __init__(self, dim: int = WIDTH, **widths: int | None) -> None:
+        super().__init__(dim, **widths)
         self.numbers = self.target_shape[0] * self.target_shape[1]
         self.length = nn.Parameter(torch.ones(()))
         self._make_tables()
@@ -62,7 +54,8 @@ class ClosedForm(Network):
         if not self.solved:
             raise RunFailure(f"{type(self).__name__} has not been solved: run `fit` first, or load its checkpoint")
         predicted = self.predict(condition) * self.target_shape[1] ** 0.5 * self.length
-        return predicted.unflatten(1, self.target_shape)
+        result: Tensor = predicted.unflatten(1, self.target_shape)
+        return result
 
 
 class Identity(ClosedForm):
@@ -121,25 +114,17 @@ class RidgeRegression(_Affine):
     Args:
         dim: width of conditions and targets where those are not given.
         strength: weight of the penalty, as scikit-learn's `Ridge(alpha)`.
-        condition_dim: width of a condition.
-        target_dim: width of a target's tokens.
-        tokens: of a target.
+        **widths: see `Network`.
     """
 
-    def __init__(
-        self,
-        dim: int = WIDTH,
-        strength: float = 1.0,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
-        tokens: int | None = None,
-    ) -> None:
-        super().__init__(dim, condition_dim, target_dim, tokens)
+    def __init__(self, dim: int = WIDTH, strength: float = 1.0, **widths: int | None) -> None:
+        super().__init__(dim, **widths)
         self.strength = strength
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         penalty = self.strength * torch.eye(self.condition_dim, dtype=x.dtype, device=x.device)
-        return torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        result: Tensor = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        return result
 
 
 class OrthogonalProcrustes(_Affine):
@@ -150,7 +135,8 @@ class OrthogonalProcrustes(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         left, _, right = torch.linalg.svd(x.T @ y, full_matrices=False)
-        return left @ right
+        result: Tensor = left @ right
+        return result
 
 
 class NearestNeighbour(ClosedForm):

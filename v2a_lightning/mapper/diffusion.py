@@ -117,7 +117,8 @@ class Diffusion(Objective):
             case "epsilon":
                 return noise
             case "v_prediction":
-                return self.schedule.get_velocity(target, noise, t)
+                output: Tensor = self.schedule.get_velocity(target, noise, t)
+                return output
 
     def _predicted_target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The target a prediction stands for at timestep `t`: the inverse of `_expected_prediction`."""
@@ -127,15 +128,18 @@ class Diffusion(Objective):
             case "sample":
                 return prediction
             case "epsilon":
-                return (x - noise * prediction) / signal
+                output: Tensor = (x - noise * prediction) / signal
+                return output
             case "v_prediction":
-                return signal * x - noise * prediction
+                output = signal * x - noise * prediction
+                return output
 
     def _clamped(self, target: Tensor) -> Tensor:
         if self.target_scale is not None:
             return target
         radius = target.shape[-1] ** 0.5
-        return target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
+        output: Tensor = target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
+        return output
 
     def _sampler(self, steps: int, generator: Generators) -> Sampler:
         if not 1 <= steps <= self.timesteps:

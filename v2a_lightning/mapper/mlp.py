@@ -17,9 +17,7 @@ class MLPMapper(Network):
         hidden: width of hidden layers.
         depth: hidden layers; those after the first are residual.
         dropout: probability of dropping an element of a hidden layer.
-        condition_dim: width of a condition.
-        target_dim: width of a target's tokens.
-        tokens: of a target; they are predicted side by side.
+        **widths: see `Network`; the tokens of a target are predicted side by side.
     """
 
     def __init__(
@@ -28,11 +26,9 @@ class MLPMapper(Network):
         hidden: int = 2048,
         depth: int = 2,
         dropout: float = 0.0,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
-        tokens: int | None = None,
+        **widths: int | None,
     ) -> None:
-        super().__init__(dim, condition_dim, target_dim, tokens)
+        super().__init__(dim, **widths)
         numbers = self.target_shape[0] * self.target_shape[1]
         self.time = TimeEmbedding(dim)
         self.from_condition = nn.Linear(self.condition_dim, hidden)
@@ -50,13 +46,16 @@ class MLPMapper(Network):
         return lambda x, step: self._predict(conditions + levels[step], x)
 
     def _predict(self, hidden: Tensor, x: Tensor) -> Tensor:
-        return self.head(hidden + self.from_target(x.flatten(1))).unflatten(1, self.target_shape)
+        result: Tensor = self.head(hidden + self.from_target(x.flatten(1))).unflatten(1, self.target_shape)
+        return result
 
     def _condition_part(self, condition: Tensor) -> Tensor:
-        return self.from_condition(condition * self.condition_dim**0.5)
+        result: Tensor = self.from_condition(condition * self.condition_dim**0.5)
+        return result
 
     def _time_part(self, t: Tensor) -> Tensor:
-        return self.from_time(self.time(t))
+        result: Tensor = self.from_time(self.time(t))
+        return result
 
 
 class MLPRegressor(Network):
@@ -67,9 +66,7 @@ class MLPRegressor(Network):
         hidden: width of hidden layers.
         depth: hidden layers; those after the first are residual.
         dropout: probability of dropping an element of a hidden layer.
-        condition_dim: width of a condition.
-        target_dim: width of a target's tokens.
-        tokens: of a target; they are predicted side by side.
+        **widths: see `Network`; the tokens of a target are predicted side by side.
     """
 
     def __init__(
@@ -78,17 +75,16 @@ class MLPRegressor(Network):
         hidden: int = 2048,
         depth: int = 1,
         dropout: float = 0.0,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
-        tokens: int | None = None,
+        **widths: int | None,
     ) -> None:
-        super().__init__(dim, condition_dim, target_dim, tokens)
+        super().__init__(dim, **widths)
         self.from_condition = nn.Linear(self.condition_dim, hidden)
         self.head = Head(self.target_shape[0] * self.target_shape[1], hidden, depth, dropout)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
-        return self.head(self.from_condition(condition * self.condition_dim**0.5)).unflatten(1, self.target_shape)
+        predicted: Tensor = self.head(self.from_condition(condition * self.condition_dim**0.5))
+        return predicted.unflatten(1, self.target_shape)
 
 
 class Head(nn.Module):
@@ -109,4 +105,5 @@ class Head(nn.Module):
         hidden = self.norms[0](self.dropout(F.silu(hidden)))
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
             hidden = norm(hidden + self.dropout(F.silu(layer(hidden))))
-        return self.out(hidden)
+        result: Tensor = self.out(hidden)
+        return result

@@ -43,4 +43,5 @@ class Regression(Objective):
     def _predict(self, network: Network, condition: Tensor) -> Tensor:
         # A network made for denoising gets a target and a noise level of zero; a regressor ignores both.
         x = condition.new_zeros(len(condition), *network.target_shape)
-        return network(x, condition.new_zeros(len(condition)), condition).float()
+        result: Tensor = network(x, condition.new_zeros(len(condition)), condition).float()
+        return result

@@ -82,4 +82,5 @@ class DPMSolver:
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
         """See `Sampler.step`."""
-        return self.scheduler.step(target, self.times[index], x).prev_sample
+        output: Tensor = self.scheduler.step(target, self.times[index], x).prev_sample
+        return output

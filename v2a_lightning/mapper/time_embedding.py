@@ -27,4 +27,5 @@ class TimeEmbedding(nn.Module):
         half = self.dim // 2
         exponents = torch.arange(half, device=t.device, dtype=torch.float32) / half
         angles = t.float()[:, None] * torch.exp(-math.log(10_000.0) * exponents)
-        return self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        result: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return result

@@ -32,9 +32,7 @@ class TransformerMapper(Network):
         ff_mult: width of the feed-forward in multiples of `dim`.
         registers: learned tokens that carry nothing in. They cost what any token costs; for comparison only.
         dropout: probability of dropping an element of what attention and feed-forward add.
-        condition_dim: width of a condition; projected where it is not `dim`.
-        target_dim: width of a target's tokens; projected where it is not `dim`.
-        tokens: of a target, with a learned query for each.
+        **widths: see `Network`; where they are not `dim`, a projection leads from one to the other.
     """
 
     def __init__(
@@ -46,11 +44,9 @@ class TransformerMapper(Network):
         ff_mult: int = 4,
         registers: int = 0,
         dropout: float = 0.0,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
-        tokens: int | None = None,
+        **widths: int | None,
     ) -> None:
-        super().__init__(dim, condition_dim, target_dim, tokens)
+        super().__init__(dim, **widths)
         count, width = self.target_shape
         self.time = TimeEmbedding(dim)
         self.roles = nn.Parameter(torch.randn(3, dim) * 0.02)
@@ -64,7 +60,8 @@ class TransformerMapper(Network):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`."""
         context = torch.stack([self._condition_token(condition), self._time_token(t)], dim=1)
-        return self.trunk(torch.cat([context, self._target_tokens(x)], dim=1), context=2)
+        result: Tensor = self.trunk(torch.cat([context, self._target_tokens(x)], dim=1), context=2)
+        return result
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """See `Network.denoiser`: keys and values of the condition and of all times are computed once, here."""
@@ -82,10 +79,12 @@ class TransformerMapper(Network):
 
     def _condition_token(self, condition: Tensor) -> Tensor:
         # Scaled like the target: the elements of a unit vector are tiny beside the role's embedding.
-        return self.condition_in(condition * self.condition_dim**0.5) + self.roles[0]
+        result: Tensor = self.condition_in(condition * self.condition_dim**0.5) + self.roles[0]
+        return result
 
     def _time_token(self, t: Tensor) -> Tensor:
-        return self.time(t) + self.roles[1]
+        result: Tensor = self.time(t) + self.roles[1]
+        return result
 
     def _target_tokens(self, x: Tensor) -> Tensor:
         """The tokens that are computed anew at each step: registers, noisy target (B, N, dim), queries (B, N, dim)."""
@@ -107,9 +106,7 @@ class TransformerRegressor(Network):
         dim_head: width of a head.
         ff_mult: width of the feed-forward in multiples of `dim`.
         dropout: probability of dropping an element of what attention and feed-forward add.
-        condition_dim: width of a condition; projected where it is not `dim`.
-        target_dim: width of a target's tokens.
-        tokens: of a target, with a learned query for each.
+        **widths: see `Network`; where they are not `dim`, a projection leads from one to the other.
     """
 
     def __init__(
@@ -120,11 +117,9 @@ class TransformerRegressor(Network):
         dim_head: int = 64,
         ff_mult: int = 4,
         dropout: float = 0.0,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
-        tokens: int | None = None,
+        **widths: int | None,
     ) -> None:
-        super().__init__(dim, condition_dim, target_dim, tokens)
+        super().__init__(dim, **widths)
         self.output_token = nn.Parameter(torch.randn(self.target_shape[0], dim) * 0.02)
         self.trunk = Trunk(dim, depth, heads, dim_head, ff_mult, dropout, self.target_shape)
         self.condition_in = _resize(self.condition_dim, dim)
@@ -132,7 +127,9 @@ class TransformerRegressor(Network):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
         token = self.condition_in(condition * self.condition_dim**0.5)[:, None]
-        return self.trunk(torch.cat([token, self.output_token.expand(len(condition), -1, -1)], dim=1), context=1)
+        tokens = torch.cat([token, self.output_token.expand(len(condition), -1, -1)], dim=1)
+        result: Tensor = self.trunk(tokens, context=1)
+        return result
 
 
 class Trunk(nn.Module):
@@ -190,7 +187,8 @@ class Trunk(nn.Module):
         return self._predict(last.last_tokens(tokens, self.queries, cache[-1]))
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        return self.projection(self.norm(tokens))
+        result: Tensor = self.projection(self.norm(tokens))
+        return result
 
     def _each(self) -> "list[Block]":
         return cast("list[Block]", list(self.blocks))
@@ -228,7 +226,8 @@ class Block(nn.Module):
 
     def key_values(self, tokens: Tensor) -> KeyValues:
         """Keys and values of tokens (B, S, dim)."""
-        return self.key_value(self.attention_norm(tokens))
+        result: Tensor = self.key_value(self.attention_norm(tokens))
+        return result
 
     def last_tokens(self, tokens: Tensor, count: int, cached: KeyValues | None = None) -> Tensor:
         """The last `count` of the tokens (B, S, dim) after the block, (B, count, dim); no other is computed."""
@@ -247,12 +246,14 @@ class Block(nn.Module):
         query = self.query(normed).reshape(len(normed), -1, self.dim_head)
         # With one key and value head, query heads are further rows of one attention.
         attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])
-        return self.attention_out(attended.reshape(len(normed), normed.shape[1], -1))
+        result: Tensor = self.attention_out(attended.reshape(len(normed), normed.shape[1], -1))
+        return result
 
     def _feed_forward(self, tokens: Tensor) -> Tensor:
         normed = self.feed_forward_norm(tokens)
         hidden = F.silu(self.feed_forward_gate(normed)) * self.feed_forward_value(normed)
-        return self.dropout(self.feed_forward_out(hidden))
+        result: Tensor = self.dropout(self.feed_forward_out(hidden))
+        return result
 
 
 def _joined(cached: KeyValues | None, key_values: KeyValues) -> KeyValues:

@@ -7,9 +7,10 @@ import numpy as np
 
 from v2a_lightning.media.audio import MISSING_SHARE, Wave, is_silent, read_audio
 from v2a_lightning.media.errors import MediaError, Reason
-from v2a_lightning.media.frames import Backend, Frames, fit_picture, is_still, read_frames
+from v2a_lightning.media.frames import Backend, fit_picture, is_still, read_frames
 from v2a_lightning.media.pictures import is_picture
 from v2a_lightning.media.probe import probe
+from v2a_lightning.media.timing import Frames
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 

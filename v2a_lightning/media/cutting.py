@@ -1,4 +1,4 @@
-"""Cutting some seconds out of a film, to the frame and to the sample."""
+"""Cutting some seconds out of a video, to the frame and to the sample."""
 
 import heapq
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 from v2a_lightning.files import atomic_write
 from v2a_lightning.media.audio import read_stereo, resample
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.frames import CLOCK_TOLERANCE, Frames, refuse_damaged, scaled_to, timed_frames, upright
+from v2a_lightning.media.frames import scaled_to
 from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
+from v2a_lightning.media.timing import CLOCK_TOLERANCE, Frames, refuse_damaged, timed_frames, upright
 from v2a_lightning.media.writing import (
     AAC_RATES,
     PICTURE_CLOCK,
@@ -29,29 +30,29 @@ USUAL_RATE = 48_000
 
 
 def cut_clip(source: Path | str, output: Path | str, start: float, duration: float, *, quality: int = 23) -> None:
-    """Write `duration` seconds of a film, from `start` on, as a clip of H.264 and AAC with a clock of its own.
+    """Write `duration` seconds of a video, from `start` on, as a clip of H.264 and AAC with a clock of its own.
 
     The picture is encoded anew, since a copy could begin at a keyframe only. Display matrices are applied, frames keep
     their times, sound of more than two channels becomes its mean.
 
     Args:
-        source: the film.
+        source: the video.
         output: the clip, usually .mp4.
-        start: seconds from the film's beginning.
+        start: seconds from the video's beginning.
         duration: seconds.
         quality: x264's constant rate factor; lower is better.
 
     Raises:
-        MediaError: missing, undecodable, no_video, no_audio, or short when the film ends too early.
+        MediaError: missing, undecodable, no_video, no_audio, or short when the video ends too early.
     """
     wave, rate = read_stereo(source, start, duration)
     if rate not in AAC_RATES:
         wave, rate = resample(wave, rate, USUAL_RATE), USUAL_RATE
-    with open_media(source) as film, atomic_write(output) as temporary, av.open(str(temporary), "w") as clip:
-        stream = picture_stream(film)
+    with open_media(source) as container, atomic_write(output) as temporary, av.open(str(temporary), "w") as clip:
+        stream = picture_stream(container)
         if stream is None:
             raise MediaError(source, "no_video")
-        pictures = _pictures(source, film, stream, start, duration)
+        pictures = _pictures(source, container, stream, start, duration)
         first = next(pictures, None)
         if first is None:
             raise MediaError(source, "short", f"no picture from {start:g} s on")
@@ -64,13 +65,13 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
 
 
 def _pictures(
-    path: Path | str, film: InputContainer, stream: VideoStream, start: float, duration: float
+    path: Path | str, container: InputContainer, stream: VideoStream, start: float, duration: float
 ) -> Iterator[tuple[float, Frames]]:
     """Frames (H, W, 3) on the screen in [start, start + duration) with their times in the clip; the first at zero."""
-    zero, loss = time_zero(film), Loss()
+    zero, loss = time_zero(container), Loss()
     before: VideoFrame | None = None
     model: Frames | None = None
-    for begin, end, frame in timed_frames(decode_from(film, stream, zero + start, loss), stream, zero):
+    for begin, end, frame in timed_frames(decode_from(container, stream, zero + start, loss), stream, zero):
         if begin >= start + duration:
             break
         if begin < start - CLOCK_TOLERANCE:

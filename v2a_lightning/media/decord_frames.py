@@ -16,8 +16,8 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from v2a_lightning.media.frames import Frames, display_orientation, frames_at, usual_seconds
 from v2a_lightning.media.opening import Loss, decode_from, open_media, packets_of, picture_stream, time_zero
+from v2a_lightning.media.timing import Frames, display_orientation, frames_at, usual_seconds
 
 KNOWN_CODECS = frozenset({"h264"})
 # The unit of H.264 that begins anew.

@@ -111,7 +111,7 @@ def _format_of(head: bytes) -> str | None:
 
 
 def _format_of_brands(head: bytes) -> str | None:
-    """AVIF, HEIF, or None for the other files of the MP4 family."""
+    # None for the other files of the MP4 family.
     size = min(len(head), int.from_bytes(head[:4], "big"))
     brands = {head[at : at + 4] for at in (8, *range(16, size, 4))}
     if head[8:12] not in _HEIF_BRANDS | {b"avif", b"avis"}:

@@ -8,7 +8,6 @@ import av
 from av.container import InputContainer
 
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.frames import usual_seconds
 from v2a_lightning.media.opening import (
     USUAL_PACKET_SECONDS,
     open_media,
@@ -20,6 +19,7 @@ from v2a_lightning.media.opening import (
     time_zero,
 )
 from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
+from v2a_lightning.media.timing import usual_seconds
 
 # A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
 DURATION_TOLERANCE = 0.25

@@ -135,15 +135,7 @@ def copy_with_sound(
     *,
     seconds: float | None = None,
 ) -> Path:
-    """`replace_audio` into the first container of `CONTAINERS` that can hold the picture's codec.
-
-    Args:
-        video: the clip whose picture is kept.
-        wave: float32 (N,) or (N, 2).
-        sample_rate: of the wave.
-        folder: folder of the copy.
-        name: the copy's name without its suffix.
-        seconds: how much of the picture is kept.
+    """`replace_audio` into `folder`, as `name` with the first suffix of `CONTAINERS` that can hold the picture's codec.
 
     Returns:
         the copy's path.
@@ -184,12 +176,7 @@ def h264_stream(
 
 
 def check_wave(wave: NDArray[np.float32], sample_rate: int) -> None:
-    """Whether AAC can carry a wave.
-
-    Raises:
-        ValueError: when it is not (N,), (N, 1) or (N, 2).
-        UsageError: when AAC has no such sample rate.
-    """
+    """ValueError unless a waveform is (N,), (N, 1) or (N, 2), UsageError for a sample rate that AAC does not have."""
     if wave.ndim not in (1, 2) or (wave.ndim == 2 and wave.shape[1] not in (1, 2)):
         raise ValueError(f"a wave is (N,) or (N, 2), not {wave.shape}")
     if sample_rate not in AAC_RATES:
@@ -197,11 +184,7 @@ def check_wave(wave: NDArray[np.float32], sample_rate: int) -> None:
 
 
 def aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.float32]) -> AudioStream:
-    """Add an AAC stream for a wave (N,) or (N, 2).
-
-    Raises:
-        UsageError: when AAC has no such sample rate.
-    """
+    """Add an AAC stream for a waveform (N,) or (N, 2); UsageError when AAC has no such sample rate."""
     check_wave(wave, sample_rate)
     layout = "stereo" if wave.ndim == 2 and wave.shape[1] == 2 else "mono"
     # The "fast" coder takes a third of the default one's time, and its error was smaller on noise, chirps and clicks.
@@ -227,16 +210,13 @@ def encode_pictures(
     for time, pixels in pictures:
         # Two frames at one time would be one too many for the container.
         latest = max(latest + 1, round(time / PICTURE_CLOCK))
-        even = np.pad(pixels[: stream.height, : stream.width], _missing(pixels, stream), mode="edge")
+        cut = pixels[: stream.height, : stream.width]
+        missing = (0, stream.height - cut.shape[0]), (0, stream.width - cut.shape[1]), (0, 0)
+        even = np.pad(cut, missing, mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         frame.pts, frame.time_base = latest, PICTURE_CLOCK
         yield from stream.encode(frame)
     yield from stream.encode(None)
-
-
-def _missing(pixels: NDArray[np.uint8], stream: VideoStream) -> tuple[tuple[int, int], ...]:
-    height, width = pixels.shape[:2]
-    return (0, max(0, stream.height - height)), (0, max(0, stream.width - width)), (0, 0)
 
 
 def _encode_animation(

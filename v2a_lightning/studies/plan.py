@@ -24,16 +24,9 @@ CONFIG = "--config="
 
 @dataclass(frozen=True)
 class Options:
-    """The command line's options of a study.
+    """The options of the command `experiment`, which explains them; `overrides` are its `set`.
 
-    Args:
-        seeds: how many trainings of each variant; they have the seeds 0, 1, ...
-        size: "tiny" shows that everything works, "small" is the study on the miniature, "full" is for a base of full
-            size: networks keep the size that the base gives them.
-        base: configs instead of the study's.
-        overrides: `key=value` for every command, stronger than all else.
-        output: folder of all studies.
-        folders: of table1: folders of sounds to score, `name=folder`.
+    At the size "full", networks keep the size that the base gives them. Seeds are 0, 1, ...
     """
 
     seeds: int = 5
@@ -62,11 +55,8 @@ class Run:
 
     Args:
         row: the row of the table that its scores belong to; "" for a training that has no row of its own.
-        variant: name of the variant.
         evaluation: name of the evaluation, "" for a training.
-        seed: of the training.
         arguments: what follows `python -m v2a_lightning`.
-        folder: where it writes.
         needs: the training whose checkpoint it takes.
     """
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import write_json
 from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics
 from v2a_lightning.runs import CONFIG_FILE, METRICS_FILE
 from v2a_lightning.studies.plan import Run
@@ -24,12 +24,8 @@ class Record:
 
     Args:
         run: its folder's name.
-        row: the row of the table it belongs to.
-        seed: of its training.
-        command: what one would type.
         metrics: its scores by name; empty when it failed.
         reason: why it failed; "" when it did not.
-        seconds: how long it took.
         label: "miniature" when the extractors behind the scores are.
         sounds: how many were generated and scored.
     """
@@ -52,8 +48,7 @@ class Record:
 
 def write_record(run: Run, record: Record) -> None:
     """Write the record into the run's folder."""
-    with atomic_write(run.folder / RECORD_FILE) as temporary:
-        temporary.write_text(json.dumps(asdict(record), indent=1) + "\n")
+    write_json(run.folder / RECORD_FILE, asdict(record))
 
 
 def read_record(run: Run) -> Record | None:

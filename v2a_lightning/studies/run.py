@@ -73,13 +73,7 @@ class StudyRuns:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study found.
-
-    Args:
-        findings: tables, figures and pages, all written to its folder.
-        failed: how many of its runs failed.
-        runs: how many it has.
-    """
+    """The findings of a study, all written to its folder; how many of its runs failed, and how many it has."""
 
     findings: Sequence[Finding]
     failed: int
@@ -89,11 +83,7 @@ class StudyResult:
 def run_study(study: Study, options: Options, workers: int, log: Callable[[str], None] = print) -> StudyResult:
     """Run whatever of the study is not done, write its tables and figures, and return them.
 
-    Args:
-        study: which.
-        options: how many seeds, at what size, on what base.
-        workers: processes; 0 gives each run one of its own.
-        log: called with a line for every run that ends.
+    Of `workers` processes 0 gives each run one of its own; `log` is called with a line for every run that ends.
     """
     folder = options.folder(study)
     study = prepared(study, options)
@@ -113,7 +103,7 @@ def run_study(study: Study, options: Options, workers: int, log: Callable[[str],
 
 def prepared(study: Study, options: Options) -> Study:
     """The study once it is known what of it there is data for, such as another drawing style."""
-    return imported(study.prepare)(study, options) if study.prepare else study  # type: ignore[no-any-return]
+    return imported(study.prepare)(study, options) if study.prepare else study
 
 
 def _study_findings(study: Study, records: Sequence[Record], folder: Path) -> list[Finding]:

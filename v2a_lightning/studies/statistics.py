@@ -14,14 +14,9 @@ COVERAGE = 0.95
 
 @dataclass(frozen=True)
 class Summary:
-    """Values of several seeds.
+    """Values of several seeds: mean, sample standard deviation, ends of the mean's 95 % interval (Student's t).
 
-    Args:
-        mean: of the values.
-        deviation: sample standard deviation; NaN for one value.
-        low: lower end of the 95 % interval of the mean (Student's t); NaN for one value.
-        high: upper end.
-        values: the values themselves.
+    All but the mean are NaN for one value.
     """
 
     mean: float
@@ -68,12 +63,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """A row less the baseline, seed by seed.
-
-    Args:
-        summary: of the differences.
-        p_value: of no difference, two-sided, by the paired t-test; NaN for fewer than two seeds.
-    """
+    """A row less the baseline by seed, with the p of no difference: two-sided paired t-test, NaN for one seed."""
 
     summary: Summary
     p_value: float

@@ -143,8 +143,8 @@ def _setting(name: Any, content: Mapping[str, Any] | None, path: Path, command: 
     if wrong := sorted(given.keys() - SETTING_KEYS):
         raise UsageError(f"{path}: {name}: no key {wrong[0]!r} here; there are {', '.join(sorted(SETTING_KEYS))}")
     given["options"] = given.pop("set", None) or {}
-    settings: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}
-    return Setting(str(name), **settings)
+    values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}
+    return Setting(str(name), **values)
 
 
 def _combinations(axes: Mapping[str, Mapping[str, Any]], path: Path) -> Iterator[Setting]:

@@ -18,6 +18,7 @@ from v2a_lightning.errors import RunFailure
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
+from v2a_lightning.json_files import write_json
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.project_configs import with_config_paths
 from v2a_lightning.randomness import clip_seed, generators
@@ -120,8 +121,7 @@ def cached_json(
     found = json.loads(path.read_text()) if path.is_file() else {}
     if found.get("settings") != wanted or not all(file.exists() for file in files):
         found = {"settings": wanted, "result": compute()}
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n")
+        write_json(path, found)
     # As it is read from the file, also the first time: no tuples, no numbers as keys.
     return json.loads(json.dumps(found["result"]))
 

@@ -30,16 +30,7 @@ def write_study(study: Study, findings: Sequence[Finding], options: Options) -> 
 def write_results(
     name: str, title: str, about: str, findings: Sequence[Finding], notes: str = "", folder: Path = RESULTS
 ) -> None:
-    """Write NAME.md with everything that was found, NAME-TABLE.csv for each table, and NAME-FIGURE.png.
-
-    Args:
-        name: of the page.
-        title: its heading.
-        about: what is asked, and by which command.
-        findings: tables, figures and pages.
-        notes: below them.
-        folder: where all this goes.
-    """
+    """Write NAME.md with all findings between `about` and `notes`, NAME-TABLE.csv for each table, NAME-FIGURE.png."""
     parts = [f"# {title}", about]
     for finding in findings:
         if isinstance(finding, Table):

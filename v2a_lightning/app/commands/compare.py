@@ -1,13 +1,13 @@
 """`compare`: the scores of several systems in one table."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import atomic_write, refuse_inputs_as_outputs
+from v2a_lightning.files import refuse_inputs_as_outputs
+from v2a_lightning.json_files import write_json
 
 if TYPE_CHECKING:
     from v2a_lightning.evaluation.score_files import ScoreFile
@@ -39,8 +39,7 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=max(120, 44 * (len(files) + 1)))
     console.print(comparison_table(files))
     if output is not None:
-        with atomic_write(Path(output)) as temporary:
-            temporary.write_text(json.dumps(_differences(files), indent=1) + "\n")
+        write_json(output, _differences(files))
         print(f"differences: {output}")
     return 0
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def embed(
     data = read_data(config, set or [])
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, num_nodes=num_nodes)
     try:
-        fabric.launch(_embed_share, data, add_encoder)
+        fabric.launch(partial(_embed_share, data=data, add_encoder=add_encoder))
     except BaseException:
         for process in getattr(fabric.strategy.launcher, "procs", []):
             process.terminate()

@@ -3,9 +3,9 @@
 import math
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
@@ -64,7 +64,7 @@ def evaluate(
         clip: CLIP behind the CLIP-score; by default the one Wav2CLIP was trained against, OpenAI's ViT-B/32 or the
             miniature's.
         clap: CLAP behind the CLAP-score; none by default.
-        csv: VGGSound's csv, whose labels are the texts of the CLAP-score.
+        csv: VGGSound's csv, or one whose header names an id and a label or caption: the texts of the CLAP-score.
         seconds: how much of each sound and video is used, from its start; all by default.
         frames_per_second: how densely videos are sampled.
         resamples: bootstrap resamples behind the intervals; 0 for none.
@@ -80,7 +80,7 @@ def evaluate(
         raise UsageError(f"--seconds is 1 or more, not {seconds:g}")
     if clap is None and csv is not None:
         raise UsageError("--csv gives the texts of the CLAP-score, which needs --clap too")
-    from v2a_lightning.evaluation.folders import pair_folders
+    from v2a_lightning.evaluation.folders import first_few, pair_folders
     from v2a_lightning.evaluation.frames import FrameSampling
     from v2a_lightning.evaluation.score_files import ScoreFile
     from v2a_lightning.evaluation.suite import EvaluationSuite
@@ -94,19 +94,22 @@ def evaluate(
         only = next(iter(pairing.generated))
         raise UsageError(f"only one clip to score ({only}): distributions and intervals need at least two")
     generation, made = read_generation(Path(generated))
+    models: dict[str, Any] = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip, "clip": clip, "clap": clap}
     suite = EvaluationSuite(
         metrics or ["default"],
-        **{"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip, "clip": clip, "clap": clap},
+        **models,
         device=choose_device(device),
         seconds=seconds,
         cache=Path(cache) if cache is not None else default_cache(),
     )
     suite.load(frames=media is not None)
     left_out = _add_clips(suite, pairing, labels, FrameSampling(frames_per_second, seconds))
-    notes = [*pairing.lines(), *labelled, *_unknown_makers(pairing.generated, made)]
-    if left_out:
-        share = f"{len(left_out)} of {len(pairing.generated)} clips"
-        notes.append(f"WARNING: {share} are left out: {_some(left_out)}")
+    notes = [*pairing.lines(), *labelled]
+    if others := [] if made is None else sorted(set(pairing.generated) - made):
+        found = f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known"
+        notes.append(f"{found}: {first_few(others)}")
+    share = f"{len(left_out)} of {len(pairing.generated)} clips"
+    notes += [f"WARNING: {share} are left out: {first_few(left_out)}"] if left_out else []
     sources = {"generated": generated, "reference": reference, "media": media, "clip": media and suite.clip.checkpoint}
     file = ScoreFile(
         name=name or Path(generated).resolve().name,
@@ -140,8 +143,13 @@ def _add_clips(
     Raises:
         RunFailure: when fewer than two are left.
     """
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
     left_out: dict[str, str] = {}
-    for clip_id in _progress(pairing.generated):
+    hidden = not console.is_terminal
+    for clip_id in track(list(pairing.generated), "extracting features", console=console, disable=hidden):
         made, own, video = (side.get(clip_id) for side in (pairing.generated, pairing.reference, pairing.media))
         assert made is not None
         try:
@@ -170,38 +178,19 @@ def _report(file: "ScoreFile", output: Path) -> None:
     print(f"scores and cards: {output}")
 
 
-def _unknown_makers(clip_ids: Iterable[str], made: set[str] | None) -> list[str]:
-    """A line on sounds that are not among those of the folder's generation.json."""
-    others = [] if made is None else sorted(set(clip_ids) - made)
-    if not others:
-        return []
-    return [f"{len(others)} sounds are not in {GENERATION_FILE}; what made them is not known: {_some(others)}"]
-
-
 def _labels(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """Clip id -> label of a VGGSound csv, and a line on how many of the clips have one.
+    """Clip id -> label of a csv, and a line on how many of the clips have one.
 
     Raises:
         UsageError: when the file is no such csv.
     """
     if path is None:
         return {}, []
-    from v2a_lightning.data_modules.clips import read_vggsound_csv
+    from v2a_lightning.data_modules.clips import read_labels
+    from v2a_lightning.evaluation.folders import first_few
 
-    labels = {clip.clip_id: clip.label for clip in read_vggsound_csv(path)}
+    labels = read_labels(path)
     without = sorted(set(clip_ids) - labels.keys())
     count = f"{len(clip_ids) - len(without)} of {len(clip_ids)} clips have a label in {path}"
-    return labels, [f"{count}; without one, and without a CLAP-score to a text: {_some(without)}" if without else count]
-
-
-def _some(names: Iterable[str]) -> str:
-    first = list(names)
-    return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
-
-
-def _progress(clips: dict[str, Path]) -> Iterator[str]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield from track(list(clips), "extracting features", console=console, disable=not console.is_terminal)
+    lacking = f"; without one, and without a CLAP-score to a text: {first_few(without)}" if without else ""
+    return labels, [count + lacking]

@@ -3,9 +3,8 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from v2a_lightning.files import atomic_write
+from v2a_lightning.json_files import write_json
 
 
 def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature"), workers: int | None = None) -> None:
@@ -61,21 +60,17 @@ def check(
         assert mapper is not None
     figures = measure(V2AMapper.from_pretrained(mapper), per_event, seed)
     rows = [{**asdict(figure), "reached": figure.reached} for figure in figures]
-    _write(output / "check.json", {"clips": 28 * per_event, "seed": seed, "figures": rows})
+    write_json(output / "check.json", {"clips": 28 * per_event, "seed": seed, "figures": rows}, indent=2)
     table = markdown(figures, 28 * per_event)
     if update_cards:
         # Every card bears all figures: each of them hangs on more than one model.
         for card in sorted(WEIGHTS.glob("*/card.json")):
             content = json.loads(card.read_text())
-            _write(card, content | {"figures": {figure.name: round(figure.value, 4) for figure in figures}})
+            content["figures"] = {figure.name: round(figure.value, 4) for figure in figures}
+            write_json(card, content, indent=2)
         write_section("miniature", table, Path("README.md"))
     print(table)
     return 0 if all(figure.reached for figure in figures) else 1
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def train(work: Path = Path("runs/miniature-training"), output: Path | None = None) -> None:

@@ -27,7 +27,8 @@ from transformers import (
 
 from v2a_lightning.encoders.clap import ClapEncoder
 from v2a_lightning.generators.clap_match import write_self_test
-from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm, save_tensors, write_json
+from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm, save_tensors
+from v2a_lightning.json_files import write_json
 from v2a_lightning.miniature.models.vocoder_start import begin_as_sinusoids
 
 EMBEDDING_DIM = 512
@@ -77,7 +78,7 @@ def save_clip(model: CLIP, tokenizer: RobertaTokenizer, folder: Path | str, **ar
     }  # fmt: skip
     config = {"model_cfg": clip_config(len(tokenizer), **architecture), "preprocess_cfg": preprocess}
     _save_tokenizer(tokenizer, folder)
-    write_json(Path(folder) / "open_clip_config.json", config)
+    write_json(Path(folder) / "open_clip_config.json", config, indent=2)
     save_tensors(model.state_dict(), Path(folder) / "open_clip_model.safetensors")
 
 
@@ -188,7 +189,8 @@ def write_random(folder: Path | str, captions: Iterable[str] = SAMPLE_CAPTIONS, 
         save_audioldm(unet, build_vae(), vocoder, build_scheduler(), unconditional, folder / "audioldm")
     write_self_test(folder / "audioldm", clap)
     for kind in ("clip", "clap", "audioldm"):
-        write_json(folder / kind / "card.json", {"name": f"miniature-{kind}-random", "seed": seed, "trained": False})
+        card = {"name": f"miniature-{kind}-random", "seed": seed, "trained": False}
+        write_json(folder / kind / "card.json", card, indent=2)
     return folder
 
 
@@ -213,4 +215,4 @@ def _save_tokenizer(tokenizer: RobertaTokenizer, folder: Path | str) -> None:
     # How it was loaded is no part of what it is, and would change the fingerprint from one writing to the next.
     config = json.loads((folder / "tokenizer_config.json").read_text())
     settings = {key: value for key, value in config.items() if key not in ("is_local", "local_files_only")}
-    write_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / "tokenizer_config.json", settings, indent=2)

@@ -26,6 +26,7 @@ from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP
 from v2a_lightning.files import atomic_write, sha256_file
 from v2a_lightning.generators.clap_match import write_self_test
 from v2a_lightning.generators.diffusion_folder import save_audioldm
+from v2a_lightning.json_files import write_json
 from v2a_lightning.miniature.models import architectures as build
 from v2a_lightning.miniature.referee import WEIGHTS
 from v2a_lightning.miniature.training import classifiers, contrastive, diffusion, sound_codec
@@ -208,8 +209,7 @@ def claim_folder(work: Path) -> None:
     """
     marker = work / "world.json"
     if not marker.is_file():
-        with atomic_write(marker) as path:
-            path.write_text(json.dumps({"version": WORLD_VERSION}) + "\n")
+        write_json(marker, {"version": WORLD_VERSION})
     elif (version := json.loads(marker.read_text())["version"]) != WORLD_VERSION:
         raise UsageError(f"{work} holds version {version} of the world, not {WORLD_VERSION}; give another --work")
 
@@ -244,8 +244,7 @@ def write_cards(output: Path, trained: dict[str, Path]) -> None:
     for folder, card in cards.items():
         if same and "figures" in before[folder]:
             card["figures"] = before[folder]["figures"]
-        with atomic_write(output / folder / "card.json") as path:
-            path.write_text(json.dumps(card, indent=2) + "\n")
+        write_json(output / folder / "card.json", card, indent=2)
 
 
 def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> list[str]:

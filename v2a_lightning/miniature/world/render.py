@@ -16,7 +16,7 @@ from rich.progress import track
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, path_of_id
-from v2a_lightning.json_files import read_json
+from v2a_lightning.json_files import read_json, write_json
 from v2a_lightning.media.writing import write_clip
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.miniature.world.pictures import frames_in_view, paint
@@ -120,8 +120,7 @@ def _claim(output: Path, clips: int, seed: int, attributes: str) -> None:
     digest = hashlib.sha256(attributes.encode()).hexdigest()
     mine: dict[str, object] = {"seed": seed, "clips": clips, "version": WORLD_VERSION, "attributes_sha256": digest}
     if not marker.exists():
-        with atomic_write(marker) as temporary:
-            temporary.write_text(json.dumps(mine, indent=2) + "\n")
+        write_json(marker, mine, indent=2)
     theirs = read_marker(marker)
     if other := next((key for key in mine if theirs.get(key) != mine[key]), None):
         difference = f"{other} {theirs.get(other)} where {mine[other]} is asked for"

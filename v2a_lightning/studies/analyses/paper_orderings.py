@@ -47,14 +47,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ordering:
-    """How a claim came out.
-
-    Args:
-        claim: what was claimed.
-        difference: the first row less the second, seed by seed.
-        adjusted_p: its p by Holm's method, over all claims that the results can answer.
-        verdict: "agrees" or "disagrees" when the adjusted p is at most 0.05, by the sign; else "not decided".
-    """
+    """How a claim came out: the first row less the second, its p by Holm's method over all claims, and the verdict."""
 
     claim: Claim
     difference: Difference

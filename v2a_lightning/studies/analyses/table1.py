@@ -111,7 +111,7 @@ def _tested(trained: TrainedRun) -> dict[str, torch.Tensor]:
     for batch in trained.batches("test"):
         nothing = {"clip_id": batch["clip_id"], "embedding": torch.zeros(len(batch["clip_id"]), 1)}
         selection.add(mapped_clips(batch, nothing))
-    return {clip.clip_id: clip.frames for clip in selection.everywhere()}
+    return {clip.clip_id: clip.frames for clip in selection.gather()}
 
 
 def _score(

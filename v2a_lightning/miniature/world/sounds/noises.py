@@ -1,4 +1,4 @@
-"""Vehicles, weather and tools."""
+"""Vehicles, weather and tools: each function gives a scene's sound, float64 (length,)."""
 
 import numpy as np
 from scipy import signal

@@ -1,4 +1,7 @@
-"""Voices, instruments and alarms. An instrument plays short figures on a root note that its size decides."""
+"""Voices, instruments and alarms: each function gives a scene's sound, float64 (length,).
+
+An instrument plays short figures on a root note that its size decides.
+"""
 
 from collections.abc import Callable
 from functools import partial

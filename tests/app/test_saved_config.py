@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
-from v2a_lightning.app.environment import without_environment
+from v2a_lightning.app.saved_config import without_environment
 
 CONFIG = """
 address: s3://${oc.env:V2A_TEST_SECRET}@host

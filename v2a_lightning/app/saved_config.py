@@ -1,13 +1,19 @@
-"""Configs that take values from the environment, such as tokens: what is written down names the variable instead."""
+"""A run's config as it is written down: whole and resolved, but values from the environment by their names."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
 from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
+
+from v2a_lightning.files import atomic_write
+from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, UNFINISHED_FILE
 
 # The innermost `${oc.env:...}`, and what stands for it while the other interpolations are resolved.
 INTERPOLATION = re.compile(r"\$\{\s*(oc\.env\s*:[^{}]*)\}")
@@ -23,11 +29,41 @@ def variables_read() -> Iterator[list[str]]:
         names.append(name)
         return oc.env(name, *default)
 
-    OmegaConf.register_new_resolver("oc.env", read, replace=True)
+    OmegaConf.register_resolver("oc.env", read, replace=True)
     try:
         yield names
     finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+        OmegaConf.register_resolver("oc.env", oc.env, replace=True)
+
+
+class SaveConfig(Callback):
+    """Puts the whole resolved config into the run's folder, into every checkpoint and into Weights & Biases."""
+
+    def __init__(self, config: str, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write config.yaml before anything else is written."""
+        if not trainer.is_global_zero:
+            return
+        if stage in ("test", "validate"):
+            with atomic_write(self.folder / UNFINISHED_FILE) as temporary:
+                temporary.touch()
+        with atomic_write(self.folder / CONFIG_FILE) as temporary:
+            temporary.write_text(self.config)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(yaml.safe_load(self.config), allow_val_change=True)
+
+    def say_finished(self, trainer: Trainer) -> None:
+        """To be called when nothing more will be written."""
+        if trainer.is_global_zero:
+            (self.folder / UNFINISHED_FILE).unlink(missing_ok=True)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the config with the weights."""
+        checkpoint[CONFIG_KEY] = self.config
 
 
 def without_environment(text: str, parser: Any, arguments: Sequence[str]) -> str:
