@@ -10,11 +10,11 @@ import torch
 from v2a_lightning.app.data_diagnostics import GIGABYTE, check_data
 from v2a_lightning.app.messages import PROGRAM, one_line
 from v2a_lightning.app.model_diagnostics import Finding, check_file, check_model, weight_bytes
+from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.checkpoints.frozen_model import READING_ERRORS, first_line
 from v2a_lightning.data_modules import ClipDataModule
 from v2a_lightning.errors import UsageError, V2AError
 from v2a_lightning.generators import Condition, Generator
-from v2a_lightning.saved_mapper import Mapper
 from v2a_lightning.widths import Widths
 
 if TYPE_CHECKING:
