@@ -168,7 +168,7 @@ class V2APipeline(OnTheHub):
             TypeError: when the source is nothing of the kind.
             UsageError: when a number is out of its range.
         """
-        check_numbers(samples, seconds)
+        check_numbers(samples, seconds, steps, guidance)
         self.generator.sampling(steps, guidance)
         source = source if isinstance(source, (str, Path)) else frames_in_memory(source)
         name = name or (Path(source).stem if isinstance(source, (str, Path)) else "")
@@ -253,16 +253,21 @@ def _licence(described: Mapping[str, Any]) -> str:
     return licence_of(str(described["init_args"].get("checkpoint", "")))
 
 
-def check_numbers(samples: int, seconds: float | None) -> None:
-    """Refuse what cannot be made.
+def check_numbers(
+    samples: int, seconds: float | None, steps: int | None, guidance: float | None, prefix: str = ""
+) -> None:
+    """Refuse what cannot be made; `prefix` stands before the number's name in the message.
 
     Raises:
-        UsageError: when there is less than one sample, or the seconds are not above 0.
+        UsageError: when a number is out of its range.
     """
-    if samples < 1:
-        raise UsageError(f"samples is at least 1, not {samples}")
+    for name, count in {"samples": samples, "steps": steps}.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{prefix}{name} is at least 1, not {count}")
     if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError(f"seconds is a number above 0, not {seconds:g}")
+        raise UsageError(f"{prefix}seconds is a number above 0, not {seconds:g}")
+    if guidance is not None and not 0 <= guidance < math.inf:
+        raise UsageError(f"{prefix}guidance is a number of at least 0, not {guidance:g}")
 
 
 def frames_in_memory(source: Any) -> Frames:

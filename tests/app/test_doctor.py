@@ -139,4 +139,4 @@ def test_a_mapper_of_another_width_is_an_error_that_names_the_key(
     tiny_config["model"]["init_args"]["network"]["init_args"]["condition_dim"] = 768
     code, text = examine(tiny_config, tmp_path, capsys)
     assert code == 1
-    assert line_of(text, "error    mapper", "for conditions of width 512 (dim)", "for 768 (condition_dim)")
+    assert line_of(text, "error    mapper", "model.network is made for 768; leave its condition_dim out")

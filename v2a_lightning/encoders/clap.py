@@ -98,8 +98,8 @@ class ClapEncoder(FrozenModel):
 
     def files(self) -> list[Path]:
         """The weights and configs, those beside MusicLDM's `text_encoder` too."""
-        beside = self.path.parent / "feature_extractor"
-        return super().files() + (checkpoint_files(beside) if beside.is_dir() else [])
+        beside = preprocessor_of(self.path)
+        return super().files() + (checkpoint_files(beside) if beside != self.path else [])
 
     def settings(self) -> dict[str, Any]:
         """The recipe that prepares waves. The backend is no part of it: both give the same numbers."""
@@ -224,7 +224,7 @@ def listening_of(path: Path) -> Listening:
         return Listening()
     from transformers import ClapConfig, ClapFeatureExtractor
 
-    preprocessor = path.parent / "feature_extractor" if path.name == "text_encoder" else path
+    preprocessor = preprocessor_of(path)
     for folder, name in ((path, "config.json"), (preprocessor, "preprocessor_config.json")):
         if not (folder / name).is_file():
             raise UsageError(f"{path} is no CLAP folder: there is no {folder / name}")
@@ -242,6 +242,11 @@ def listening_of(path: Path) -> Listening:
     )
     frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
     return Listening(mel, round(features.max_length_s * mel.sample_rate), frames * mel.hop / mel.sample_rate)
+
+
+def preprocessor_of(path: Path) -> Path:
+    """Where the config of a CLAP's spectrogram is: in its folder, or beside MusicLDM's `text_encoder`."""
+    return path.parent / "feature_extractor" if path.name == "text_encoder" else path
 
 
 def tokenizer_of(path: Path) -> Path:

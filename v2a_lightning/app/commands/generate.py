@@ -1,6 +1,5 @@
 """`generate`: pictures and clips to sound."""
 
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -66,12 +65,12 @@ def generate(
         encoder: another checkpoint for the config's visual encoder.
         device: where to compute; "auto" takes a GPU when there is one.
     """
-    _check_numbers(samples, seconds, steps, guidance)
+    from v2a_lightning.pipeline import V2APipeline, check_numbers
+
+    check_numbers(samples, seconds, steps, guidance, prefix="--")
     files, folder = find_inputs(inputs), Path(output)
     names = name_sounds(files, samples)
     _check_outputs(names, folder, checkpoint)
-    from v2a_lightning.pipeline import V2APipeline
-
     pipeline = V2APipeline.from_pretrained(checkpoint, encoder, generator).to(choose_device(device))
     settings = _settings(pipeline, Path(checkpoint), seed, seconds, steps, guidance)
     refuse_other_settings(folder, settings, "--output")
@@ -129,17 +128,6 @@ def name_sounds(files: Sequence[Path], samples: int) -> dict[Path, list[str]]:
             if other is not file:
                 raise UsageError(f"{other} and {file} would both write {name}.wav; rename one, or take two --output")
     return names
-
-
-def _check_numbers(samples: int, seconds: float | None, steps: int | None, guidance: float | None) -> None:
-    if samples < 1:
-        raise UsageError(f"--samples is at least 1, not {samples}")
-    if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError(f"--seconds is a number above 0, not {seconds:g}")
-    if steps is not None and steps < 1:
-        raise UsageError(f"--steps is at least 1, not {steps}")
-    if guidance is not None and not 0 <= guidance < math.inf:
-        raise UsageError(f"--guidance is a number of at least 0, not {guidance:g}")
 
 
 def _check_outputs(names: Mapping[Path, Sequence[str]], folder: Path, checkpoint: str) -> None:
