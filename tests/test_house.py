@@ -1,0 +1,32 @@
+"""Imports run one way through the rooms: see experiments/benchmarks/house.py."""
+
+import subprocess
+import sys
+
+from experiments.benchmarks.house import survey
+
+# Studies start commands in their workers, in one process with them.
+ARROWS_UP = [("studies", "app")]
+
+
+def test_imports_run_one_way() -> None:
+    house = survey()
+    assert house.circles() == []
+    assert house.arrows_up() == ARROWS_UP
+    assert house.hidden == []
+    assert house.miniature_entered() == []
+
+
+def test_the_pipeline_loads_no_metric() -> None:
+    code = (
+        "import sys, v2a_lightning.pipeline; print(*(name for name in sys.modules if name.startswith('v2a_lightning')))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "v2a_lightning.pipeline" in loaded
+    assert [name for name in loaded if name.startswith(("v2a_lightning.evaluation", "v2a_lightning.callbacks"))] == []
+
+
+def test_the_mapper_knows_torch_only() -> None:
+    house = survey()
+    rooms = {house.room(other) for one, other in house.imports if house.room(one) == "mapper"}
+    assert rooms <= {"mapper", "ground"}
