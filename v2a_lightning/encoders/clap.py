@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision, checkpoint_files
 from v2a_lightning.checkpoints.weights import find_weights, load_strictly, read_weights, without_values
+from v2a_lightning.encoders.clap_weights import clap_model
+from v2a_lightning.encoders.laion import LaionClap
 from v2a_lightning.encoders.log_mel import MelSpec, clap_log_mel
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import resample
@@ -170,8 +172,6 @@ class ClapEncoder(FrozenModel):
     def _load(self) -> dict[str, Any]:
         path = self.path
         if self.backend == "laion_clap":
-            from v2a_lightning.encoders.laion import LaionClap
-
             return {"model": LaionClap(path), "listening": Listening()}
         return {"listening": listening_of(path), "model": TransformersClap(path)}
 
@@ -186,8 +186,6 @@ class TransformersClap(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        from v2a_lightning.encoders.clap_weights import clap_model
-
         self.clap: Any = _folder_model(path) if path.is_dir() else clap_model(path)
         self.projection_dim = self.clap.config.projection_dim
         self.vocabulary_size = self.clap.text_model.config.vocab_size
