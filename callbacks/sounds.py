@@ -14,7 +14,7 @@ from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id, remove_temporaries
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.generators import Generator
-from v2a_lightning.media import read_wave, write_wave
+from v2a_lightning.media import read_waveform, write_waveform
 from v2a_lightning.randomness import clip_seed
 from v2a_lightning.ranks import gather_lists, rank_and_count
 
@@ -27,7 +27,7 @@ class Sounds:
         folder: gets the wav files that are kept.
         scratch: gets the others.
         kept: ids of the clips whose sounds are kept.
-        sample_rate: of the waves, in Hz.
+        sample_rate: of the waveforms, in Hz.
         seed: of the noise.
         record: writes down what was made; None where nothing is kept.
         made: clips whose sounds an earlier call, which was stopped, left in `folder`.
@@ -98,19 +98,19 @@ class Sounds:
         made = dict(zip([clip.clip_id for clip in finite], waveforms, strict=True))
         return [clip for clip in batch if self._is_written(clip.clip_id, made.get(clip.clip_id))]
 
-    def _is_written(self, clip_id: str, wave: Tensor | None) -> bool:
-        """Write a clip's wave if it is missing; False, with the reason among the failures, where that is impossible."""
+    def _is_written(self, clip_id: str, waveform: Tensor | None) -> bool:
+        """Write a clip's waveform if it is missing; False, with the reason among the failures, where it cannot be."""
         try:
-            if wave is None or not wave.isfinite().all():
+            if waveform is None or not waveform.isfinite().all():
                 # Whole-number samples could not tell.
-                what = "the mapper's embedding" if wave is None else "the generated sound"
+                what = "the mapper's embedding" if waveform is None else "the generated sound"
                 raise RunFailure(f"{clip_id}: {what} is not finite")
             path = self.path(clip_id)
         except (RunFailure, UsageError) as error:
             self.fail(clip_id, str(error))
             return False
         if clip_id not in self.made:
-            write_wave(path, wave.numpy(), self.sample_rate)
+            write_waveform(path, waveform.numpy(), self.sample_rate)
         return True
 
     def fail(self, clip_id: str, reason: str) -> None:
@@ -145,7 +145,7 @@ class Sounds:
 
         shown = []
         for clip in self.clips[:count]:
-            wave, rate = read_wave(self.path(clip.clip_id))
-            shown.append(wandb.Audio(wave, sample_rate=rate, caption=f"{clip.label} {clip.clip_id}".strip()))
+            waveform, rate = read_waveform(self.path(clip.clip_id))
+            shown.append(wandb.Audio(waveform, sample_rate=rate, caption=f"{clip.label} {clip.clip_id}".strip()))
         for logger in online:
             logger.experiment.log({name: shown, "trainer/global_step": step})

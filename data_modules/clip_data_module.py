@@ -142,7 +142,7 @@ class ClipDataModule(LightningDataModule):
     def _paths(self) -> dict[str, Path]:
         return {clip.clip_id: clip.path for clip in self.named_clips if clip.path is not None}
 
-    def reference_wave(self, clip_id: str) -> NDArray[np.float32]:
+    def reference_waveform(self, clip_id: str) -> NDArray[np.float32]:
         """A clip's true sound (audio.samples,), mono, at `audio.sample_rate`.
 
         Raises:

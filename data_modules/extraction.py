@@ -28,7 +28,7 @@ class DecodedBatch:
 
     clips: list[Clip] = field(default_factory=list)
     frames: list[NDArray[np.uint8] | None] = field(default_factory=list)
-    waves: list[NDArray[np.float32] | None] = field(default_factory=list)
+    waveforms: list[NDArray[np.float32] | None] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class DecodedBatch:
         else:
             self.clips.append(clip)
             self.frames.append(outcome.frames)
-            self.waves.append(outcome.wave)
+            self.waveforms.append(outcome.waveform)
 
 
 @dataclass
@@ -164,7 +164,11 @@ class Extraction:
         in another order: so a clip's embedding does not depend on which others are left out or were embedded before.
         """
         framed = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
-        sounded = [(clip, wave) for clip, wave in zip(batch.clips, batch.waves, strict=True) if wave is not None]
+        sounded = [
+            (clip, waveform)
+            for clip, waveform in zip(batch.clips, batch.waveforms, strict=True)
+            if waveform is not None
+        ]
         frames = self.encoders.embed_frames(self._filled([frames for _, frames in framed]))
         labels = self._filled([clip.label for clip, _ in sounded])
         waveforms = self._filled([waveform for _, waveform in sounded])

@@ -218,9 +218,9 @@ class EncodedDataModule(ClipDataModule):
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Waveforms stay on the CPU, where the audio encoder prepares them."""
-        waves = batch.pop("waves", None)
+        waveforms = batch.pop("waves", None)
         batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        return batch if waves is None else {**batch, "waves": waves}
+        return batch if waveforms is None else {**batch, "waves": waveforms}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Encode a batch that was decoded on the fly."""

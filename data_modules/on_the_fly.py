@@ -16,7 +16,7 @@ from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool
 
 
 class DecodedDataset(Dataset[Batch]):
-    """Clips as raw frames and waves; `__getitems__` gives a whole batch.
+    """Clips as raw frames and waveforms; `__getitems__` gives a whole batch.
 
     Args:
         clips: which clips.
@@ -41,7 +41,7 @@ class DecodedDataset(Dataset[Batch]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """A batch with `raw_frames`, a list of (T, H, W, 3), and `waves` (B, N); `failure` says what went wrong."""
+        """A batch with `raw_frames`, a list of (T, H, W, 3), and `waveforms` (B, N); `failure` says what went wrong."""
         if self._pool is None:
             # One decoding process for each loading process: the former can be killed, the latter cannot.
             self._pool = WorkerPool(decode_clip, 1, self.timeout)
@@ -55,12 +55,12 @@ class DecodedDataset(Dataset[Batch]):
             "label": [self.clips[index].label for index in indices],
             "raw_frames": [torch.tensor(one.frames) for one in decoded],
         }
-        waves = [torch.from_numpy(one.wave) for one in decoded if one.wave is not None]
-        return {**batch, "waves": torch.stack(waves)} if waves else batch
+        waveforms = [torch.from_numpy(one.waveform) for one in decoded if one.waveform is not None]
+        return {**batch, "waves": torch.stack(waveforms)} if waveforms else batch
 
 
 def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
-    """Replace raw frames and waves by their embeddings: then the batch is as a store would give it.
+    """Replace raw frames and waveforms by their embeddings: then the batch is as a store would give it.
 
     Raises:
         RunFailure: when a clip that was usable before the run is so no longer, or an embedding is not finite.

@@ -28,9 +28,11 @@ def clips(tmp_path: Path) -> Path:
     for number in range(TRAIN + TEST):
         height, width, rate, hertz = SHAPES[number % len(SHAPES)]
         frames = random.integers(0, 256, (round(SECONDS * rate), height // 20, width // 20, 3), np.uint8)
-        wave = (0.2 * random.standard_normal((round(SECONDS * hertz), 1 + number % 2))).astype(np.float32)
+        waveform = (0.2 * random.standard_normal((round(SECONDS * hertz), 1 + number % 2))).astype(np.float32)
         name, start = f"-clip_{number}_abc", 7 * number
-        write_clip(folder / f"{name}_{start:06d}.mp4", frames.repeat(20, 1).repeat(20, 2), rate, wave.squeeze(), hertz)
+        write_clip(
+            folder / f"{name}_{start:06d}.mp4", frames.repeat(20, 1).repeat(20, 2), rate, waveform.squeeze(), hertz
+        )
         lines.append([name, start, "bell, far away", "train" if number < TRAIN else "test"])
     write_clip(folder / f"{MUTE}.mp4", random.integers(0, 256, (30, 96, 96, 3), np.uint8), 10.0, None)
     with open(tmp_path / "vggsound.csv", "w", newline="") as file:

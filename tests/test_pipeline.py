@@ -20,7 +20,7 @@ from v2a_lightning.files import sha256_file
 from v2a_lightning.generation import read_generation
 from v2a_lightning.generators import AudioLDM, MusicLDM
 from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper
-from v2a_lightning.media import probe, read_wave, write_clip
+from v2a_lightning.media import probe, read_waveform, write_clip
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.pipeline import V2APipeline
 from v2a_lightning.runs import CONFIG_KEY
@@ -66,11 +66,11 @@ def test_samples_differ_and_do_not_depend_on_their_number(pipeline: V2APipeline,
 
 
 def test_a_long_clip_is_heard_in_windows(pipeline: V2APipeline, media: Path) -> None:
-    wave = pipeline(media / "long.mp4")
-    assert wave.shape == (1, 24_000)  # 1.5 s are two windows of 0.64 s and the beginning of a third
-    assert wave[0, 10_238:10_242].abs().max() < 0.05, "no click where two windows meet"
-    assert wave[0, 20_640:].abs().max() > 1e-3
-    assert torch.equal(pipeline(media / "long.mp4", seconds=1.0), wave[:, :16_000])
+    waveform = pipeline(media / "long.mp4")
+    assert waveform.shape == (1, 24_000)  # 1.5 s are two windows of 0.64 s and the beginning of a third
+    assert waveform[0, 10_238:10_242].abs().max() < 0.05, "no click where two windows meet"
+    assert waveform[0, 20_640:].abs().max() > 1e-3
+    assert torch.equal(pipeline(media / "long.mp4", seconds=1.0), waveform[:, :16_000])
 
 
 def test_a_sound_is_as_long_as_the_picture(pipeline: V2APipeline, tmp_path: Path) -> None:
@@ -230,8 +230,8 @@ def test_generate_from_a_runs_checkpoint(
     assert names == {f"{stem}_{index}.wav" for stem in ("still", "short") for index in (0, 1)} | {
         "short_0.mp4", "short_1.mp4", "generation.json"
     }  # fmt: skip
-    wave, rate = read_wave(output / "still_0.wav")
-    assert (len(wave), rate) == (40_960, 16_000)
+    waveform, rate = read_waveform(output / "still_0.wav")
+    assert (len(waveform), rate) == (40_960, 16_000)
     video = probe(output / "short_1.mp4")
     assert (video.width, video.sample_rate) == (96, 16_000)
     content = (output / "short_0.wav").read_bytes()

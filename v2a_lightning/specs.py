@@ -55,7 +55,7 @@ class AudioSpec:
 
     @property
     def samples(self) -> int:
-        """Number of samples of a wave."""
+        """Number of samples of a waveform."""
         return round(self.sample_rate * self.duration)
 
     @property

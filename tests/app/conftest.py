@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.conftest import RATE, extractors, sound
-from v2a_lightning.media import write_wave
+from v2a_lightning.media import write_waveform
 
 __all__ = ["extractors"]
 
@@ -17,6 +17,6 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Generated and reference wav files, and features kept inside the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for index, clip in enumerate(CLIPS):
-        write_wave(tmp_path / "made" / f"{clip}.wav", sound(100 + index), RATE)
-        write_wave(tmp_path / "own" / f"{clip}.wav", sound(index), RATE)
+        write_waveform(tmp_path / "made" / f"{clip}.wav", sound(100 + index), RATE)
+        write_waveform(tmp_path / "own" / f"{clip}.wav", sound(index), RATE)
     return tmp_path

@@ -7,14 +7,14 @@ from tests.app.conftest import CLIPS
 from tests.app.test_evaluate import run
 from tests.evaluation.conftest import RATE, sound
 from v2a_lightning.app.cli import main
-from v2a_lightning.media import write_wave
+from v2a_lightning.media import write_waveform
 
 
 @pytest.fixture
 def systems(folders: Path, extractors: dict[str, str]) -> list[str]:
     """Score files of a system that is far from the references, and of one that is close."""
     for index, clip in enumerate(CLIPS):
-        write_wave(folders / "close" / f"{clip}.wav", sound(index) + 1e-4 * sound(70 + index), RATE)
+        write_waveform(folders / "close" / f"{clip}.wav", sound(index) + 1e-4 * sound(70 + index), RATE)
     files = []
     for name in ("made", "close"):
         assert run(folders, extractors, made=name) == 0

@@ -12,7 +12,7 @@ from tests.evaluation.conftest import RATE, sound
 from v2a_lightning.app.cli import main
 from v2a_lightning.evaluation import EvaluationSuite
 from v2a_lightning.evaluation.score_files import read_score_file
-from v2a_lightning.media import read_wave, resample, write_clip, write_wave
+from v2a_lightning.media import read_waveform, resample, write_clip, write_waveform
 
 
 def run(folders: Path, extractors: dict[str, str], *options: str, made: str = "made", own: str = "own") -> int:
@@ -30,7 +30,10 @@ def test_same_numbers_as_the_suite_that_training_uses(folders: Path, extractors:
     assert run(folders, extractors) == 0
     suite = EvaluationSuite(**extractors)
     for clip in CLIPS:
-        (made, rate), (own, _) = read_wave(folders / "made" / f"{clip}.wav"), read_wave(folders / "own" / f"{clip}.wav")
+        (made, rate), (own, _) = (
+            read_waveform(folders / "made" / f"{clip}.wav"),
+            read_waveform(folders / "own" / f"{clip}.wav"),
+        )
         suite.update([clip], [made], rate, [own])
     expected = suite.compute()
     found = scores(folders)
@@ -80,16 +83,18 @@ def test_any_rate_channels_and_format(folders: Path, extractors: dict[str, str])
     # The same sounds as 24-bit FLAC, as stereo whose mean they are, at twice the rate; and one in a lossy format.
     for index, clip in enumerate(CLIPS):
         (folders / "made" / f"{clip}.wav").unlink()
-        wave = sound(100 + index)
+        waveform = sound(100 + index)
         if index == 0:
-            soundfile.write(folders / "made" / f"{clip}.ogg", wave, RATE)
+            soundfile.write(folders / "made" / f"{clip}.ogg", waveform, RATE)
         elif index % 3 == 0:
-            soundfile.write(folders / "made" / f"{clip}.flac", wave, RATE, subtype="PCM_24")
+            soundfile.write(folders / "made" / f"{clip}.flac", waveform, RATE, subtype="PCM_24")
         elif index % 3 == 1:
-            stereo = np.stack([wave + 0.1, wave - 0.1], axis=1)
+            stereo = np.stack([waveform + 0.1, waveform - 0.1], axis=1)
             soundfile.write(folders / "made" / f"{clip}.wav", stereo, RATE, subtype="FLOAT")
         else:
-            soundfile.write(folders / "made" / f"{clip}.wav", resample(wave, RATE, 2 * RATE), 2 * RATE, subtype="FLOAT")
+            soundfile.write(
+                folders / "made" / f"{clip}.wav", resample(waveform, RATE, 2 * RATE), 2 * RATE, subtype="FLOAT"
+            )
     assert run(folders, extractors) == 0
     found = scores(folders)["kl"]["per_clip"]
     assert found[0] > 0
@@ -125,7 +130,7 @@ def test_unpaired_and_faulty_are_said(
 ) -> None:
     (folders / "own" / f"{CLIPS[0]}.wav").unlink()
     (folders / "made" / f"{CLIPS[1]}.wav").unlink()
-    write_wave(folders / "made" / f"{CLIPS[2]}.wav", np.zeros(RATE, np.float32), RATE)
+    write_waveform(folders / "made" / f"{CLIPS[2]}.wav", np.zeros(RATE, np.float32), RATE)
     assert run(folders, extractors) == 0
     printed = capsys.readouterr().out
     assert f"1 generated sounds have no reference and are left out: {CLIPS[0]}" in printed
@@ -142,7 +147,7 @@ def test_features_are_kept_by_content(folders: Path, extractors: dict[str, str])
     first = scores(folders)
     # The same names with other content must not be taken for the same.
     for index, clip in enumerate(CLIPS):
-        write_wave(folders / "made" / f"{clip}.wav", sound(500 + index), RATE)
+        write_waveform(folders / "made" / f"{clip}.wav", sound(500 + index), RATE)
     assert run(folders, extractors) == 0
     assert scores(folders)["fd"]["value"] != first["fd"]["value"]
     assert len(list((folders / "cache").rglob("*.safetensors"))) == 14 * 3 + 7 * 2
@@ -182,7 +187,7 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
     if case == "missing folder":
         return run(folders, extractors, made="nowhere")
     if case == "no pair":
-        write_wave(folders / "others" / "x_000000.wav", sound(0), RATE)
+        write_waveform(folders / "others" / "x_000000.wav", sound(0), RATE)
         return run(folders, extractors, own="others")
     if case == "unreadable files":
         for clip in CLIPS[1:]:
@@ -195,7 +200,7 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
         options = ("--output", str(folders / "scores.csv"), "--csv", str(folders / "scores.csv"), "--clap", "x")
         return run(folders, extractors, *options)
     if case == "one clip only":
-        write_wave(folders / "single" / f"{CLIPS[0]}.wav", sound(0), RATE)
+        write_waveform(folders / "single" / f"{CLIPS[0]}.wav", sound(0), RATE)
         return run(folders, extractors, made="single")
     if case == "wrong weights":
         return run(folders, extractors | {"tagger": extractors["vggish"]})
@@ -263,7 +268,7 @@ def test_one_broken_sound_does_not_stop_the_others(
     (folders / "own" / f"{CLIPS[3]}.wav").unlink()
     assert run(folders, extractors) == 0
     without = scores(folders)
-    write_wave(folders / "own" / f"{CLIPS[3]}.wav", sound(3), RATE)
+    write_waveform(folders / "own" / f"{CLIPS[3]}.wav", sound(3), RATE)
     (folders / "made" / f"{CLIPS[0]}.wav").write_bytes(b"no")
     (folders / "own" / f"{CLIPS[3]}.wav").write_bytes(b"no")
     capsys.readouterr()

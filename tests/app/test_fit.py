@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from v2a_lightning.app.cli import main
 from v2a_lightning.data_modules.clips import ids_hash
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.media import read_wave
+from v2a_lightning.media import read_waveform
 from v2a_lightning.pipeline import V2APipeline
 
 SCORES = ["val/fd", "val/fad", "val/kl", "val/is", "val/cs",
@@ -84,8 +84,8 @@ def test_a_run_leaves_everything_in_its_folder(tiny_config: dict[str, Any], tmp_
         evaluation = json.loads((run / "audio" / epoch / "evaluation.json").read_text())
         assert len(evaluation["clips"]) == 5
         for clip in evaluation["clips"]:
-            wave, rate = read_wave(run / clip["wave"])
-            assert (len(wave), rate) == (40960, 16000)
+            waveform, rate = read_waveform(run / clip["wave"])
+            assert (len(waveform), rate) == (40960, 16000)
             assert Path(clip["source"]).stem == clip["clip_id"]
         assert evaluation["cards"]["fd"]["generation"]["steps"] == 1
         assert evaluation["cards"]["fd"]["n_generated"] == 5
@@ -192,10 +192,10 @@ def test_test_and_predict_take_the_test_clips_and_say_so(tiny_config: dict[str, 
     assert main(["test", "--config", written, *options]) == 0
     (run,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-test")
     assert columns(run)["test/fd"][0] > 0
-    waves = list((run / "audio" / "test").glob("*.wav"))
-    assert len(waves) == 4
+    waveforms = list((run / "audio" / "test").glob("*.wav"))
+    assert len(waveforms) == 4
     used = json.loads((run / "clips.json").read_text())["splits"]
-    assert used == {"test": {"clips": 4, "ids_sha256": ids_hash(path.stem for path in waves)}}
+    assert used == {"test": {"clips": 4, "ids_sha256": ids_hash(path.stem for path in waveforms)}}
     evaluation = json.loads((run / "audio" / "test" / "evaluation.json").read_text())
     assert evaluation["cards"]["fd"]["clips_sha256"] == used["test"]["ids_sha256"]
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -204,7 +204,7 @@ def test_test_and_predict_take_the_test_clips_and_say_so(tiny_config: dict[str, 
     assert main(["predict", "--config", written, "--ckpt_path=last", "--run.wandb=disabled"]) == 0
     (predicted,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-predict")
     rows = pq.read_table(predicted / "embeddings").to_pydict()
-    assert sorted(rows["clip_id"]) == sorted(path.stem for path in waves)
+    assert sorted(rows["clip_id"]) == sorted(path.stem for path in waveforms)
     embeddings = np.array(rows["embedding"])
     assert embeddings.shape == (4, 512)
     assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(4), abs=1e-5)

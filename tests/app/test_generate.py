@@ -15,7 +15,7 @@ from v2a_lightning.app.commands.generate import find_inputs, name_sounds
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import sha256_file
 from v2a_lightning.generation import GenerationRecord, read_generation
-from v2a_lightning.media import picture_seconds, probe, read_wave
+from v2a_lightning.media import picture_seconds, probe, read_waveform
 from v2a_lightning.pipeline import V2APipeline
 
 __all__ = ["media", "pipeline"]
@@ -114,7 +114,7 @@ def test_one_input_never_stops_the_others(
     assert "broken.mp4: undecodable" in record["left_out"]["broken_1"]["reason"]
     assert "cannot be the name of a file" in record["left_out"][f"{long.stem}_0"]["reason"]
     assert record["sounds"]["long_1"]["video"] == "long_1.mp4"
-    assert len(read_wave(output / "long_1.wav")[0]) == 24_000
+    assert len(read_waveform(output / "long_1.wav")[0]) == 24_000
     assert abs(probe(output / "long_1.mp4").duration - picture_seconds(media / "long.mp4")) < 1024 / 16_000
 
 

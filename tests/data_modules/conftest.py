@@ -30,8 +30,8 @@ def write_good_clip(path: Path, number: int) -> None:
     for step in range(16):
         left = (step * (1 + number % 3)) % 36
         frames[step, 10:22, left : left + 12] = (255, 30 * (number % 8), 90)
-    wave = 0.4 * np.sin(2 * np.pi * (200 + 150 * number) * np.arange(32_000) / 16_000)
-    write_clip(path, frames, 8, wave.astype(np.float32), 16_000)
+    waveform = 0.4 * np.sin(2 * np.pi * (200 + 150 * number) * np.arange(32_000) / 16_000)
+    write_clip(path, frames, 8, waveform.astype(np.float32), 16_000)
 
 
 @pytest.fixture(scope="session")

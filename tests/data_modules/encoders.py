@@ -80,7 +80,7 @@ class SmallClap(_Small):
     def target(self, waveforms: Any, sample_rate: int, _labels: Sequence[str] | None = None) -> Tensor:
         return self.encode_audio(waveforms, sample_rate)[:, None]
 
-    def encode_audio(self, waves: Any, sample_rate: int) -> Tensor:
-        spectrum = torch.fft.rfft(torch.as_tensor(waves)).abs()
+    def encode_audio(self, waveforms: Any, sample_rate: int) -> Tensor:
+        spectrum = torch.fft.rfft(torch.as_tensor(waveforms)).abs()
         bands = nn.functional.adaptive_avg_pool1d(spectrum[:, None], 64)[:, 0]
         return self.project(torch.log1p(bands))

@@ -23,12 +23,14 @@ def batch() -> DecodedBatch:
     return DecodedBatch(
         clips=[Clip(f"clip_{index}", "dog", "train") for index in range(COUNT)],
         frames=[random.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8) for _ in range(COUNT)],
-        waves=[random.standard_normal(40_960).astype(np.float32) / 10 for _ in range(COUNT)],
+        waveforms=[random.standard_normal(40_960).astype(np.float32) / 10 for _ in range(COUNT)],
     )
 
 
 def part(batch: DecodedBatch, places: list[int]) -> DecodedBatch:
-    return DecodedBatch(*([column[place] for place in places] for column in (batch.clips, batch.frames, batch.waves)))
+    return DecodedBatch(
+        *([column[place] for place in places] for column in (batch.clips, batch.frames, batch.waveforms))
+    )
 
 
 @pytest.mark.parametrize("places", [[0, 1, 2], [3, 1], [2]])

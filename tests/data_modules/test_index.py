@@ -234,8 +234,8 @@ def test_what_is_not_finite_is_rejected_and_tried_again(tmp_path: Path) -> None:
 class BrokenClap(SmallClap):
     """Makes NaN of every sound."""
 
-    def encode_audio(self, waves: object, sample_rate: int) -> object:  # type: ignore[override]
-        return super().encode_audio(waves, sample_rate) * float("nan")  # type: ignore[arg-type]
+    def encode_audio(self, waveforms: object, sample_rate: int) -> object:  # type: ignore[override]
+        return super().encode_audio(waveforms, sample_rate) * float("nan")  # type: ignore[arg-type]
 
 
 def test_a_broken_encoder_poisons_no_store(make_data: Callable[..., VGGSoundDataModule]) -> None:

@@ -52,7 +52,7 @@ def test_pictures_are_named_by_folder_or_by_file(tmp_path: Path, mode: Any) -> N
     assert [(reject.clip_id, reject.reason) for reject in data.rejects] == [("bell_broken", "undecodable")]
     assert data.source("cat_1") == tmp_path / "pictures" / "cat" / "1.png"
     with pytest.raises(UsageError, match="no true sound"):
-        data.reference_wave("cat_1")
+        data.reference_waveform("cat_1")
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_miniature_is_rendered_on_first_use(tmp_path: Path) -> None:
     assert data.rejects == []
     batch = next(iter(data.test_dataloader()))
     assert batch["frames"].shape == (2, 10, 512)
-    assert data.reference_wave(batch["clip_id"][0]).shape == (40_960,)
+    assert data.reference_waveform(batch["clip_id"][0]).shape == (40_960,)
     rendered = {path: path.stat().st_mtime_ns for path in (tmp_path / "world" / "clips").iterdir()}
     elsewhere = world(splits=Splits(test_split="ood"))
     elsewhere.prepare_data()

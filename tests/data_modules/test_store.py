@@ -208,9 +208,9 @@ class SlowClap(SmallClap):
 
     name = "SmallClap:0"
 
-    def encode_audio(self, waves: Any, sample_rate: int) -> torch.Tensor:
+    def encode_audio(self, waveforms: Any, sample_rate: int) -> torch.Tensor:
         time.sleep(0.3)
-        return super().encode_audio(waves, sample_rate)
+        return super().encode_audio(waveforms, sample_rate)
 
 
 class WritingAtOnce(VGGSoundDataModule):

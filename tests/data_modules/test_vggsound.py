@@ -35,14 +35,14 @@ def test_batches_hold_what_the_encoders_say_of_each_clip(make_data: MakeData) ->
         assert batch["frame_mask"].dtype == torch.bool
         for row, clip_id in enumerate(batch["clip_id"]):
             frames = torch.from_numpy(read_frames(data.source(clip_id), FRAMES))
-            wave = read_audio(data.source(clip_id), AUDIO)
+            waveform = read_audio(data.source(clip_id), AUDIO)
             torch.testing.assert_close(batch["frames"][row], clip.encode_frames(frames), atol=1e-6, rtol=0)
             torch.testing.assert_close(
-                batch["target"][row, 0], clap.encode_audio(wave[None], 16_000)[0], atol=1e-6, rtol=0
+                batch["target"][row, 0], clap.encode_audio(waveform[None], 16_000)[0], atol=1e-6, rtol=0
             )
             assert batch["frame_mask"][row].all()
             assert batch["label"][row] == f"class {int(clip_id[-6:]) % 4}"
-            np.testing.assert_array_equal(data.reference_wave(clip_id), wave)
+            np.testing.assert_array_equal(data.reference_waveform(clip_id), waveform)
         seen += batch["clip_id"]
     assert seen == [f"goodclip{number:03d}_{number:06d}" for number in range(12, 16)]
 
@@ -204,7 +204,9 @@ def test_a_finished_store_needs_nothing_else(make_data: MakeData) -> None:
         assert ours["clip_id"] == theirs["clip_id"]
         assert ours["label"] == theirs["label"]
         torch.testing.assert_close(ours["frames"], theirs["frames"], atol=0, rtol=0)
-    np.testing.assert_array_equal(data.reference_wave("goodclip003_000003"), made.reference_wave("goodclip003_000003"))
+    np.testing.assert_array_equal(
+        data.reference_waveform("goodclip003_000003"), made.reference_waveform("goodclip003_000003")
+    )
     assert {reject.reason for reject in data.rejects} == set(BAD.values())
     with pytest.raises(UsageError, match="no embedding store"):
         EmbeddingDataModule(str(Path(made.store_url) / "nothing")).setup("fit")

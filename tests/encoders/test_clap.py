@@ -1,4 +1,4 @@
-"""CLAP: AudioLDM's recipe for waves, and the same embeddings from transformers' and from LAION's files."""
+"""CLAP: AudioLDM's recipe for waveforms, and the same embeddings from transformers' and from LAION's files."""
 
 import datetime
 import json
@@ -23,12 +23,12 @@ def encoder(weights: Path) -> ClapEncoder:
     return ClapEncoder(str(weights / "clap"))
 
 
-def waves(count: int, samples: int = 40_960) -> np.ndarray:
+def waveforms(count: int, samples: int = 40_960) -> np.ndarray:
     return np.random.default_rng(count).normal(0, 0.1, (count, samples)).astype(np.float32)
 
 
 def test_waves_become_unit_vectors_that_do_not_depend_on_their_batch(encoder: ClapEncoder) -> None:
-    sounds = waves(3)
+    sounds = waveforms(3)
     together = encoder.encode_audio(sounds, 16_000)
     assert together.shape == (3, encoder.embedding_dim) == (3, 512)
     torch.testing.assert_close(together.norm(dim=-1), torch.ones(3))
@@ -46,8 +46,8 @@ def test_the_recipe_ignores_loudness_offset_and_what_lies_above_8_khz(encoder: C
 
 
 def test_a_waves_mean_is_taken_off_before_it_is_scaled(encoder: ClapEncoder) -> None:
-    wave = waves(1)[0] - waves(1)[0].mean()
-    plain, offset = encoder.prepare(wave, 16_000), encoder.prepare(wave + 0.2, 16_000)
+    waveform = waveforms(1)[0] - waveforms(1)[0].mean()
+    plain, offset = encoder.prepare(waveform, 16_000), encoder.prepare(waveform + 0.2, 16_000)
     assert np.abs(plain - offset).max() < 1e-5
     assert abs(float(offset.mean())) < 1e-3
 
@@ -57,7 +57,7 @@ def test_the_window_follows_the_models_config(encoder: ClapEncoder) -> None:
     assert listening.samples == 122_400
     assert listening.window_seconds == pytest.approx(2.56)
     assert Listening().window_seconds * 16_000 == 163_840
-    prepared = encoder.prepare(waves(1, 12_345)[0], 44_100)
+    prepared = encoder.prepare(waveforms(1, 12_345)[0], 44_100)
     assert prepared.shape == (122_400,)
     assert np.abs(prepared).max() == pytest.approx(0.5, rel=0.1)
     assert np.array_equal(encoder.prepare(np.zeros(1000, np.float32), 16_000), np.zeros(122_400, np.float32))
@@ -69,7 +69,7 @@ def test_a_tokenizer_without_its_files_is_refused(weights: Path, tmp_path: Path,
     for name in ("vocab.json", "merges.txt", "tokenizer.json"):
         (copied / name).unlink()
     broken = ClapEncoder(str(copied))
-    assert broken.encode_audio(waves(1), 16_000).shape == (1, 512)
+    assert broken.encode_audio(waveforms(1), 16_000).shape == (1, 512)
     with pytest.raises(UsageError, match="tokenizer"):
         broken.encode_text(["a dog barks"])
 

@@ -15,12 +15,12 @@ def sound(seed: int, seconds: float = 2.56, rate: int = RATE) -> np.ndarray:
     """A few decaying partials in noise, other ones for each seed."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
-    wave = 0.02 * random.standard_normal(len(time))
+    waveform = 0.02 * random.standard_normal(len(time))
     for _ in range(4):
         frequency, decay, start = random.uniform(100, 5000), random.uniform(1, 10), random.uniform(0, seconds / 2)
         passed = np.maximum(0.0, time - start)
-        wave += 0.15 * (time >= start) * np.exp(-decay * passed) * np.sin(2 * np.pi * frequency * passed)
-    return wave.astype(np.float32)
+        waveform += 0.15 * (time >= start) * np.exp(-decay * passed) * np.sin(2 * np.pi * frequency * passed)
+    return waveform.astype(np.float32)
 
 
 @torch.no_grad()

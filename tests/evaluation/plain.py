@@ -20,10 +20,12 @@ def norm(x: torch.Tensor, state: State, name: str) -> torch.Tensor:
     return (x - mean) / torch.sqrt(variance + 1e-5) * weight + bias
 
 
-def cnn14(wave: torch.Tensor, state: State, rate: int, window: int, hop: int, high: int) -> tuple[torch.Tensor, ...]:
+def cnn14(
+    waveform: torch.Tensor, state: State, rate: int, window: int, hop: int, high: int
+) -> tuple[torch.Tensor, ...]:
     from torchlibrosa.stft import LogmelFilterBank, Spectrogram
 
-    spectrogram = Spectrogram(n_fft=window, hop_length=hop, win_length=window)(wave[None])
+    spectrogram = Spectrogram(n_fft=window, hop_length=hop, win_length=window)(waveform[None])
     x = LogmelFilterBank(sr=rate, n_fft=window, n_mels=64, fmin=50, fmax=high, amin=1e-10, top_db=None)(spectrogram)
     x = norm(x.permute(0, 3, 2, 1), state, "bn0").permute(0, 3, 2, 1)
     for block in range(1, 7):
@@ -38,10 +40,10 @@ def cnn14(wave: torch.Tensor, state: State, rate: int, window: int, hop: int, hi
     return (embedding @ state["fc_audioset.weight"].T + state["fc_audioset.bias"])[0], embedding[0]
 
 
-def vggish_examples(wave: np.ndarray) -> np.ndarray:
+def vggish_examples(waveform: np.ndarray) -> np.ndarray:
     """(examples, 96, 64), the mel filters one by one as the definition says."""
     window = np.array([0.5 - 0.5 * math.cos(2 * math.pi * n / 400) for n in range(400)])
-    frames = [wave[start : start + 400] * window for start in range(0, len(wave) - 399, 160)]
+    frames = [waveform[start : start + 400] * window for start in range(0, len(waveform) - 399, 160)]
     magnitudes = np.abs(np.fft.rfft(np.array(frames), 512))
 
     def mel(hertz: float) -> float:
@@ -58,8 +60,8 @@ def vggish_examples(wave: np.ndarray) -> np.ndarray:
     return np.array([logs[start : start + 96] for start in range(0, len(logs) - 95, 96)])
 
 
-def vggish(wave: np.ndarray, state: State) -> torch.Tensor:
-    x = torch.tensor(vggish_examples(wave), dtype=torch.float32)[:, None]
+def vggish(waveform: np.ndarray, state: State) -> torch.Tensor:
+    x = torch.tensor(vggish_examples(waveform), dtype=torch.float32)[:, None]
     for layer, pool in ((0, True), (3, True), (6, False), (8, True), (11, False), (13, True)):
         x = torch.relu(F.conv2d(x, state[f"features.{layer}.weight"], state[f"features.{layer}.bias"], padding=1))
         if pool:
@@ -71,8 +73,8 @@ def vggish(wave: np.ndarray, state: State) -> torch.Tensor:
     return x
 
 
-def wav2clip(wave: np.ndarray, state: State) -> torch.Tensor:
-    padded = np.pad(wave.astype(np.float64), 256, mode="reflect")
+def wav2clip(waveform: np.ndarray, state: State) -> torch.Tensor:
+    padded = np.pad(waveform.astype(np.float64), 256, mode="reflect")
     window = np.array([0.5 - 0.5 * math.cos(2 * math.pi * n / 512) for n in range(512)])
     frames = [padded[start : start + 512] * window for start in range(0, len(padded) - 511, 353)]
     logs = np.log(np.abs(np.fft.rfft(np.array(frames), 512)) ** 2 + 1e-7).T

@@ -37,10 +37,10 @@ def test_cnn14_equals_the_plain_one(tmp_path: Path, rate: int, width: int) -> No
     # What PANNs' training saved beside the weights.
     torch.save({"iteration": 7, "model": state, "sampler": {"indexes": np.arange(3), "pointer": np.int64(2)}}, path)
     extractor = load_extractor("cnn14", path)
-    wave = torch.from_numpy(sound(1, 2.0, rate))
+    waveform = torch.from_numpy(sound(1, 2.0, rate))
     with torch.no_grad():
-        found = extractor(wave[None])
-    logits, embedding = plain.cnn14(wave, state, rate, window, hop, high)
+        found = extractor(waveform[None])
+    logits, embedding = plain.cnn14(waveform, state, rate, window, hop, high)
     assert extractor.sample_rate == rate
     assert found.logits.shape == (1, classes)
     assert found.embedding.shape == (1, 32 * width)
@@ -54,10 +54,10 @@ def test_vggish_equals_the_plain_one(tmp_path: Path, width: int) -> None:
     state = plain.published_vggish(width, 64 * width, generator())
     extras = {"pproc.pca_matrix": torch.eye(128), "pproc.pca_means": torch.zeros(128, 1)}
     torch.save(state | extras, tmp_path / "vggish.pth")
-    wave = sound(2, 3.0)
+    waveform = sound(2, 3.0)
     with torch.no_grad():
-        found = load_extractor("vggish", tmp_path / "vggish.pth")(torch.from_numpy(wave)[None])
-    expected = plain.vggish(wave, state)
+        found = load_extractor("vggish", tmp_path / "vggish.pth")(torch.from_numpy(waveform)[None])
+    expected = plain.vggish(waveform, state)
     assert found.shape == (1, 3, 128)
     assert (expected < 0).any(), "the last ReLU is left out"
     assert (found[0] - expected).abs().max() <= 1e-4
@@ -68,10 +68,10 @@ def test_vggish_equals_the_plain_one(tmp_path: Path, width: int) -> None:
 def test_wav2clip_equals_the_plain_one(tmp_path: Path, holder: str | None, width: int) -> None:
     state = plain.published_wav2clip(width, generator())
     torch.save({holder: state} if holder else state, tmp_path / "wav2clip.pt")
-    wave = sound(3, 2.56)
+    waveform = sound(3, 2.56)
     with torch.no_grad():
-        found = load_extractor("wav2clip", tmp_path / "wav2clip.pt")(torch.from_numpy(wave)[None])
-    expected = plain.wav2clip(wave, state)
+        found = load_extractor("wav2clip", tmp_path / "wav2clip.pt")(torch.from_numpy(waveform)[None])
+    expected = plain.wav2clip(waveform, state)
     assert found.shape == (1, 512)
     assert expected.std() > 0.01
     assert (found[0] - expected).abs().max() <= 1e-4
@@ -85,11 +85,11 @@ def test_published_sizes() -> None:
 
 
 def test_a_clips_features_do_not_depend_on_its_batch(extractors: dict[str, str]) -> None:
-    waves = torch.from_numpy(np.stack([0.1 * sound(0), sound(1), 3 * sound(2)]))
+    waveforms = torch.from_numpy(np.stack([0.1 * sound(0), sound(1), 3 * sound(2)]))
     for name, kind in (("tagger", "cnn14"), ("vggish", "vggish"), ("wav2clip", "wav2clip")):
         extractor = load_extractor(kind, extractors[name])
         with torch.no_grad():
-            together, alone = extractor(waves), extractor(waves[1:2])
+            together, alone = extractor(waveforms), extractor(waveforms[1:2])
         together, alone = (out.logits if kind == "cnn14" else out for out in (together, alone))
         torch.testing.assert_close(together[1], alone[0], atol=1e-5, rtol=1e-5)
 
@@ -97,15 +97,15 @@ def test_a_clips_features_do_not_depend_on_its_batch(extractors: dict[str, str])
 def test_reduced_ones_train_and_come_back(tmp_path: Path) -> None:
     torch.manual_seed(0)
     tagger = Cnn14(Cnn14Config(width=4, classes=3)).train()
-    waves, labels = torch.from_numpy(np.stack([sound(0), sound(1)])), torch.tensor([0, 2])
+    waveforms, labels = torch.from_numpy(np.stack([sound(0), sound(1)])), torch.tensor([0, 2])
     before = tagger.fc1.weight.detach().clone()
     optimiser = torch.optim.SGD(tagger.parameters(), 0.1)
-    torch.nn.functional.cross_entropy(tagger(waves).logits, labels).backward()
+    torch.nn.functional.cross_entropy(tagger(waveforms).logits, labels).backward()
     optimiser.step()
     assert not torch.equal(before, tagger.fc1.weight)
     tagger.save_pretrained(tmp_path)
     again = load_extractor("cnn14", tmp_path)
-    assert torch.equal(again(waves).logits, tagger.eval()(waves).logits)
+    assert torch.equal(again(waveforms).logits, tagger.eval()(waveforms).logits)
     assert not any(parameter.requires_grad for parameter in again.parameters())
     assert json.loads((tmp_path / "config.json").read_text()) == {
         "kind": "cnn14", "sample_rate": 16_000, "window": 512, "hop": 160, "low": 50.0, "high": 8_000.0,
@@ -197,11 +197,11 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
 def test_the_shipped_ones_are_the_same_classes_reduced() -> None:
     from v2a_lightning.miniature.world.events import EVENT_NAMES
 
-    waves = torch.from_numpy(np.stack([sound(0), sound(1)]))
+    waveforms = torch.from_numpy(np.stack([sound(0), sound(1)]))
     tagger, vggish, wav2clip = (load_extractor(kind) for kind in ("cnn14", "vggish", "wav2clip"))
-    assert tagger(waves).logits.shape == (2, len(EVENT_NAMES))
-    assert vggish(waves).shape == (2, 2, 128)
-    assert wav2clip(waves).shape == (2, 512)
+    assert tagger(waveforms).logits.shape == (2, len(EVENT_NAMES))
+    assert vggish(waveforms).shape == (2, 2, 128)
+    assert wav2clip(waveforms).shape == (2, 512)
     for extractor in (tagger, vggish, wav2clip):
         assert sum(parameter.numel() for parameter in extractor.parameters()) <= 1_500_000
         assert len(extractor.fingerprint) == 64

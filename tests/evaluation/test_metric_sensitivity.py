@@ -31,7 +31,7 @@ def test_noise_has_its_level_and_is_not_one_noise_for_all() -> None:
         noise = add_noise(WAVES[0], decibels) - WAVES[0]
         ratio = 10 * np.log10(np.mean(WAVES[0] ** 2) / np.mean(noise**2))
         assert ratio == pytest.approx(decibels, abs=0.2)
-    first, second = (add_noise(wave, 0) - wave for wave in WAVES[:2])
+    first, second = (add_noise(waveform, 0) - waveform for waveform in WAVES[:2])
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.05
 
 
@@ -44,12 +44,12 @@ def test_low_pass_keeps_what_is_low() -> None:
 
 def test_larger_shares_harm_the_clips_of_smaller_ones_too() -> None:
     silence = next(one for one in distortions(RATE) if one.title.startswith("silence"))
-    muted = [{i for i, wave in enumerate(dose(WAVES)) if not wave.any()} for dose in silence.doses.values()]
+    muted = [{i for i, waveform in enumerate(dose(WAVES)) if not waveform.any()} for dose in silence.doses.values()]
     assert [len(clips) for clips in muted] == [2, 4, 6, 8]
     assert muted[0] < muted[1] < muted[2]
     shuffled = next(one for one in distortions(RATE) if one.title.startswith("pairs")).doses["100%"](WAVES)
     assert not any(np.array_equal(a, b) for a, b in zip(shuffled, WAVES, strict=True))
-    assert {wave.tobytes() for wave in shuffled} == {wave.tobytes() for wave in WAVES}
+    assert {waveform.tobytes() for waveform in shuffled} == {waveform.tobytes() for waveform in WAVES}
 
 
 def test_responses_in_words() -> None:
@@ -74,17 +74,17 @@ def test_shuffled_pairs_are_invisible_to_sets_alone(extractors: dict[str, str]) 
 
 def test_ways_to_halve_a_rate_agree_on_what_is_low() -> None:
     time = np.arange(2 * RATE) / (2 * RATE)
-    wave = np.sin(2 * np.pi * 440 * time).astype(np.float32)
-    expected = wave[::2]
+    waveform = np.sin(2 * np.pi * 440 * time).astype(np.float32)
+    expected = waveform[::2]
     for name, halve in resamplings().items():
         # The mean of two neighbours stands a quarter of a sample later.
         tolerance = 0.1 if name == "mean of two neighbours" else 5e-3
-        assert np.abs(halve(wave) - expected)[200:-200].max() < tolerance, name
+        assert np.abs(halve(waveform) - expected)[200:-200].max() < tolerance, name
 
 
 def test_readings_and_formulas_differ_where_they_should(extractors: dict[str, str]) -> None:
     suite = EvaluationSuite(**extractors)
-    stereo = [np.stack([wave, 0.5 * wave]) for wave in WAVES]
+    stereo = [np.stack([waveform, 0.5 * waveform]) for waveform in WAVES]
     ways = readings(RATE)
     usual = [ways["mean of the channels"](both) for both in stereo]
     same = distances(suite, usual, usual, RATE)
@@ -93,7 +93,7 @@ def test_readings_and_formulas_differ_where_they_should(extractors: dict[str, st
     assert louder["fd"] > 0
     assert louder["kl"] > 0
     suite = EvaluationSuite(METRICS, **extractors)
-    noisy = [add_noise(wave, 5.0) for wave in WAVES]
+    noisy = [add_noise(waveform, 5.0) for waveform in WAVES]
     frames = [torch.randn(2, 512, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
     ids = [*CLIPS, "clip8", "clip9"]
     suite.update(ids, [*noisy, *noisy[:2]], RATE, [*WAVES, *WAVES[:2]], [*frames, *frames[:2]])

@@ -47,7 +47,7 @@ def test_package_metrics_are_scored_by_what_their_networks_give(
 ) -> None:
     spec = importlib.machinery.ModuleSpec("installed", None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
-    monkeypatch.setattr(ImageBindFeatures, "extract", lambda self, wave, rate, video: {"score": torch.tensor(7.0)})
+    monkeypatch.setattr(ImageBindFeatures, "extract", lambda self, waveform, rate, video: {"score": torch.tensor(7.0)})
     monkeypatch.setattr(SynchformerFeatures, "extract", lambda *given: {"seconds": torch.tensor(len(given[1]) / 1e5)})
     suite = EvaluationSuite(["imagebind", "desync"])
     suite.update(["a", "b"], [sound(0), sound(1, 1.0)], RATE, videos=[tmp_path / "a.mp4", tmp_path / "b.mp4"])

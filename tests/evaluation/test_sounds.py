@@ -7,17 +7,17 @@ from v2a_lightning.evaluation.records import find_faults
 
 
 def test_all_of_a_sound_less_its_mean() -> None:
-    wave = sound(0) + 0.25
-    heard = Crop().prepare(wave, 16_000, 16_000)
-    assert len(heard) == len(wave)
-    np.testing.assert_allclose(heard, wave - wave.mean(), atol=1e-6)
+    waveform = sound(0) + 0.25
+    heard = Crop().prepare(waveform, 16_000, 16_000)
+    assert len(heard) == len(waveform)
+    np.testing.assert_allclose(heard, waveform - waveform.mean(), atol=1e-6)
 
 
 def test_a_crop_cuts_and_fills() -> None:
-    wave = sound(0, 2.0)
-    cut = Crop(1.5).prepare(wave, 16_000, 16_000)
-    np.testing.assert_allclose(cut, wave[:24_000] - wave[:24_000].mean(), atol=1e-6)
-    filled = Crop(2.5).prepare(wave, 16_000, 16_000)
+    waveform = sound(0, 2.0)
+    cut = Crop(1.5).prepare(waveform, 16_000, 16_000)
+    np.testing.assert_allclose(cut, waveform[:24_000] - waveform[:24_000].mean(), atol=1e-6)
+    filled = Crop(2.5).prepare(waveform, 16_000, 16_000)
     assert len(filled) == 40_000
     assert not filled[32_000:].any()
 

@@ -15,7 +15,7 @@ from v2a_lightning.evaluation.divergence import softmax_divergence
 from v2a_lightning.evaluation.extractors import Wav2CLIP, Wav2CLIPConfig, load_extractor
 from v2a_lightning.evaluation.frames import FrameSampling, default_clip
 from v2a_lightning.evaluation.score_files import Score, resample_counts
-from v2a_lightning.media import read_frames, write_clip, write_wave
+from v2a_lightning.media import read_frames, write_clip, write_waveform
 from v2a_lightning.specs import FrameSpec
 
 CLIPS = [f"clip{index:02d}_000000" for index in range(18)]
@@ -181,7 +181,9 @@ def test_seconds_are_part_of_the_card_and_of_the_number(suite: EvaluationSuite, 
     assert cropped.compute()["fd"] != suite.compute()["fd"]
     assert cropped.card("fd").crop != suite.card("fd").crop
     shortened = EvaluationSuite(**extractors)
-    shortened.update(CLIPS, [wave[:RATE] for wave in GENERATED], RATE, [wave[:RATE] for wave in REFERENCES])
+    shortened.update(
+        CLIPS, [waveform[:RATE] for waveform in GENERATED], RATE, [waveform[:RATE] for waveform in REFERENCES]
+    )
     assert shortened.compute()["fd"] == pytest.approx(cropped.compute()["fd"], rel=1e-6)
 
 
@@ -189,7 +191,7 @@ def test_sides_may_have_their_own_rates(extractors: dict[str, str]) -> None:
     from v2a_lightning.media import resample
 
     suite = EvaluationSuite(**extractors)
-    faster = [resample(wave, RATE, 44_100) for wave in REFERENCES[:4]]
+    faster = [resample(waveform, RATE, 44_100) for waveform in REFERENCES[:4]]
     suite.update(CLIPS[:4], REFERENCES[:4], RATE, faster, reference_rate=44_100)
     mismatched = EvaluationSuite(**extractors)
     mismatched.update(CLIPS[:4], REFERENCES[:4], RATE, faster)
@@ -267,9 +269,9 @@ def test_the_miniatures_numbers_say_so() -> None:
     from v2a_lightning.miniature.world.scenes import describe_clip
     from v2a_lightning.miniature.world.sounds import synthesise
 
-    waves = [synthesise(describe_clip(5, "test", index)).mean(0) for index in range(4)]
+    waveforms = [synthesise(describe_clip(5, "test", index)).mean(0) for index in range(4)]
     suite = EvaluationSuite()
-    suite.update(CLIPS[:4], waves, RATE, waves)
+    suite.update(CLIPS[:4], waveforms, RATE, waveforms)
     values = suite.compute()
     for name in ("fd", "fad", "kad", "kl"):
         assert abs(values[name]) <= 1e-6, name
@@ -280,7 +282,7 @@ def test_the_miniatures_numbers_say_so() -> None:
 def test_the_clip_scores_clip_is_the_suites_own(extractors: dict[str, str], tmp_path: Path) -> None:
     pictures = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), dtype=np.uint8)
     write_clip(tmp_path / "a.mp4", pictures, 8.0, None)
-    write_wave(tmp_path / "a.wav", GENERATED[0], RATE)
+    write_waveform(tmp_path / "a.wav", GENERATED[0], RATE)
     suite = EvaluationSuite(["cs"], wav2clip=extractors["wav2clip"], clip=extractors["clip"])
     suite.add_files("a", tmp_path / "a.wav", video=tmp_path / "a.mp4", frames=FrameSampling(2.0, 1.5))
     encoder = ClipEncoder(extractors["clip"])

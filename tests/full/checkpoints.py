@@ -64,7 +64,7 @@ def lively_clap() -> Any:
 
 @torch.no_grad()
 def make_audible(vocoder: Any) -> None:
-    """Random weights as they come give waves near zero, which metrics would set aside as silent."""
+    """Random weights as they come give waveforms near zero, which metrics would set aside as silent."""
     for layer in [vocoder.conv_pre, *vocoder.upsampler, vocoder.conv_post]:
         weight = layer.weight
         transposed = isinstance(layer, nn.ConvTranspose1d)

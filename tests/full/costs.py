@@ -78,9 +78,9 @@ def count_costs() -> list[Cost]:
     vae = operations(published.audioldm_vae, lambda model: model.decode(torch.zeros(1, 8, latent_frames, 16)))
     vocoder = operations(published.audioldm_vocoder, lambda model: model(torch.zeros(1, 4 * latent_frames, 64)))
     sound = MAPPER_STEPS * mapper + AUDIOLDM_STEPS * unet + vae + vocoder
-    wave = 0.1 * torch.randn(1, int(SECONDS * 16_000))
+    waveform = 0.1 * torch.randn(1, int(SECONDS * 16_000))
     ears = (lambda: Cnn14(Cnn14Config()), lambda: VGGish(VGGishConfig()), lambda: Wav2CLIP(Wav2CLIPConfig()))
-    heard = sum(operations(build, lambda model: model(wave), "cpu") for build in ears)
+    heard = sum(operations(build, lambda model: model(waveform), "cpu") for build in ears)
     clips, sounds = TRAIN_CLIPS + TEST_CLIPS, (EVALUATIONS + 1) * EVALUATED_CLIPS + 2 * TEST_CLIPS
     return [
         Cost("CLIP embeddings", f"clip of {FRAMES} frames", clips, clip),
@@ -96,12 +96,12 @@ def decoding_seconds(repeats: int = 5) -> float:
     """Processor time to decode one clip: ten seconds of 320 x 240 at 25 frames a second, with stereo sound."""
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, (10, 240, 320, 3), dtype=np.uint8).repeat(25, 0)
-    wave = 0.1 * random.standard_normal((441_000, 2)).astype(np.float32)
+    waveform = 0.1 * random.standard_normal((441_000, 2)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         request = ClipRequest(
             Path(folder, "clip.mp4"), FrameSpec(1, SECONDS), AudioSpec(16_000, SECONDS), picture_size=224
         )
-        write_clip(request.path, frames, 25, wave, 44_100)
+        write_clip(request.path, frames, 25, waveform, 44_100)
         decode_clip(request)
         begun = time.process_time()
         for _ in range(repeats):

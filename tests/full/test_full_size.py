@@ -166,12 +166,12 @@ def check_run(place: Path, checkpoint: Path) -> None:
     assert sum(tensor.numel() for tensor in weights.values()) == pytest.approx(48.83e6, rel=0.01)
     metrics = (checkpoint.parents[1] / "metrics.csv").read_text()
     assert all(name in metrics for name in ("val/fd", "val/fad", "val/kl", "val/cs", "train/loss"))
-    waves = sorted((place / "sounds").glob("*.wav"))
-    assert len(waves) == TEST
-    for path in waves:
-        wave, rate = soundfile.read(path)
-        assert (len(wave), rate) == (160_000, 16_000)
-        assert np.abs(wave).max() > 0
+    waveforms = sorted((place / "sounds").glob("*.wav"))
+    assert len(waveforms) == TEST
+    for path in waveforms:
+        waveform, rate = soundfile.read(path)
+        assert (len(waveform), rate) == (160_000, 16_000)
+        assert np.abs(waveform).max() > 0
     scores = json.dumps(json.loads((place / "scores.json").read_text()))
     assert "fd" in scores
     assert "NaN" not in scores

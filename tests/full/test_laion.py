@@ -38,10 +38,14 @@ def test_both_backends_give_the_same_embeddings(file: Path) -> None:
     time = torch.arange(3 * 48_000) / 48_000
     chirp = 0.3 * torch.sin(2 * torch.pi * (200 + 900 * time) * time)
     noise = 0.1 * torch.randn(2, 480_000, generator=torch.Generator().manual_seed(0))
-    for waves, rate in ((torch.from_numpy(self_test_waveform()), SAMPLE_RATE), (noise, 48_000), (chirp[None], 48_000)):
-        heard = ours.encode_audio(waves, rate)
-        torch.testing.assert_close(heard, theirs.encode_audio(waves, rate), atol=1e-5, rtol=0)
-        assert heard.shape == (len(waves), 512)
+    for waveforms, rate in (
+        (torch.from_numpy(self_test_waveform()), SAMPLE_RATE),
+        (noise, 48_000),
+        (chirp[None], 48_000),
+    ):
+        heard = ours.encode_audio(waveforms, rate)
+        torch.testing.assert_close(heard, theirs.encode_audio(waveforms, rate), atol=1e-5, rtol=0)
+        assert heard.shape == (len(waveforms), 512)
     tokens = torch.tensor([[0, 10, 2335, 2003, 2, 1, 1], [0, 102, 2258, 50_000, 7, 8, 2]])
     mask = (tokens != 1).long()
     told = [one._part("model").text(tokens, mask) for one in (ours, theirs)]

@@ -72,9 +72,9 @@ def test_the_wave_is_the_pipelines_from_the_same_weights_and_noise(with_text: Pa
         generator=generators([1, 2, 3]),
         output_type="pt",
     ).audios
-    wave = ours.generate(embeddings, seconds=2.56, seeds=[1, 2, 3])
+    waveform = ours.generate(embeddings, seconds=2.56, seeds=[1, 2, 3])
     assert theirs.std() > 0.01
-    torch.testing.assert_close(wave, theirs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(waveform, theirs, atol=1e-5, rtol=0)
 
 
 def test_the_same_clip_and_seed_give_the_same_wave_in_any_batch(audioldm: AudioLDM, embeddings: torch.Tensor) -> None:
@@ -122,17 +122,17 @@ def test_embeddings_are_normalised_and_guidance_and_condition_are_heard(audioldm
 
 @pytest.mark.parametrize("seconds", [0.1, 0.333, 1.007])
 def test_waves_have_the_length_asked_for(audioldm: AudioLDM, embeddings: torch.Tensor, seconds: float) -> None:
-    wave = audioldm.generate(embeddings[:1], seconds=seconds, seeds=[1], steps=1)
-    assert wave.shape == (1, round(seconds * audioldm.sample_rate))
+    waveform = audioldm.generate(embeddings[:1], seconds=seconds, seeds=[1], steps=1)
+    assert waveform.shape == (1, round(seconds * audioldm.sample_rate))
     assert audioldm.generate(embeddings[:0], seconds=seconds, seeds=[]).shape[0] == 0
 
 
 def test_waves_are_encoded_to_scaled_latents(audioldm: AudioLDM) -> None:
-    waves = torch.randn(2, 40_000) * 0.1
-    latents = audioldm.encode(waves)
+    waveforms = torch.randn(2, 40_000) * 0.1
+    latents = audioldm.encode(waveforms)
     assert latents.shape == (2, 8, math.ceil(250 / 8), 8)
     audioldm._part("vae").register_to_config(scaling_factor=2.0)
-    torch.testing.assert_close(audioldm.encode(waves), 2 * latents)
+    torch.testing.assert_close(audioldm.encode(waveforms), 2 * latents)
     assert audioldm.decode(latents).shape[1] >= 32 * 8 * 160
     audioldm._part("vae").register_to_config(scaling_factor=1.0)
 
@@ -140,10 +140,10 @@ def test_waves_are_encoded_to_scaled_latents(audioldm: AudioLDM) -> None:
 def test_half_precision_is_the_unets_alone(weights: Path, embeddings: torch.Tensor) -> None:
     half = AudioLDM(str(weights / "audioldm"), steps=2, dtype="bfloat16")
     full = AudioLDM(str(weights / "audioldm"), steps=2)
-    wave = half.generate(embeddings, seconds=0.32, seeds=[1, 2, 3])
-    assert wave.dtype == torch.float32
+    waveform = half.generate(embeddings, seconds=0.32, seeds=[1, 2, 3])
+    assert waveform.dtype == torch.float32
     assert half._part("vae").dtype == torch.float32
-    assert (wave - full.generate(embeddings, seconds=0.32, seeds=[1, 2, 3])).abs().max() < 0.2
+    assert (waveform - full.generate(embeddings, seconds=0.32, seeds=[1, 2, 3])).abs().max() < 0.2
 
 
 def test_a_published_folder_warns_of_its_heads_and_takes_others(weights: Path, tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ def test_its_own_clap_and_the_embedding_of_nothing_come_along(original: Path) ->
     torch.testing.assert_close(found, torch.nn.functional.normalize(nothing, dim=0))
     folder = ClapEncoder(str(original / "converted" / "clap"))
     file = ClapEncoder(str(original / "audioldm.ckpt"))
-    wave = self_test_waveform()
-    torch.testing.assert_close(folder.encode_audio(wave, SAMPLE_RATE), file.encode_audio(wave, SAMPLE_RATE))
+    waveform = self_test_waveform()
+    torch.testing.assert_close(folder.encode_audio(waveform, SAMPLE_RATE), file.encode_audio(waveform, SAMPLE_RATE))
     agreement = compare(file, original / "converted")
     assert agreement.same, agreement.evidence
     assert ClapEncoder(str(original / "converted")).path == original / "converted" / "clap"

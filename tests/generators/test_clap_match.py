@@ -1,4 +1,4 @@
-"""Whether two CLAPs are one: by a wave, by the text tower, by the empty text."""
+"""Whether two CLAPs are one: by a waveform, by the text tower, by the empty text."""
 
 import shutil
 from pathlib import Path
@@ -18,9 +18,9 @@ def claps(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clap
 
 
 def test_the_wave_is_always_the_same() -> None:
-    wave = self_test_waveform()
-    assert wave.shape == (1, 163_840)
-    assert wave[0, [1, 1000, 100_000]] == pytest.approx([0.0918, 0.0897, -0.2123], abs=1e-3)
+    waveform = self_test_waveform()
+    assert waveform.shape == (1, 163_840)
+    assert waveform[0, [1, 1000, 100_000]] == pytest.approx([0.0918, 0.0897, -0.2123], abs=1e-3)
 
 
 def test_by_the_fixed_wave(weights: Path, claps: tuple[ClapEncoder, ClapEncoder]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from v2a_lightning.listening.building import Settings, build_test
 from v2a_lightning.listening.key import Key
 from v2a_lightning.listening.plan import Folders, find_folders
-from v2a_lightning.media import write_clip, write_wave
+from v2a_lightning.media import write_clip, write_waveform
 
 RATE = 16_000
 SYSTEMS = ("quartz", "basalt", "pumice")
@@ -39,7 +39,7 @@ def sounds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sounds")
     for place, clip in enumerate(CLIPS):
         for noise, (name, seconds) in enumerate(LENGTHS.items()):
-            write_wave(root / name / f"{clip}.wav", sound(place, noise % 3, seconds), RATE)
+            write_waveform(root / name / f"{clip}.wav", sound(place, noise % 3, seconds), RATE)
         write_clip(root / "media" / f"{clip}.mp4", moving_square(place), 10, sound(place, 0, 0.7), RATE)
     return root
 

@@ -19,7 +19,7 @@ from v2a_lightning.listening.key import Key, read_key
 from v2a_lightning.listening.loudness import loudness
 from v2a_lightning.listening.plan import find_folders, make_plan
 from v2a_lightning.listening.stimuli import low_anchor, read_sounds, silent_video
-from v2a_lightning.media import MediaError, probe, read_wave, write_wave
+from v2a_lightning.media import MediaError, probe, read_waveform, write_waveform
 
 
 def content_of(page: Path) -> dict:
@@ -75,9 +75,9 @@ def test_sounds_of_a_clip_differ_in_nothing_but_their_sound(built: tuple[Path, P
     content, key = content_of(built[0]), built[2]
     lengths: dict[str, set[tuple[int, int]]] = {}
     for code, sound in key.sounds.items():
-        wave, rate = heard(content, code)
-        lengths.setdefault(sound.clip_id, set()).add((len(wave), rate))
-        assert loudness(wave.astype(np.float32), rate) == pytest.approx(-23.0, abs=0.6)
+        waveform, rate = heard(content, code)
+        lengths.setdefault(sound.clip_id, set()).add((len(waveform), rate))
+        assert loudness(waveform.astype(np.float32), rate) == pytest.approx(-23.0, abs=0.6)
     assert list(lengths.values()) == [{(9600, 16_000)}] * 4
 
 
@@ -141,7 +141,7 @@ def test_a_folder_in_use_is_refused(sounds_folder: Path, tmp_path: Path) -> None
     ],
 )
 def test_wrong_systems_are_named(systems: list[str], message: str, sounds_folder: Path, tmp_path: Path) -> None:
-    write_wave(tmp_path / "other" / "elsewhere_000000.wav", np.zeros(100, np.float32), 16_000)
+    write_waveform(tmp_path / "other" / "elsewhere_000000.wav", np.zeros(100, np.float32), 16_000)
     roots = [text.replace("{root}/other", str(tmp_path / "other")) for text in systems]
     with pytest.raises(UsageError, match=message):
         find_folders([text.replace("{root}", str(sounds_folder)) for text in roots], None, None)
@@ -158,11 +158,11 @@ def test_a_changed_key_is_refused(built: tuple[Path, Path, Key], tmp_path: Path)
 
 
 def test_the_low_anchor_is_dull_and_noisy(sounds_folder: Path) -> None:
-    wave, rate = read_wave(sounds_folder / "reference" / f"{CLIPS[4]}.wav")
-    spoilt = low_anchor(wave, rate, 1)
-    assert spoilt.shape == wave.shape
-    assert np.array_equal(spoilt, low_anchor(wave, rate, 1))
-    assert abs(np.corrcoef(wave, spoilt)[0, 1]) < 0.8
+    waveform, rate = read_waveform(sounds_folder / "reference" / f"{CLIPS[4]}.wav")
+    spoilt = low_anchor(waveform, rate, 1)
+    assert spoilt.shape == waveform.shape
+    assert np.array_equal(spoilt, low_anchor(waveform, rate, 1))
+    assert abs(np.corrcoef(waveform, spoilt)[0, 1]) < 0.8
 
 
 def test_an_unreadable_sound_is_named(tmp_path: Path) -> None:

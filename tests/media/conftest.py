@@ -79,16 +79,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
-    """Write a clip under a name: make_clip(name, frames=..., fps=..., wave=..., rate=...)."""
+    """Write a clip under a name: make_clip(name, frames=..., fps=..., waveform=..., rate=...)."""
 
     def make(
         name: str = "clip.mp4",
         frames: NDArray[np.uint8] | None = None,
         fps: float = 8,
-        wave: NDArray[np.float32] | None = None,
+        waveform: NDArray[np.float32] | None = None,
         rate: int = 16_000,
     ) -> Path:
-        write_clip(tmp_path / name, numbered_frames(16) if frames is None else frames, fps, wave, rate)
+        write_clip(tmp_path / name, numbered_frames(16) if frames is None else frames, fps, waveform, rate)
         return tmp_path / name
 
     return make

@@ -69,16 +69,16 @@ def number_of(pixels: NDArray[np.uint8]) -> int:
 
 def clicks(seconds: float = SECONDS, rate: int = RATE, times: Sequence[float] = CLICKS) -> NDArray[np.float32]:
     """Bursts of 10 ms at known times."""
-    wave = np.zeros(round(seconds * rate), np.float32)
+    waveform = np.zeros(round(seconds * rate), np.float32)
     burst = 0.6 * np.sin(2 * np.pi * 2000 * np.arange(rate // 100) / rate) * np.hanning(rate // 100)
     for time in times:
-        wave[round(time * rate) :][: len(burst)] = burst[: max(0, len(wave) - round(time * rate))]
-    return wave
+        waveform[round(time * rate) :][: len(burst)] = burst[: max(0, len(waveform) - round(time * rate))]
+    return waveform
 
 
-def click_times(wave: NDArray[np.float32], rate: int) -> list[float]:
+def click_times(waveform: NDArray[np.float32], rate: int) -> list[float]:
     """When each click is loudest, in seconds, counted from where `clicks` puts them."""
-    power = np.convolve(wave.astype(np.float64) ** 2, np.hanning(rate // 100), "same")
+    power = np.convolve(waveform.astype(np.float64) ** 2, np.hanning(rate // 100), "same")
     found = []
     while power.max(initial=0.0) > 0.1:
         middle = int(power.argmax())

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from v2a_lightning.media import MediaError, is_silent, probe, read_audio, read_wave, resample, write_clip, write_wave
+from v2a_lightning.media import (
+    MediaError,
+    is_silent,
+    probe,
+    read_audio,
+    read_waveform,
+    resample,
+    write_clip,
+    write_waveform,
+)
 from v2a_lightning.specs import AudioSpec
 
 from .conftest import numbered_frames, tone, write_sound
@@ -16,28 +25,28 @@ from .conftest import numbered_frames, tone, write_sound
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
 def test_every_sample_rate(tmp_path: Path, rate: int) -> None:
-    write_wave(tmp_path / "wave.wav", tone(1.0, rate), rate)
-    wave = read_audio(tmp_path / "wave.wav", AudioSpec(16_000, 1.0))
-    assert wave.shape == (16_000,)
-    assert wave.dtype == np.float32
-    np.testing.assert_allclose(wave[200:-200], tone(1.0, 16_000)[200:-200], atol=2e-3)
+    write_waveform(tmp_path / "wave.wav", tone(1.0, rate), rate)
+    waveform = read_audio(tmp_path / "wave.wav", AudioSpec(16_000, 1.0))
+    assert waveform.shape == (16_000,)
+    assert waveform.dtype == np.float32
+    np.testing.assert_allclose(waveform[200:-200], tone(1.0, 16_000)[200:-200], atol=2e-3)
 
 
 def test_mono_is_the_mean_of_six_channels(tmp_path: Path) -> None:
     levels = np.array([0.6, 0.4, 0.2, 0.0, -0.3, 0.3], np.float32)
     write_sound(tmp_path / "video.mka", levels[:, None] * tone(1.0, 48_000), 48_000, "pcm_f32le", "5.1")
     assert probe(tmp_path / "video.mka").channels == 6
-    wave, rate = read_wave(tmp_path / "video.mka")
+    waveform, rate = read_waveform(tmp_path / "video.mka")
     assert rate == 48_000
-    np.testing.assert_allclose(wave, levels.mean() * tone(1.0, 48_000), atol=1e-6)
+    np.testing.assert_allclose(waveform, levels.mean() * tone(1.0, 48_000), atol=1e-6)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_every_sample_format(tmp_path: Path, subtype: str) -> None:
     stereo = np.stack([tone(0.5, 16_000), np.zeros(8_000, np.float32)], 1)
     soundfile.write(tmp_path / "wave.wav", stereo, 16_000, subtype=subtype)
-    wave, _ = read_wave(tmp_path / "wave.wav")
-    np.testing.assert_allclose(wave, 0.5 * tone(0.5, 16_000), atol=1e-2 if subtype == "PCM_U8" else 1e-4)
+    waveform, _ = read_waveform(tmp_path / "wave.wav")
+    np.testing.assert_allclose(waveform, 0.5 * tone(0.5, 16_000), atol=1e-2 if subtype == "PCM_U8" else 1e-4)
 
 
 def test_a_start_is_exact_in_a_compressed_clip(clip: Path) -> None:
@@ -56,13 +65,13 @@ def test_sound_that_begins_after_the_picture_keeps_its_place(tmp_path: Path) -> 
             packet.pts, packet.dts = packet.pts + late, packet.dts + late
             packet.stream = streams[packet.stream.index]
             target.mux(packet)
-    wave = read_audio(tmp_path / "late.mkv", AudioSpec(16_000, 1.5))
-    assert np.abs(wave[:7_900]).max() < 1e-3
-    np.testing.assert_allclose(wave[8_100:23_900], tone(1.0, 16_000)[100:15_900], atol=0.06)
+    waveform = read_audio(tmp_path / "late.mkv", AudioSpec(16_000, 1.5))
+    assert np.abs(waveform[:7_900]).max() < 1e-3
+    np.testing.assert_allclose(waveform[8_100:23_900], tone(1.0, 16_000)[100:15_900], atol=0.06)
 
 
 def test_short_sound_is_refused_or_filled(tmp_path: Path) -> None:
-    write_wave(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000)
+    write_waveform(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000)
     assert read_audio(tmp_path / "wave.wav", AudioSpec(16_000, 1.04)).shape == (16_640,)
     with pytest.raises(MediaError, match=r"1\.00 s of sound .* 2 s wanted"):
         read_audio(tmp_path / "wave.wav", AudioSpec(16_000, 2.0))

@@ -17,19 +17,19 @@ FRAMES, AUDIO = FrameSpec(4, 2), AudioSpec(16_000, 2)
 def test_only_what_is_asked_for_is_decoded(clip: Path) -> None:
     both = decode_clip(ClipRequest(clip, FRAMES, AUDIO))
     assert both.frames is not None
-    assert both.wave is not None
-    assert (both.frames.shape, both.wave.shape) == ((8, 48, 64, 3), (32_000,))
-    assert decode_clip(ClipRequest(clip, FRAMES)).wave is None
+    assert both.waveform is not None
+    assert (both.frames.shape, both.waveform.shape) == ((8, 48, 64, 3), (32_000,))
+    assert decode_clip(ClipRequest(clip, FRAMES)).waveform is None
     assert decode_clip(ClipRequest(clip, audio=AUDIO)).frames is None
 
 
 def test_a_clip_that_teaches_nothing_is_refused(make_clip: Callable[..., Path]) -> None:
     silence, sound = np.zeros(32_000, np.float32), tone(2.0, 16_000)
-    still = make_clip("still.mp4", frames=np.repeat(numbered_frames(1), 16, 0), wave=sound)
+    still = make_clip("still.mp4", frames=np.repeat(numbered_frames(1), 16, 0), waveform=sound)
     requests = {
-        "silent": ClipRequest(make_clip("silent.mp4", wave=silence), FRAMES, AUDIO),
+        "silent": ClipRequest(make_clip("silent.mp4", waveform=silence), FRAMES, AUDIO),
         "no_audio": ClipRequest(make_clip("mute.mp4"), FRAMES, AUDIO),
-        "short": ClipRequest(make_clip("short.mp4", frames=numbered_frames(5), wave=sound), FRAMES, AUDIO),
+        "short": ClipRequest(make_clip("short.mp4", frames=numbered_frames(5), waveform=sound), FRAMES, AUDIO),
         "still": ClipRequest(still, FRAMES, AUDIO, keep_still=False),
     }
     for reason, request in requests.items():

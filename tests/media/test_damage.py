@@ -42,8 +42,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_damaged_sound_packet_is_silence_in_its_place(whole: Path, tmp_path: Path) -> None:
     # The first click begins in packet 1 + 0.5 * 48000 / 1024 = 24; 140 packets in all.
     spoil(whole, tmp_path / "a.mp4", "audio", [23, 24, 25])
-    wave = read_audio(tmp_path / "a.mp4", SPEC)
-    assert click_times(wave, 48_000) == pytest.approx([1.5, 2.5], abs=0.002)
+    waveform = read_audio(tmp_path / "a.mp4", SPEC)
+    assert click_times(waveform, 48_000) == pytest.approx([1.5, 2.5], abs=0.002)
     decode_clip(ClipRequest(tmp_path / "a.mp4", FrameSpec(8, 3), SPEC))
     late = read_audio(tmp_path / "a.mp4", AudioSpec(48_000, 1), start=1.2)
     assert click_times(late, 48_000) == pytest.approx([0.3], abs=0.002)
@@ -82,9 +82,9 @@ def test_the_default_track_is_heard_else_the_one_with_most_channels(tmp_path: Pa
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_sound_that_is_no_number_has_a_reason_of_its_own(tmp_path: Path, value: float) -> None:
-    wave = tone(1.0, 16_000).astype(np.float64)
-    wave[500] = value
-    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="DOUBLE")
+    waveform = tone(1.0, 16_000).astype(np.float64)
+    waveform[500] = value
+    soundfile.write(tmp_path / "a.wav", waveform, 16_000, subtype="DOUBLE")
     with pytest.raises(MediaError, match="1 of 16000 samples are NaN or infinite") as caught:
         read_audio(tmp_path / "a.wav", AudioSpec(16_000, 1))
     assert caught.value.reason == "not_finite"

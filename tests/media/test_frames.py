@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from v2a_lightning.media import MediaError, cut_clip, is_still, read_frames, replace_audio, write_clip, write_wave
+from v2a_lightning.media import MediaError, cut_clip, is_still, read_frames, replace_audio, write_clip, write_waveform
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.specs import FrameSpec
 
@@ -59,7 +59,7 @@ SHOWN: dict[tuple[int, int, int, int], Callable[[np.ndarray], np.ndarray]] = {
 def test_all_eight_display_matrices_are_applied_and_kept(
     make_clip: Callable[..., Path], tmp_path: Path, corner: tuple[int, int, int, int]
 ) -> None:
-    path, spec = make_clip(frames=numbered_frames(8), wave=tone(1.0, 16_000)), FrameSpec(4, 1)
+    path, spec = make_clip(frames=numbered_frames(8), waveform=tone(1.0, 16_000)), FrameSpec(4, 1)
     expected = [SHOWN[corner](frame) for frame in read_frames(path, spec)]
     write_matrix(path, corner)
     for backend in BACKENDS:
@@ -111,7 +111,7 @@ def test_pictures_give_one_upright_frame(tmp_path: Path) -> None:
 def test_what_cannot_be_seen_says_why(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"not a clip" * 100)
     (tmp_path / "broken.png").write_bytes(b"not a picture")
-    write_wave(tmp_path / "sound.wav", tone(1.0, 16_000), 16_000)
+    write_waveform(tmp_path / "sound.wav", tone(1.0, 16_000), 16_000)
     reasons = {}
     for name in ("missing.mp4", "missing.png", "broken.mp4", "broken.png", "sound.wav"):
         with pytest.raises(MediaError) as caught:

@@ -28,27 +28,27 @@ def test_rounded_and_jittery_timestamps_make_no_seam() -> None:
 @pytest.mark.parametrize("seconds", [0.005, 0.02, 0.043, 0.5])
 def test_gaps_of_any_length_are_silence_and_do_not_move_what_follows(seconds: float) -> None:
     times = [time + seconds * (index >= 40) + seconds * (index >= 60) for index, time in enumerate(steady(100))]
-    wave = placed(pieces(times), RATE, None)
+    waveform = placed(pieces(times), RATE, None)
     gap = round(seconds * RATE)
-    assert len(wave) == 100 * SIZE + 2 * gap
-    assert not wave[40 * SIZE : 40 * SIZE + gap].any()
-    assert wave[40 * SIZE + gap] == 1 + 40 * SIZE
-    assert wave[60 * SIZE + 2 * gap] == 1 + 60 * SIZE
+    assert len(waveform) == 100 * SIZE + 2 * gap
+    assert not waveform[40 * SIZE : 40 * SIZE + gap].any()
+    assert waveform[40 * SIZE + gap] == 1 + 40 * SIZE
+    assert waveform[60 * SIZE + 2 * gap] == 1 + 60 * SIZE
 
 
 def test_what_overlaps_is_cut_and_a_clock_that_starts_anew_goes_on() -> None:
     times = [time - 0.01 * (index >= 40) for index, time in enumerate(steady(100))]
-    wave = placed(pieces(times), RATE, None)
-    assert len(wave) == 100 * SIZE - 480
-    assert wave[-1] == 100 * SIZE
+    waveform = placed(pieces(times), RATE, None)
+    assert len(waveform) == 100 * SIZE - 480
+    assert waveform[-1] == 100 * SIZE
     again = placed(pieces(steady(50) + steady(50)), RATE, None)
     np.testing.assert_array_equal(again, np.arange(1, 1 + 100 * SIZE))
 
 
 def test_a_slow_clock_is_followed() -> None:
-    wave = placed(pieces([1.001 * time for time in steady(1000)]), RATE, None)
+    waveform = placed(pieces([1.001 * time for time in steady(1000)]), RATE, None)
     for index in range(0, 1000, 100):
-        assert np.flatnonzero(wave == 1 + index * SIZE)[0] == pytest.approx(1.001 * index * SIZE, abs=0.003 * RATE)
+        assert np.flatnonzero(waveform == 1 + index * SIZE)[0] == pytest.approx(1.001 * index * SIZE, abs=0.003 * RATE)
 
 
 def test_the_beginning_and_the_end_are_cut() -> None:

@@ -1,4 +1,4 @@
-"""Clips and waves come back as they were written."""
+"""Clips and waveforms come back as they were written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from v2a_lightning.media import (
     read_frames,
     replace_audio,
     write_clip,
-    write_wave,
+    write_waveform,
 )
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
@@ -47,28 +47,28 @@ def test_a_clip_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_wave_is_24_bit_pcm_and_clipped(tmp_path: Path) -> None:
-    write_wave(tmp_path / "wave.wav", np.array([0.5, 2.0, -3.0], np.float32), 16_000)
+    write_waveform(tmp_path / "wave.wav", np.array([0.5, 2.0, -3.0], np.float32), 16_000)
     info = soundfile.info(tmp_path / "wave.wav")
     assert (info.subtype, info.samplerate, info.channels) == ("PCM_24", 16_000, 1)
-    wave, _ = soundfile.read(tmp_path / "wave.wav")
-    np.testing.assert_allclose(wave, [0.5, 1.0, -1.0], atol=1e-4)
+    waveform, _ = soundfile.read(tmp_path / "wave.wav")
+    np.testing.assert_allclose(waveform, [0.5, 1.0, -1.0], atol=1e-4)
 
 
 def test_a_wave_is_the_file_that_soundfile_writes(tmp_path: Path) -> None:
-    wave = np.random.default_rng(0).uniform(-1, 1, (5000, 2)).astype(np.float32)
-    write_wave(tmp_path / "wave.wav", wave, 44_100)
-    soundfile.write(tmp_path / "own.wav", wave, 44_100, subtype="PCM_24", format="WAV")
+    waveform = np.random.default_rng(0).uniform(-1, 1, (5000, 2)).astype(np.float32)
+    write_waveform(tmp_path / "wave.wav", waveform, 44_100)
+    soundfile.write(tmp_path / "own.wav", waveform, 44_100, subtype="PCM_24", format="WAV")
     assert (tmp_path / "wave.wav").read_bytes() == (tmp_path / "own.wav").read_bytes()
 
 
 @pytest.mark.parametrize("room", [0, 40, 4000])
 def test_a_full_disk_is_one_line_with_the_file(clip: Path, tmp_path: Path, room: int) -> None:
-    made, wave = tmp_path / "made", tone(2.0, 16_000)
+    made, waveform = tmp_path / "made", tone(2.0, 16_000)
     writers: dict[str, Callable[[], object]] = {
-        r"a\.wav": lambda: write_wave(made / "a.wav", wave, 16_000),
-        r"a\.mp4": lambda: write_clip(made / "a.mp4", numbered_frames(8), 8, wave),
-        r"b\.mkv": lambda: replace_audio(clip, wave, 16_000, made / "b.mkv"),
-        r"c\.mp4": lambda: copy_with_sound(clip, wave, 16_000, made, "c"),
+        r"a\.wav": lambda: write_waveform(made / "a.wav", waveform, 16_000),
+        r"a\.mp4": lambda: write_clip(made / "a.mp4", numbered_frames(8), 8, waveform),
+        r"b\.mkv": lambda: replace_audio(clip, waveform, 16_000, made / "b.mkv"),
+        r"c\.mp4": lambda: copy_with_sound(clip, waveform, 16_000, made, "c"),
         r"d\.mp4": lambda: cut_clip(clip, made / "d.mp4", 0.5, 1.0),
     }
     for name, write in writers.items():
@@ -85,7 +85,7 @@ def test_new_sound_leaves_the_picture_untouched(clip: Path, tmp_path: Path) -> N
 
 
 def test_new_sound_needs_a_picture_and_a_container_that_holds_it(clip: Path, tmp_path: Path) -> None:
-    write_wave(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000)
+    write_waveform(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000)
     with pytest.raises(MediaError, match="no_video"):
         replace_audio(tmp_path / "wave.wav", tone(1.0, 16_000), 16_000, tmp_path / "new.mp4")
     with pytest.raises(UsageError, match=r"a \.webm file cannot hold h264 pictures"):

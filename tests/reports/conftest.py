@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from v2a_lightning.evaluation.cards import MetricCard
-from v2a_lightning.media import write_clip, write_wave
+from v2a_lightning.media import write_clip, write_waveform
 
 RATE, SECONDS = 16_000, 2.0
 CLIPS = {"glide_000010": "slide whistle", "pulse_000000": "telephone ringing", "still_000003": "sea waves"}
@@ -56,9 +56,9 @@ def run_folder(tmp_path: Path) -> Path:
     epoch = run / "audio" / "epoch_003"
     clips = []
     for index, (clip_id, label) in enumerate(CLIPS.items()):
-        source, wave = tmp_path / "media" / f"{clip_id}.mp4", tone(300 + 200 * index, 3000 - 500 * index)
-        write_clip(source, moving_square(80 * index), 8, wave, RATE)
-        write_wave(epoch / f"{clip_id}.wav", 0.5 * tone(310 + 200 * index, 2500), RATE)
+        source, waveform = tmp_path / "media" / f"{clip_id}.mp4", tone(300 + 200 * index, 3000 - 500 * index)
+        write_clip(source, moving_square(80 * index), 8, waveform, RATE)
+        write_waveform(epoch / f"{clip_id}.wav", 0.5 * tone(310 + 200 * index, 2500), RATE)
         clips.append(
             {
                 "clip_id": clip_id,

@@ -18,10 +18,10 @@ def content(uri: str) -> io.BytesIO:
 
 
 def test_a_sound_survives_the_page() -> None:
-    wave = tone(200, 900)
-    read, rate = soundfile.read(content(sound_uri(wave, RATE)), dtype="float32")
+    waveform = tone(200, 900)
+    read, rate = soundfile.read(content(sound_uri(waveform, RATE)), dtype="float32")
     assert rate == RATE
-    assert np.abs(read - wave).max() < 1e-4
+    assert np.abs(read - waveform).max() < 1e-4
 
 
 def test_a_rising_tone_rises_in_its_spectrogram() -> None:

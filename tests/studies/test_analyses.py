@@ -123,8 +123,8 @@ def test_an_analysis_that_failed_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_page_is_one_file_with_its_sounds_inside(tmp_path: Path) -> None:
-    wave = np.sin(np.arange(8000, dtype=np.float32) / 10) * 0.5
-    items = [Item("dog & cat", players({"1 of 2": wave, "2 of 2": wave * 0.1}, 16_000), code="abc_000001")]
+    waveform = np.sin(np.arange(8000, dtype=np.float32) / 10) * 0.5
+    items = [Item("dog & cat", players({"1 of 2": waveform, "2 of 2": waveform * 0.1}, 16_000), code="abc_000001")]
     path = write_sounds_page(tmp_path / "page.html", "Title", "Why", "miniature", [Section("Pairs", items, "note")])
     text = path.read_text()
     assert text.count("<audio") == 2

@@ -17,7 +17,7 @@ class Sounds:
     audio = AudioSpec(16_000, 0.64)
     read = 0
 
-    def reference_wave(self, clip_id: str) -> np.ndarray:
+    def reference_waveform(self, clip_id: str) -> np.ndarray:
         self.read += 1
         return np.random.default_rng(int(clip_id)).normal(0, 0.1, self.audio.samples).astype(np.float32)
 
@@ -54,7 +54,7 @@ def test_latents_are_encoded_once(random_weights: Path, tmp_path: Path) -> None:
     assert sounds.read == 3
     again = latent_table(tmp_path, audioldm, sounds, clips[::-1])
     assert sounds.read == 3
-    latents = audioldm.encode(torch.from_numpy(sounds.reference_wave("1"))[None])
+    latents = audioldm.encode(torch.from_numpy(sounds.reference_waveform("1"))[None])
     assert torch.allclose(table.rows(["1"]), latents, atol=2e-3 * float(latents.abs().max()))
     assert torch.equal(table.rows(["2", "0"]), again.rows(["2", "0"]))
     assert table.rows(["2", "0"]).shape == (2, *latents.shape[1:])

@@ -1,4 +1,4 @@
-"""CLAP: waves and texts to the embeddings that AudioLDM was trained on."""
+"""CLAP: waveforms and texts to the embeddings that AudioLDM was trained on."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ LAION_MEL = MelSpec(sample_rate=48_000, n_fft=1024, hop=480, bins=64, low=50.0, 
 
 @dataclass(frozen=True)
 class Listening:
-    """How a CLAP listens: its spectrogram, the samples it hears, and the seconds a wave is first cut or padded to."""
+    """A CLAP's input: spectrogram, samples, and the seconds a waveform is first cut or padded to."""
 
     mel: MelSpec = LAION_MEL
     samples: int = 480_000
@@ -34,19 +34,19 @@ class Listening:
 
 
 class ClapEncoder(FrozenModel):
-    """A CLAP without fusion that hears waves and reads texts.
+    """A CLAP without fusion that hears waveforms and reads texts.
 
     Waves are prepared as AudioLDM prepares its training targets (haoheliu/AudioLDM, clap/encoders.py): made 16 kHz
     so that nothing above 8 kHz is heard, centred, scaled to a peak of 0.5, cut or zero-padded to the model's window
     (10.24 s), resampled to 48 kHz. The original then takes a random 10 s of the 10.24; here it is always the first. It
-    hears a file's first channel; here waves come as the mean of all.
+    hears a file's first channel; here waveforms come as the mean of all.
 
     Args:
         checkpoint: a transformers ClapModel folder, LAION's `.pt`, or an original AudioLDM `.ckpt`, whose own CLAP is
             taken; or anything `v2a_lightning.checkpoints.registry.resolve` finds one of these by.
         tokenizer: folder of the RoBERTa tokenizer, for files that bring none; only texts need it.
         backend: what computes the embeddings. `laion_clap` is for LAION's `.pt` alone and gives the same numbers.
-        batch_size: waves, or texts, heard at once.
+        batch_size: waveforms, or texts, heard at once.
         dtype: precision of the weights.
     """
 
@@ -76,7 +76,7 @@ class ClapEncoder(FrozenModel):
 
     @property
     def sample_rate(self) -> int:
-        """The rate the model hears at, in Hz; waves of other rates are resampled."""
+        """The rate the model hears at, in Hz; waveforms of other rates are resampled."""
         return int(self._part("listening").mel.sample_rate)
 
     @property
@@ -104,21 +104,21 @@ class ClapEncoder(FrozenModel):
         return super().files() + (checkpoint_files(beside) if beside != self.path else [])
 
     def settings(self) -> dict[str, Any]:
-        """The recipe that prepares waves. The backend is no part of it: both give the same numbers."""
+        """The recipe that prepares waveforms. The backend is no part of it: both give the same numbers."""
         return {"recipe": "audioldm-first-crop-1"}
 
     @torch.no_grad()
-    def encode_audio(self, waves: Tensor | NDArray[np.float32], sample_rate: int) -> Tensor:
-        """Embed waves.
+    def encode_audio(self, waveforms: Tensor | NDArray[np.float32], sample_rate: int) -> Tensor:
+        """Embed waveforms.
 
         Args:
-            waves: (N, samples) float in [-1, 1], mono.
-            sample_rate: of the waves, in Hz.
+            waveforms: (N, samples) float in [-1, 1], mono.
+            sample_rate: of the waveforms, in Hz.
 
         Returns:
-            (N, D) float32 on the encoder's device, L2-normalised. Row i depends on wave i alone.
+            (N, D) float32 on the encoder's device, L2-normalised. Row i depends on waveform i alone.
         """
-        array = np.asarray(torch.as_tensor(waves).cpu().numpy(), dtype=np.float32)
+        array = np.asarray(torch.as_tensor(waveforms).cpu().numpy(), dtype=np.float32)
         if array.ndim != 2:
             raise ValueError(f"waves have the shape (N, samples), not {array.shape}")
         parts = [self._encode_waves(array[i : i + self.batch_size], sample_rate) for i in self._starts(len(array))]
@@ -136,19 +136,21 @@ class ClapEncoder(FrozenModel):
         """What a generator that is conditioned on CLAP gets for these very sounds: `encode_audio` as (N, 1, D)."""
         return self.encode_audio(waveforms, sample_rate)[:, None]
 
-    def prepare(self, wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-        """One wave (samples,) at any rate to what the spectrogram is made of, at the model's own rate."""
+    def prepare(self, waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+        """One waveform (samples,) at any rate to what the spectrogram is made of, at the model's own rate."""
         listening = self._part("listening")
         window = round(listening.window_seconds * SOURCE_RATE)
-        wave = resample(wave, sample_rate, SOURCE_RATE)
-        wave = wave - wave.mean()
-        wave = 0.5 * wave / (np.abs(wave).max() + 1e-8)
-        wave = np.pad(wave, (0, max(0, window - len(wave))))[:window]
-        wave = 0.5 * wave / max(float(np.abs(wave).max()), 1e-12)
-        return resample(wave.astype(np.float32), SOURCE_RATE, listening.mel.sample_rate)[: listening.samples]
+        waveform = resample(waveform, sample_rate, SOURCE_RATE)
+        waveform = waveform - waveform.mean()
+        waveform = 0.5 * waveform / (np.abs(waveform).max() + 1e-8)
+        waveform = np.pad(waveform, (0, max(0, window - len(waveform))))[:window]
+        waveform = 0.5 * waveform / max(float(np.abs(waveform).max()), 1e-12)
+        return resample(waveform.astype(np.float32), SOURCE_RATE, listening.mel.sample_rate)[: listening.samples]
 
-    def _encode_waves(self, waves: NDArray[np.float32], sample_rate: int) -> Tensor:
-        prepared = torch.from_numpy(np.stack([self.prepare(wave, sample_rate) for wave in waves])).to(self.device)
+    def _encode_waves(self, waveforms: NDArray[np.float32], sample_rate: int) -> Tensor:
+        prepared = torch.from_numpy(np.stack([self.prepare(waveform, sample_rate) for waveform in waveforms])).to(
+            self.device
+        )
         embeddings: Tensor = self._part("model").audio(prepared, self._part("listening").mel, self.dtype)
         return embeddings
 
@@ -190,9 +192,9 @@ class TransformersClap(nn.Module):
         self.projection_dim = self.clap.config.projection_dim
         self.vocabulary_size = self.clap.text_model.config.vocab_size
 
-    def audio(self, waves: Tensor, mel: MelSpec, dtype: torch.dtype) -> Tensor:
+    def audio(self, waveforms: Tensor, mel: MelSpec, dtype: torch.dtype) -> Tensor:
         """Waves (B, samples) at the model's rate to (B, D), not normalised."""
-        features = clap_log_mel(waves, mel).to(dtype)
+        features = clap_log_mel(waveforms, mel).to(dtype)
         embeddings: Tensor = self.clap.audio_projection(self.clap.audio_model(input_features=features).pooler_output)
         return embeddings
 

@@ -28,10 +28,10 @@ class LaionClap(nn.Module):
         self.projection_dim = config.projection_dim
         self.vocabulary_size = config.text_config.vocab_size
 
-    def audio(self, waves: Tensor, _mel: MelSpec, dtype: torch.dtype) -> Tensor:
+    def audio(self, waveforms: Tensor, _mel: MelSpec, dtype: torch.dtype) -> Tensor:
         """Waves (B, 480000) at 48 kHz to (B, D). The model makes its own spectrogram."""
-        heard = {"waveform": waves.to(dtype), "longer": torch.zeros(len(waves), 1, dtype=torch.bool)}
-        features = self.clap.encode_audio(heard, device=waves.device)["embedding"]
+        heard = {"waveform": waveforms.to(dtype), "longer": torch.zeros(len(waveforms), 1, dtype=torch.bool)}
+        features = self.clap.encode_audio(heard, device=waveforms.device)["embedding"]
         embeddings: Tensor = self.clap.audio_projection(features)
         return embeddings
 

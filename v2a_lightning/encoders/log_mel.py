@@ -34,40 +34,40 @@ class MelSpec:
 AUDIOLDM_MEL = MelSpec()
 
 
-def audioldm_log_mel(waves: Tensor, spec: MelSpec = AUDIOLDM_MEL) -> Tensor:
+def audioldm_log_mel(waveforms: Tensor, spec: MelSpec = AUDIOLDM_MEL) -> Tensor:
     """Natural logarithm of mel-weighted magnitudes, clamped at 1e-5 (haoheliu/AudioLDM, audio/stft.py).
 
     Args:
-        waves: (B, samples) in [-1, 1] at `spec.sample_rate`.
+        waveforms: (B, samples) in [-1, 1] at `spec.sample_rate`.
 
     Returns:
-        (B, samples // hop, bins): the frame centred on the wave's end is left out, so that 10.24 s are 1024 frames.
+        (B, samples // hop, bins): the frame centred on the waveform's end is left out, so that 10.24 s are 1024 frames.
     """
-    frames = waves.shape[-1] // spec.hop
-    magnitudes = _spectrum(waves, spec)[:, :frames].abs()
+    frames = waveforms.shape[-1] // spec.hop
+    magnitudes = _spectrum(waveforms, spec)[:, :frames].abs()
     return (magnitudes @ _filters(spec).to(magnitudes)).clamp(min=1e-5).log()
 
 
-def clap_log_mel(waves: Tensor, spec: MelSpec) -> Tensor:
+def clap_log_mel(waveforms: Tensor, spec: MelSpec) -> Tensor:
     """Mel-weighted powers in decibels, floored at -100 dB, as transformers' ClapFeatureExtractor does without fusion.
 
     Computed in double precision, as there: bins above an 8 kHz source's band hold next to nothing.
 
     Args:
-        waves: (B, samples) at `spec.sample_rate`.
+        waveforms: (B, samples) at `spec.sample_rate`.
 
     Returns:
         (B, 1, samples // hop + 1, bins) float32.
     """
-    powers = _spectrum(waves.double(), spec).abs().square()
+    powers = _spectrum(waveforms.double(), spec).abs().square()
     mel = (powers @ _filters(spec).to(powers)).clamp(min=1e-10)
     return (10 * mel.log10()).float().unsqueeze(1)
 
 
-def _spectrum(waves: Tensor, spec: MelSpec) -> Tensor:
-    """Complex (B, frames, n_fft // 2 + 1); frames are centred, the wave mirrored at its ends."""
-    window = torch.hann_window(spec.n_fft, dtype=waves.dtype, device=waves.device)
-    spectrum = torch.stft(waves, spec.n_fft, spec.hop, window=window, pad_mode="reflect", return_complex=True)
+def _spectrum(waveforms: Tensor, spec: MelSpec) -> Tensor:
+    """Complex (B, frames, n_fft // 2 + 1); frames are centred, the waveform mirrored at its ends."""
+    window = torch.hann_window(spec.n_fft, dtype=waveforms.dtype, device=waveforms.device)
+    spectrum = torch.stft(waveforms, spec.n_fft, spec.hop, window=window, pad_mode="reflect", return_complex=True)
     return spectrum.transpose(1, 2)
 
 

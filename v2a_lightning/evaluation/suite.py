@@ -37,7 +37,7 @@ from v2a_lightning.evaluation.records import (
     score_records,
 )
 from v2a_lightning.evaluation.score_files import Scores
-from v2a_lightning.media import read_wave
+from v2a_lightning.media import read_waveform
 
 Side = Literal["generated", "reference"]
 
@@ -158,7 +158,7 @@ class EvaluationSuite:
         embeddings, described = frames if isinstance(frames, Tensor) else None, ""
         if isinstance(frames, FrameSampling) and video is not None and self._takes("frames"):
             embeddings, described = self.clip.read(video, frames), frames.describe(video)
-        sounds = read_wave(generated), None if reference is None else read_wave(reference)
+        sounds = read_waveform(generated), None if reference is None else read_waveform(reference)
         self._add(clip_id, *sounds, embeddings, text, video, described)
 
     def update(

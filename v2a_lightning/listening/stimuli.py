@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.listening.loudness import level
-from v2a_lightning.media import MediaError, probe, read_frames, read_wave, resample, write_clip
+from v2a_lightning.media import MediaError, probe, read_frames, read_waveform, resample, write_clip
 from v2a_lightning.specs import FrameSpec
 
 Waveform = NDArray[np.float32]
@@ -38,7 +38,7 @@ def read_sounds(paths: dict[str, Path], longest: float | None) -> tuple[dict[str
     Raises:
         MediaError: when a file cannot be read.
     """
-    read = {name: read_wave(path) for name, path in paths.items()}
+    read = {name: read_waveform(path) for name, path in paths.items()}
     rate = min(HIGHEST_RATE, max(native for _, native in read.values()))
     sounds = {name: resample(sound, native, rate) for name, (sound, native) in read.items()}
     shortest = min(map(len, sounds.values()))

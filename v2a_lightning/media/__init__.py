@@ -1,6 +1,6 @@
 """Decoding and writing pictures and sound: the only room that knows FFmpeg."""
 
-from v2a_lightning.media.audio import is_silent, read_audio, read_wave, resample
+from v2a_lightning.media.audio import is_silent, read_audio, read_waveform, resample
 from v2a_lightning.media.clip import ClipRequest, DecodedClip, Inspection, decode_clip, inspect_clip
 from v2a_lightning.media.cutting import cut_clip
 from v2a_lightning.media.errors import MediaError, Reason
@@ -9,7 +9,7 @@ from v2a_lightning.media.kinds import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_med
 from v2a_lightning.media.pictures import is_picture, picture_in_memory
 from v2a_lightning.media.probe import MediaInfo, picture_seconds, probe
 from v2a_lightning.media.workers import WorkerPool, prefetch
-from v2a_lightning.media.writing import CONTAINERS, copy_with_sound, replace_audio, write_clip, write_wave
+from v2a_lightning.media.writing import CONTAINERS, copy_with_sound, replace_audio, write_clip, write_waveform
 
 __all__ = [
     "CONTAINERS",
@@ -37,9 +37,9 @@ __all__ = [
     "probe",
     "read_audio",
     "read_frames",
-    "read_wave",
+    "read_waveform",
     "replace_audio",
     "resample",
     "write_clip",
-    "write_wave",
+    "write_waveform",
 ]

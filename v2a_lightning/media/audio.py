@@ -17,7 +17,7 @@ Wave = NDArray[np.float32]
 
 # Share of the wanted seconds that may be missing before a clip is short: encoders cut ten seconds to 9.98 or 10.02.
 MISSING_SHARE = 0.05
-# A wave that never leaves 60 dB below full scale is silent.
+# A waveform that never leaves 60 dB below full scale is silent.
 SILENT_PEAK = 1e-3
 # Decoders need a little sound before the first sample that counts.
 PREROLL_SECONDS = 0.25
@@ -44,24 +44,24 @@ def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_s
         MediaError: missing, undecodable, no_audio, short, or not_finite when samples are NaN or infinite.
     """
     with open_media(path) as container:
-        wave, rate = _decode(path, container, start, spec.duration)
-    _refuse_not_finite(path, wave)
-    if not (allow_short and len(wave)):
-        _refuse_short(path, len(wave) / rate, start, spec.duration)
-    return _fit(resample(wave, rate, spec.sample_rate), spec.samples)
+        waveform, rate = _decode(path, container, start, spec.duration)
+    _refuse_not_finite(path, waveform)
+    if not (allow_short and len(waveform)):
+        _refuse_short(path, len(waveform) / rate, start, spec.duration)
+    return _fit(resample(waveform, rate, spec.sample_rate), spec.samples)
 
 
-def read_wave(path: Path | str) -> tuple[Wave, int]:
+def read_waveform(path: Path | str) -> tuple[Wave, int]:
     """Read a whole file as mono float32 (N,) at its own sample rate. Samples that are not finite are left as they are.
 
     Raises:
         MediaError: missing, undecodable, no_audio, or short when there is not one sample.
     """
     with open_media(path) as container:
-        wave, rate = _decode(path, container, 0.0, float("inf"))
-    if not len(wave):
+        waveform, rate = _decode(path, container, 0.0, float("inf"))
+    if not len(waveform):
         raise MediaError(path, "short", "no sample of sound")
-    return wave, rate
+    return waveform, rate
 
 
 def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, int]:
@@ -71,27 +71,27 @@ def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, 
         MediaError: missing, undecodable, no_audio, short, or not_finite when samples are NaN or infinite.
     """
     with open_media(path) as container:
-        wave, rate = _decode(path, container, start, duration, _stereo)
-    _refuse_not_finite(path, wave)
-    _refuse_short(path, len(wave) / rate, start, duration)
-    return wave, rate
+        waveform, rate = _decode(path, container, start, duration, _stereo)
+    _refuse_not_finite(path, waveform)
+    _refuse_short(path, len(waveform) / rate, start, duration)
+    return waveform, rate
 
 
-def resample(wave: Wave, from_rate: int, to_rate: int) -> Wave:
+def resample(waveform: Wave, from_rate: int, to_rate: int) -> Wave:
     """Resample (N,) or (N, channels) with soxr's high quality."""
     import soxr
 
     if from_rate == to_rate:
-        return wave
-    return np.asarray(soxr.resample(wave, from_rate, to_rate, quality="HQ"), np.float32)
+        return waveform
+    return np.asarray(soxr.resample(waveform, from_rate, to_rate, quality="HQ"), np.float32)
 
 
-def is_silent(wave: Wave) -> bool:
+def is_silent(waveform: Wave) -> bool:
     """Whether a waveform never leaves its mean by more than 60 dB below full scale. What pads its ends is left out."""
-    sounding = np.flatnonzero(wave)
+    sounding = np.flatnonzero(waveform)
     if not len(sounding):
         return True
-    inside = wave[sounding[0] : sounding[-1] + 1]
+    inside = waveform[sounding[0] : sounding[-1] + 1]
     return bool(np.abs(inside - inside.mean(dtype=np.float64)).max() < SILENT_PEAK)
 
 
@@ -113,16 +113,16 @@ def _decode(
     with np.errstate(over="ignore", invalid="ignore"):
         pieces, rate = _pieces(path, decoded, zero, zero + duration, mix or _mono)
     whole = duration == float("inf")
-    wave = placed(pieces, rate, None if whole else round(duration * rate))
-    _refuse_damaged(path, loss, wave, zero, len(wave) / rate if whole else duration)
-    return wave, rate
+    waveform = placed(pieces, rate, None if whole else round(duration * rate))
+    _refuse_damaged(path, loss, waveform, zero, len(waveform) / rate if whole else duration)
+    return waveform, rate
 
 
-def _refuse_damaged(path: Path | str, loss: Loss, wave: Wave, zero: float, duration: float) -> None:
+def _refuse_damaged(path: Path | str, loss: Loss, waveform: Wave, zero: float, duration: float) -> None:
     """Packets that cannot be decoded may cost as much as may be missing at the end."""
     lost = loss.seconds(zero, zero + duration)
-    if loss.said and (not len(wave) or lost > MISSING_SHARE * duration):
-        damaged = f"{lost:.2f} s of {duration:.2f} s of sound are damaged: " if len(wave) else ""
+    if loss.said and (not len(waveform) or lost > MISSING_SHARE * duration):
+        damaged = f"{lost:.2f} s of {duration:.2f} s of sound are damaged: " if len(waveform) else ""
         raise MediaError(path, "undecodable", f"{damaged}{loss.said}")
 
 
@@ -168,10 +168,10 @@ def _stereo(frame: AudioFrame) -> Wave:
     return channels.T.astype(np.float32)
 
 
-def _refuse_not_finite(path: Path | str, wave: Wave) -> None:
-    bad = int((~np.isfinite(wave)).sum())
+def _refuse_not_finite(path: Path | str, waveform: Wave) -> None:
+    bad = int((~np.isfinite(waveform)).sum())
     if bad:
-        raise MediaError(path, "not_finite", f"{bad} of {wave.size} samples are NaN or infinite")
+        raise MediaError(path, "not_finite", f"{bad} of {waveform.size} samples are NaN or infinite")
 
 
 def _refuse_short(path: Path | str, present: float, start: float, wanted: float) -> None:
@@ -179,8 +179,8 @@ def _refuse_short(path: Path | str, present: float, start: float, wanted: float)
         raise MediaError(path, "short", f"{present:.2f} s of sound from {start:g} s, {wanted:g} s wanted")
 
 
-def _fit(wave: Wave, samples: int) -> Wave:
+def _fit(waveform: Wave, samples: int) -> Wave:
     """Cut or fill with silence at the end."""
-    if len(wave) >= samples:
-        return np.ascontiguousarray(wave[:samples])
-    return np.pad(wave, (0, samples - len(wave)))
+    if len(waveform) >= samples:
+        return np.ascontiguousarray(waveform[:samples])
+    return np.pad(waveform, (0, samples - len(waveform)))

@@ -39,10 +39,10 @@ class ClipRequest:
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """Frames uint8 RGB (T, H, W, 3) and a mono wave float32 (N,); None where it was not asked for."""
+    """Frames uint8 RGB (T, H, W, 3) and a mono waveform float32 (N,); None where it was not asked for."""
 
     frames: Frames | None
-    wave: Wave | None
+    waveform: Wave | None
 
 
 def decode_clip(request: ClipRequest) -> DecodedClip:
@@ -51,16 +51,16 @@ def decode_clip(request: ClipRequest) -> DecodedClip:
     Raises:
         MediaError: with any reason but timeout and duplicate.
     """
-    wave = None if request.audio is None else _audible(request)
-    return DecodedClip(None if request.frames is None else _visible(request), wave)
+    waveform = None if request.audio is None else _audible(request)
+    return DecodedClip(None if request.frames is None else _visible(request), waveform)
 
 
 def _audible(request: ClipRequest) -> Wave:
     assert request.audio is not None
-    wave = read_audio(request.path, request.audio, start=request.start)
-    if is_silent(wave):
+    waveform = read_audio(request.path, request.audio, start=request.start)
+    if is_silent(waveform):
         raise MediaError(request.path, "silent", "the mean of its channels stays within -60 dBFS")
-    return wave
+    return waveform
 
 
 def _visible(request: ClipRequest) -> Frames:

@@ -45,9 +45,9 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
     Raises:
         MediaError: missing, undecodable, no_video, no_audio, or short when the video ends too early.
     """
-    wave, rate = read_stereo(source, start, duration)
+    waveform, rate = read_stereo(source, start, duration)
     if rate not in AAC_RATES:
-        wave, rate = resample(wave, rate, USUAL_RATE), USUAL_RATE
+        waveform, rate = resample(waveform, rate, USUAL_RATE), USUAL_RATE
     with open_media(source) as container, atomic_write(output) as temporary, av.open(str(temporary), "w") as clip:
         stream = picture_stream(container)
         if stream is None:
@@ -58,9 +58,9 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
             raise MediaError(source, "short", f"no picture from {start:g} s on")
         height, width = first[1].shape[0] // 2 * 2, first[1].shape[1] // 2 * 2
         video = h264_stream(clip, height, width, float(stream.average_rate or 25), quality, PICTURE_CLOCK)
-        audio = aac_stream(clip, rate, wave)
+        audio = aac_stream(clip, rate, waveform)
         packets = encode_pictures(video, chain([first], pictures))
-        for packet in heapq.merge(packets, encode_wave(audio, wave, rate), key=packet_seconds):
+        for packet in heapq.merge(packets, encode_wave(audio, waveform, rate), key=packet_seconds):
             clip.mux(packet)
 
 

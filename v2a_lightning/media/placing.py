@@ -39,8 +39,8 @@ def placed(pieces: Sequence[Piece], rate: int, samples: int | None) -> Wave:
             continue
         parts += [np.zeros((gap, *piece.shape[1:]), np.float32), piece] if gap else [piece]
         length += gap + len(piece)
-    wave = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    return wave if samples is None else wave[:samples]
+    waveform = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return waveform if samples is None else waveform[:samples]
 
 
 def _positions(pieces: Sequence[Piece], rate: int) -> Iterator[tuple[int, Wave]]:

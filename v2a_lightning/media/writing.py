@@ -1,4 +1,4 @@
-"""Writing waves and clips: 24-bit PCM, H.264 and AAC, always whole files or none."""
+"""Writing waveforms and clips: 24-bit PCM, H.264 and AAC, always whole files or none."""
 
 import heapq
 import io
@@ -38,16 +38,16 @@ CONTAINERS = (".mp4", ".mkv", ".mov", ".flv", ".wmv")
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 
-def write_wave(path: Path | str, wave: NDArray[np.float32], sample_rate: int) -> None:
-    """Write a wave of shape (N,), or (N, channels), as 24-bit PCM; values beyond [-1, 1] are clipped.
+def write_waveform(path: Path | str, waveform: NDArray[np.float32], sample_rate: int) -> None:
+    """Write a waveform of shape (N,), or (N, channels), as 24-bit PCM; values beyond [-1, 1] are clipped.
 
-    A generated wave differs in its seventh digit with the batch it was made in. In 16 bits a few samples of it would
+    A generated waveform differs in its seventh digit with its batch. In 16 bits a few samples of it would
     differ by a whole step, and scores with them.
     """
     import soundfile
 
     content = io.BytesIO()
-    soundfile.write(content, np.clip(wave, -1.0, 1.0), sample_rate, subtype="PCM_24", format="WAV")
+    soundfile.write(content, np.clip(waveform, -1.0, 1.0), sample_rate, subtype="PCM_24", format="WAV")
     with atomic_write(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
@@ -56,7 +56,7 @@ def write_clip(
     path: Path | str,
     frames: NDArray[np.uint8],
     fps: float,
-    wave: NDArray[np.float32] | None,
+    waveform: NDArray[np.float32] | None,
     sample_rate: int = 16_000,
     *,
     quality: int = 20,
@@ -67,42 +67,42 @@ def write_clip(
         path: the file to write, usually .mp4.
         frames: uint8 RGB (T, H, W, 3). An odd height or width is made even by repeating the last row or column.
         fps: frames per second.
-        wave: float32 in [-1, 1], shape (N,) for mono or (N, 2) for stereo; None writes a clip without sound.
-        sample_rate: of the wave; one that AAC knows.
+        waveform: float32 in [-1, 1], shape (N,) for mono or (N, 2) for stereo; None writes a clip without sound.
+        sample_rate: of the waveform; one that AAC knows.
         quality: x264's constant rate factor; lower is better.
 
     Raises:
-        ValueError: when frames or wave have another shape or type.
+        ValueError: when frames or waveform have another shape or type.
         UsageError: when AAC cannot carry the sample rate.
     """
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):
         raise ValueError(f"frames are uint8 (T, H, W, 3) with T > 0, not {frames.dtype} {frames.shape}")
     with atomic_write(path) as temporary, av.open(str(temporary), "w") as container:
         video = h264_stream(container, frames.shape[1], frames.shape[2], fps, quality)
-        audio = None if wave is None else aac_stream(container, sample_rate, wave)
+        audio = None if waveform is None else aac_stream(container, sample_rate, waveform)
         packets = [_encode_frames(video, frames)]
-        if audio is not None and wave is not None:
-            packets.append(encode_wave(audio, wave, sample_rate))
+        if audio is not None and waveform is not None:
+            packets.append(encode_wave(audio, waveform, sample_rate))
         for packet in heapq.merge(*packets, key=packet_seconds):
             container.mux(packet)
 
 
 def replace_audio(
     video: Path | str,
-    wave: NDArray[np.float32],
+    waveform: NDArray[np.float32],
     sample_rate: int,
     output: Path | str,
     *,
     seconds: float | None = None,
 ) -> None:
-    """Put a wave under a clip's picture. The picture's packets are copied as they are, so nothing is lost.
+    """Put a waveform under a clip's picture. The picture's packets are copied as they are, so nothing is lost.
 
     Players show no animation (GIF, WebP, PNG, AVIF) with sound: it is encoded as H.264, each frame at its time.
 
     Args:
         video: the clip whose picture is kept.
-        wave: float32 (N,) or (N, 2); it begins where the clip's clock starts.
-        sample_rate: of the wave.
+        waveform: float32 (N,) or (N, 2); it begins where the clip's clock starts.
+        sample_rate: of the waveform.
         output: the file to write.
         seconds: how much of the picture is kept, to the few frames that its codec needs; None keeps all of it.
 
@@ -110,25 +110,25 @@ def replace_audio(
         MediaError: when `video` has no picture stream or cannot be read.
         UsageError: when the output's container cannot hold the picture's codec.
     """
-    check_wave(wave, sample_rate)
+    check_waveform(waveform, sample_rate)
     if is_animation(video):
-        _encode_animation(video, wave, sample_rate, output, float("inf") if seconds is None else seconds)
+        _encode_animation(video, waveform, sample_rate, output, float("inf") if seconds is None else seconds)
         return
     with open_media(video) as source, atomic_write(output) as temporary:
         stream = picture_stream(source)
         if stream is None:
             raise MediaError(video, "no_video")
         with _opened(temporary, Path(output), stream) as (container, target):
-            audio = aac_stream(container, sample_rate, wave)
+            audio = aac_stream(container, sample_rate, waveform)
             picture = _until(_copied_packets(source, stream, target), seconds)
-            for packet in heapq.merge(picture, encode_wave(audio, wave, sample_rate), key=packet_seconds):
+            for packet in heapq.merge(picture, encode_wave(audio, waveform, sample_rate), key=packet_seconds):
                 container.mux(packet)
         _check_copy(temporary, Path(output), stream)
 
 
 def copy_with_sound(
     video: Path | str,
-    wave: NDArray[np.float32],
+    waveform: NDArray[np.float32],
     sample_rate: int,
     folder: Path,
     name: str,
@@ -146,7 +146,7 @@ def copy_with_sound(
     for suffix in CONTAINERS:
         output = path_of_id(folder, name, suffix)
         try:
-            replace_audio(video, wave, sample_rate, output, seconds=seconds)
+            replace_audio(video, waveform, sample_rate, output, seconds=seconds)
         except ContainerError as error:
             reason = str(error)
         else:
@@ -175,18 +175,18 @@ def h264_stream(
     return stream
 
 
-def check_wave(wave: NDArray[np.float32], sample_rate: int) -> None:
+def check_waveform(waveform: NDArray[np.float32], sample_rate: int) -> None:
     """ValueError unless a waveform is (N,), (N, 1) or (N, 2), UsageError for a sample rate that AAC does not have."""
-    if wave.ndim not in (1, 2) or (wave.ndim == 2 and wave.shape[1] not in (1, 2)):
-        raise ValueError(f"a wave is (N,) or (N, 2), not {wave.shape}")
+    if waveform.ndim not in (1, 2) or (waveform.ndim == 2 and waveform.shape[1] not in (1, 2)):
+        raise ValueError(f"a waveform is (N,) or (N, 2), not {waveform.shape}")
     if sample_rate not in AAC_RATES:
         raise UsageError(f"AAC has no sample rate of {sample_rate} Hz; resample to one of {AAC_RATES}")
 
 
-def aac_stream(container: OutputContainer, sample_rate: int, wave: NDArray[np.float32]) -> AudioStream:
+def aac_stream(container: OutputContainer, sample_rate: int, waveform: NDArray[np.float32]) -> AudioStream:
     """Add an AAC stream for a waveform (N,) or (N, 2); UsageError when AAC has no such sample rate."""
-    check_wave(wave, sample_rate)
-    layout = "stereo" if wave.ndim == 2 and wave.shape[1] == 2 else "mono"
+    check_waveform(waveform, sample_rate)
+    layout = "stereo" if waveform.ndim == 2 and waveform.shape[1] == 2 else "mono"
     # The "fast" coder takes a third of the default one's time, and its error was smaller on noise, chirps and clicks.
     stream = container.add_stream("aac", rate=sample_rate, layout=layout, options={"aac_coder": "fast"})
     stream.bit_rate = AAC_BITS_PER_SECOND
@@ -220,22 +220,22 @@ def encode_pictures(
 
 
 def _encode_animation(
-    path: Path | str, wave: NDArray[np.float32], sample_rate: int, output: Path | str, seconds: float
+    path: Path | str, waveform: NDArray[np.float32], sample_rate: int, output: Path | str, seconds: float
 ) -> None:
     pictures = ((begin, pixels) for begin, _, pixels in animation_frames(path) if begin < seconds)
     first = next(pictures)
     with atomic_write(output) as temporary, av.open(str(temporary), "w") as container:
         height, width = first[1].shape[:2]
         video = h264_stream(container, height, width, ANIMATION_RATE, 20, PICTURE_CLOCK)
-        audio = aac_stream(container, sample_rate, wave)
-        packets = encode_pictures(video, chain([first], pictures)), encode_wave(audio, wave, sample_rate)
+        audio = aac_stream(container, sample_rate, waveform)
+        packets = encode_pictures(video, chain([first], pictures)), encode_wave(audio, waveform, sample_rate)
         for packet in heapq.merge(*packets, key=packet_seconds):
             container.mux(packet)
 
 
-def encode_wave(stream: AudioStream, wave: NDArray[np.float32], sample_rate: int) -> "Iterator[Packet[Any]]":
-    """The packets of a wave (N,) or (N, 2), which begins at time zero."""
-    channels = np.atleast_2d(np.clip(wave, -1.0, 1.0).astype(np.float32).T)
+def encode_wave(stream: AudioStream, waveform: NDArray[np.float32], sample_rate: int) -> "Iterator[Packet[Any]]":
+    """The packets of a waveform (N,) or (N, 2), which begins at time zero."""
+    channels = np.atleast_2d(np.clip(waveform, -1.0, 1.0).astype(np.float32).T)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), format="fltp", layout=stream.layout.name)
     frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
     yield from stream.encode(frame)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import SHOWN
-from v2a_lightning.media import MediaError, read_frames, read_wave, resample
+from v2a_lightning.media import MediaError, read_frames, read_waveform, resample
 from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
 from v2a_lightning.reports.measures import measure, sound_measures
 from v2a_lightning.reports.pages import players, render, strip_uris, write_page
@@ -162,11 +162,11 @@ def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
     try:
         frames = strip_uris(read_frames(Path(clip["source"]), FrameSpec(6 / seconds, seconds)))
         if evaluation["has_audio"]:
-            waveform, native = read_wave(Path(clip["source"]))
+            waveform, native = read_waveform(Path(clip["source"]))
             truth = resample(waveform[: round(seconds * native)], native, rate)
     except MediaError as error:
         missing = str(error)
-    made = resample(*read_wave(run / clip["wave"]), rate)
+    made = resample(*read_waveform(run / clip["wave"]), rate)
     true_sound, generated = players({"True sound": truth, "Generated sound": made}, rate)
     return {
         "clip_id": clip["clip_id"],

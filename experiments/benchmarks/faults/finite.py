@@ -91,8 +91,8 @@ def _with_sound(source: Path, target: Path, value: float) -> None:
     import av
     import numpy as np
 
-    wave = np.sin(np.arange(40960, dtype=np.float32) / 20)[None]
-    wave[0, 12345] = value
+    waveform = np.sin(np.arange(40960, dtype=np.float32) / 20)[None]
+    waveform[0, 12345] = value
     with av.open(str(source)) as video, av.open(str(target), "w") as output:
         picture = output.add_stream_from_template(video.streams.video[0])
         sound = output.add_stream("pcm_f32le", rate=16000, layout="mono")
@@ -100,7 +100,7 @@ def _with_sound(source: Path, target: Path, value: float) -> None:
             if packet.dts is not None:
                 packet.stream = picture
                 output.mux(packet)
-        frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(waveform, format="fltp", layout="mono")
         frame.sample_rate = 16000
         resampler = av.AudioResampler(format="flt", layout="mono", rate=16000)
         for one in resampler.resample(frame):

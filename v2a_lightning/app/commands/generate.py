@@ -18,7 +18,7 @@ from v2a_lightning.generation import (
     describe_mapper,
     refuse_other_settings,
 )
-from v2a_lightning.media import CONTAINERS, MediaError, copy_with_sound, find_media_files, is_picture, write_wave
+from v2a_lightning.media import CONTAINERS, MediaError, copy_with_sound, find_media_files, is_picture, write_waveform
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,8 +192,8 @@ def _make(
         if all(_is_made(record, file, name, source["source_sha256"]) for name in names):
             return THERE
         paths = [path_of_id(record.folder, name, ".wav") for name in names]
-        waves = make(file)
-        if not waves.isfinite().all():
+        waveforms = make(file)
+        if not waveforms.isfinite().all():
             # A file could not tell.
             raise RunFailure(f"{file}: the sound is not finite")
     except V2AError as error:
@@ -202,24 +202,24 @@ def _make(
         record.add({}, {name: {"source": str(file), "reason": str(error)} for name in names})
         return LEFT_OUT
     pipeline: V2APipeline = make.func  # type: ignore[assignment]
-    for sample, (path, wave) in enumerate(zip(paths, waves, strict=True)):
-        written = _write(file, path, wave, pipeline.sample_rate, make.keywords["seconds"])
+    for sample, (path, waveform) in enumerate(zip(paths, waveforms, strict=True)):
+        written = _write(file, path, waveform, pipeline.sample_rate, make.keywords["seconds"])
         record.add({path.stem: {**source, "seed": make.keywords["seed"], "sample": sample, **written}}, {})
     return MADE
 
 
-def _write(file: Path, path: Path, wave: "Tensor", sample_rate: int, seconds: float | None) -> dict[str, str]:
-    """Write a wave, and for a clip a copy with it.
+def _write(file: Path, path: Path, waveform: "Tensor", sample_rate: int, seconds: float | None) -> dict[str, str]:
+    """Write a waveform, and for a clip a copy with it.
 
     Returns:
         the copy's name, or why there is none; nothing for a picture.
     """
-    write_wave(path, wave.numpy(), sample_rate)
+    write_waveform(path, waveform.numpy(), sample_rate)
     print(path)
     if not _moves(file):
         return {}
     try:
-        copy = copy_with_sound(file, wave.numpy(), sample_rate, path.parent, path.stem, seconds=seconds)
+        copy = copy_with_sound(file, waveform.numpy(), sample_rate, path.parent, path.stem, seconds=seconds)
     except (MediaError, UsageError) as error:
         print(f"{path}: there is no copy of the clip with it: {error}")
         return {"no_video": str(error)}

@@ -14,7 +14,7 @@ def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature
 
     Args:
         clips: train and test clips; a tenth as many more are drawn in another style, for tests out of domain.
-        seed: of the world; the same one gives the same frames and waves, and with the same version of PyAV on the same
+        seed: of the world; the same one gives the same frames and waveforms, and with one version of PyAV on the same
             kind of processor the same files.
         output: the folder to write.
         workers: processes; by default one for each core.

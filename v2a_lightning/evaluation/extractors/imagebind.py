@@ -9,7 +9,7 @@ from torch import nn
 from v2a_lightning.distances import cosines
 from v2a_lightning.evaluation.extractors.packages import PackageExtractor
 from v2a_lightning.evaluation.features import Features, Waveform
-from v2a_lightning.media import is_picture, resample, write_wave
+from v2a_lightning.media import is_picture, resample, write_waveform
 
 
 class ImageBindFeatures(PackageExtractor):
@@ -37,7 +37,7 @@ class ImageBindFeatures(PackageExtractor):
         load = data.load_and_transform_vision_data if is_picture(video) else data.load_and_transform_video_data
         with TemporaryDirectory() as folder:
             path = Path(folder) / "sound.wav"
-            write_wave(path, resample(waveform, rate, self.sample_rate), self.sample_rate)
+            write_waveform(path, resample(waveform, rate, self.sample_rate), self.sample_rate)
             audio = data.load_and_transform_audio_data([str(path)], self.device)
         outputs = self.model({ModalityType.AUDIO: audio, ModalityType.VISION: load([str(video)], self.device)})
         return {"score": 100.0 * cosines(outputs[ModalityType.AUDIO].cpu(), outputs[ModalityType.VISION].cpu())[0]}

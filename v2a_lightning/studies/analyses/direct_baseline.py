@@ -179,7 +179,7 @@ class LatentTable:
 
 @torch.no_grad()
 def latent_table(folder: Path, audioldm: AudioLDM, data: Any, clip_ids: Sequence[str]) -> LatentTable:
-    """The latents of clips' `data.reference_wave`, from the file an earlier run wrote into a folder or encoded now."""
+    """Latents of clips' `data.reference_waveform`: from a file that an earlier run wrote, or encoded now."""
     clip_ids = sorted(clip_ids)
     identity = json.dumps([audioldm.fingerprint, data.audio.key, clip_ids])
     path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npy"
@@ -189,7 +189,7 @@ def latent_table(folder: Path, audioldm: AudioLDM, data: Any, clip_ids: Sequence
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         for start in range(0, len(clip_ids), ENCODED_AT_ONCE):
             some = clip_ids[start : start + ENCODED_AT_ONCE]
-            waveforms = torch.stack([torch.from_numpy(data.reference_wave(clip_id)) for clip_id in some])
+            waveforms = torch.stack([torch.from_numpy(data.reference_waveform(clip_id)) for clip_id in some])
             latents = audioldm.encode(waveforms).cpu().numpy().astype(np.float16, order="C")
             if start == 0:
                 header = np.lib.format.header_data_from_array_1_0(latents)

@@ -160,7 +160,7 @@ def _generate(
 
 def _reference(trained: TrainedRun, clip: ClipScores) -> Any:
     try:
-        return trained.data.reference_wave(clip.clip_id)
+        return trained.data.reference_waveform(clip.clip_id)
     except MediaError:
         return None
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from v2a_lightning.media import MediaError, read_frames, write_wave
+from v2a_lightning.media import MediaError, read_frames, write_waveform
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.reports.charts import draw_curve, new_panels
 from v2a_lightning.reports.pages import Item, Section, players, strip_uris, write_sounds_page
@@ -94,7 +94,7 @@ def _generate(run: Run, study_runs: StudyRuns, count: int) -> Result:
             waveforms = trained.generate(embeddings, seeds)
             for point, waveform in enumerate(waveforms):
                 name = f"{index}-{way.replace(' ', '-')}-{point:02d}.wav"
-                write_wave(run.folder / SOUNDS / name, waveform.numpy(), rate)
+                write_waveform(run.folder / SOUNDS / name, waveform.numpy(), rate)
             features = trained.data.encoders.clap.encode_audio(waveforms, rate).cpu()
             found[way].append((features @ features[[0, -1]].T).tolist())
             items[way].append(_item(trained, pair, way, waveforms))

@@ -14,7 +14,7 @@ import torch
 from v2a_lightning.callbacks.clip_selection import place
 from v2a_lightning.distances import compare_embeddings
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.media import read_wave
+from v2a_lightning.media import read_waveform
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import NOTHING, Table
 from v2a_lightning.studies.plan import Options, plan
@@ -138,6 +138,6 @@ def _sound_scores(trained: TrainedRun, chosen: Sequence[str], others: Sequence[s
     suite = trained.suite
     suite.reset()
     for clip_id, other in zip(chosen, others, strict=False):
-        (true, rate), (own, own_rate) = (read_wave(Path(trained.data.source(one))) for one in (other, clip_id))
+        (true, rate), (own, own_rate) = (read_waveform(Path(trained.data.source(one))) for one in (other, clip_id))
         suite.update([clip_id], [true], rate, references=[own], reference_rate=own_rate)
     return suite.compute()

@@ -9,7 +9,7 @@ import torch
 
 from v2a_lightning.callbacks.clip_selection import Selection, mapped_clips
 from v2a_lightning.errors import UsageError
-from v2a_lightning.media import read_wave
+from v2a_lightning.media import read_waveform
 from v2a_lightning.reports.charts import draw_intervals, new_panels
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.tables import Cell, Table
@@ -101,7 +101,7 @@ def _reference_row(run: Run, study_runs: StudyRuns) -> list[Cell]:
 
 def _reference_scores(trained: TrainedRun) -> dict[str, float]:
     tested = _tested(trained)
-    waveforms = {clip_id: trained.data.reference_wave(clip_id) for clip_id in tested}
+    waveforms = {clip_id: trained.data.reference_waveform(clip_id) for clip_id in tested}
     return _score(trained, tested, waveforms, trained.data.audio.sample_rate)
 
 
@@ -122,7 +122,7 @@ def _score(
         list(waveforms),
         list(waveforms.values()),
         sample_rate,
-        [trained.data.reference_wave(name) for name in waveforms],
+        [trained.data.reference_waveform(name) for name in waveforms],
         [tested[name] for name in waveforms],
         reference_rate=trained.data.audio.sample_rate,
     )
@@ -140,7 +140,7 @@ def _folder_row(run: Run, study_runs: StudyRuns, name: str, folder: Path) -> lis
     trained = open_run(run)
     tested = _tested(trained)
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file()}
-    sounds = {clip_id: read_wave(files[clip_id]) for clip_id in tested if clip_id in files}
+    sounds = {clip_id: read_waveform(files[clip_id]) for clip_id in tested if clip_id in files}
     if len(sounds) < 2:
         raise UsageError(f"--folders {name}: {folder} has sounds of {len(sounds)} of the test clips; two are needed")
     if len(rates := {rate for _, rate in sounds.values()}) > 1:
