@@ -30,6 +30,10 @@ _CALLBACKS = ("AudioEvaluation", "DomainGap", "EmbeddingWriter", "ExponentialAve
 MOVED = {
     **{f"data_modules.{name}": f"v2a_lightning.data_modules.{name}" for name in _DATA},
     **{f"callbacks.{name}": f"v2a_lightning.callbacks.{name}" for name in _CALLBACKS},
+    **{
+        f"v2a_lightning.experiments.direct.{name}": f"v2a_lightning.studies.analyses.direct_baseline.{name}"
+        for name in ("DirectBaseline", "LentAudioLDM")
+    },
     "v2a_lightning.foundation.AudioLDM": "v2a_lightning.generators.AudioLDM",
     "v2a_lightning.foundation.ClipEncoder": "v2a_lightning.encoders.ClipEncoder",
     "v2a_lightning.foundation.ClapEncoder": "v2a_lightning.encoders.ClapEncoder",

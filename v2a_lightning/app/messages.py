@@ -48,6 +48,7 @@ NEW_NAMES = {
     **{name: f"splits.{name}" for name in _SPLITS},
     **{name: f"decoding.{name}" for name in _DECODING},
     "audioldm": "generator",
+    "extras": "metrics",
     "clip": "encoder",
 }
 _REFUSED_KEY = re.compile(rf"(?:unrecognized arguments: --|Option ')(?:init_args\.)?({'|'.join(NEW_NAMES)})\b")

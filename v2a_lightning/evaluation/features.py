@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -214,6 +214,18 @@ class FeatureCache:
         return features
 
 
+def as_waveform(sound: Any) -> Waveform:
+    """A tensor or an array (N,) as a float32 array.
+
+    Raises:
+        ValueError: when it is not (N,), or empty.
+    """
+    waveform = sound.detach().float().cpu().numpy() if isinstance(sound, Tensor) else np.asarray(sound, np.float32)
+    if waveform.ndim != 1 or not len(waveform):
+        raise ValueError(f"a sound is (N,) with N > 0, not {waveform.shape}")
+    return waveform
+
+
 def content_sha256(samples: NDArray[Any], rate: int = 0) -> str:
     """Stands for the content of a sound (with its rate) or of frames."""
     return hashlib.sha256(f"{rate}/".encode() + np.ascontiguousarray(samples).tobytes()).hexdigest()
@@ -233,3 +245,47 @@ def make_extractors(
     if "waveform" in needed:
         found["waveform"] = WaveformFeatures(device, crop)
     return found
+
+
+class ClipFeatures:
+    """The features that metrics need of clips, as "extractor/feature"; of each reference they are extracted once.
+
+    Args:
+        needs: for each metric, input of a clip -> feature, as `AudioMetric.needs`.
+        extractors: by name.
+        cache: keeps features from run to run.
+    """
+
+    def __init__(
+        self, needs: Sequence[Mapping[Any, str]], extractors: Mapping[str, FeatureExtractor], cache: FeatureCache
+    ) -> None:
+        self.needs, self.extractors, self.cache = needs, extractors, cache
+        self._references: dict[str, Features] = {}
+
+    def generated(self, waveform: Waveform, rate: int, video: Path | None) -> Features:
+        """Of a generated sound (N,)."""
+        return self._extract("generated", waveform, rate, video)
+
+    def reference(self, waveform: Waveform, rate: int) -> Features:
+        """Of a clip's own sound (N,)."""
+        key = content_sha256(waveform, rate)
+        if key not in self._references:
+            self._references[key] = self._extract("reference", waveform, rate, None)
+        return self._references[key]
+
+    def text(self, text: str) -> Features:
+        """Of a clip's label."""
+        clap = self.extractors.get("clap")
+        return _named("clap", clap.extract_text(text)) if isinstance(clap, ClapFeatures) else {}
+
+    def _extract(self, side: str, waveform: Waveform, rate: int, video: Path | None) -> Features:
+        needed = {needs[side].partition("/")[0] for needs in self.needs if side in needs}
+        found: Features = {}
+        for name, extractor in self.extractors.items():
+            if name in needed and (video is not None or not extractor.needs_video):
+                found |= _named(name, self.cache.extract(extractor, waveform, rate, video))
+        return found
+
+
+def _named(extractor: str, features: Features) -> Features:
+    return {f"{extractor}/{name}" if name else extractor: feature for name, feature in features.items()}

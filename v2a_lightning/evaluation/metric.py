@@ -95,6 +95,17 @@ class AudioMetric(Metric, ABC):
             weights: (B, N) how often each clip counts in each of B resamples.
         """
 
+    @property
+    def extractor(self) -> str:
+        """Name of the extractor of the generated sound's feature."""
+        return self.needs["generated"].partition("/")[0]
+
+    def inputs_of(self, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor] | None:
+        """What it takes of one clip, from input -> "extractor/feature" -> feature; None when something is missing."""
+        found = {str(given): features.get(given, {}).get(feature) for given, feature in self.needs.items()}
+        present = {given: one for given, one in found.items() if one is not None}
+        return present if len(present) == len(found) else None
+
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Plot one or several results of `compute` or `forward`: (figure, axes)."""
         return self._plot(val, ax)

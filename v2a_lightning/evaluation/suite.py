@@ -3,10 +3,8 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from v2a_lightning.devices import choose_device
@@ -17,16 +15,17 @@ from v2a_lightning.evaluation.features import (
     RESAMPLER,
     SHORTEST_SECONDS,
     ClapFeatures,
+    ClipFeatures,
     Crop,
     FeatureCache,
     Features,
     NetworkFeatures,
     Waveform,
-    content_sha256,
+    as_waveform,
     make_extractors,
 )
 from v2a_lightning.evaluation.frames import ClipFrames, FrameSampling, default_clip, require_width
-from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric
+from v2a_lightning.evaluation.metric import ClipMetric
 from v2a_lightning.evaluation.records import (
     ClipRecord,
     clips_of,
@@ -38,8 +37,6 @@ from v2a_lightning.evaluation.records import (
 )
 from v2a_lightning.evaluation.score_files import Scores
 from v2a_lightning.media import read_waveform
-
-Side = Literal["generated", "reference"]
 
 
 class EvaluationSuite:
@@ -91,7 +88,7 @@ class EvaluationSuite:
         for metric in self.metrics:
             self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
         self.clip = ClipFrames(clip or default_clip(wav2clip), self.device, self.cache)
-        self._references: dict[str, Features] = {}
+        self._features = ClipFeatures([metric.needs for metric in self.metrics], self.extractors, self.cache)
         self.reset()
 
     def reset(self) -> None:
@@ -195,8 +192,8 @@ class EvaluationSuite:
         if any(len(column) != count for column in columns):
             raise ValueError(f"{count} clip ids come with {[len(column) for column in columns]} sounds, frames, texts")
         for clip_id, waveform, own, frames, text, video in zip(clip_ids, *columns, strict=True):
-            reference = None if own is None else (_array(own), reference_rate or sample_rate)
-            self._add(clip_id, (_array(waveform), sample_rate), reference, frames, text, video, frames_described)
+            reference = None if own is None else (as_waveform(own), reference_rate or sample_rate)
+            self._add(clip_id, (as_waveform(waveform), sample_rate), reference, frames, text, video, frames_described)
 
     def compute(self) -> dict[str, float]:
         """Every chosen metric that the clips of all processes allow, by name (fd, fad, kl, is, cs, ...).
@@ -241,7 +238,7 @@ class EvaluationSuite:
             ValueError: when it is not among the chosen ones, or its extractor was not named.
         """
         metric = next((one for one in self.metrics if name in one.numbers() and name in self.names), None)
-        if metric is None or (extractor := self.extractors.get(_extractor_of(metric))) is None:
+        if metric is None or (extractor := self.extractors.get(metric.extractor)) is None:
             raise ValueError(f"no metric {name!r} in this evaluation")
         number, records = metric.numbers()[name], self.records()
         clips = clips_of(metric, records)
@@ -276,7 +273,7 @@ class EvaluationSuite:
     def _unnamed(self, name: str) -> str:
         """Why a number's extractor is not there; "" when it is."""
         metric = next(one for one in self.metrics if name in one.numbers())
-        return "" if _extractor_of(metric) in self.extractors else f"no {_extractor_of(metric).upper()} was named"
+        return "" if metric.extractor in self.extractors else f"no {metric.extractor.upper()} was named"
 
     def _takes(self, given: str) -> bool:
         return any(given in metric.needs for metric in self.metrics)
@@ -297,39 +294,20 @@ class EvaluationSuite:
         own_faults = frozenset() if reference is None else find_faults(*reference, self.crop.seconds)
         features: dict[str, Features] = {}
         if "not_finite" not in faults:
-            features["generated"] = self._extract("generated", *generated, video)
+            features["generated"] = self._features.generated(*generated, video)
             features |= {} if frames is None else {"frames": {"clip/frames": frames}}
-            features |= {} if text is None else {"text": self._text_features(text)}
+            features |= {} if text is None else {"text": self._features.text(text)}
         if reference is not None and "not_finite" not in own_faults:
-            features["reference"] = self._extract_once(*reference)
+            features["reference"] = self._features.reference(*reference)
         values = {
             metric.name: float(metric.score(**inputs))
             for metric in self.metrics
-            if isinstance(metric, ClipMetric) and (inputs := _inputs(metric, features)) is not None
+            if isinstance(metric, ClipMetric) and (inputs := metric.inputs_of(features)) is not None
         }
         given = frozenset(features) | (frozenset() if video is None else {"video"})
         shown = frames_described if frames is not None else ""
         record = ClipRecord(clip_id, self._kept(features), values, given, shown, faults, own_faults)
         self._records[clip_id] = record
-
-    def _text_features(self, text: str) -> Features:
-        clap = self.extractors.get("clap")
-        return _named("clap", clap.extract_text(text)) if isinstance(clap, ClapFeatures) else {}
-
-    def _extract(self, side: Side, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
-        """The features that metrics need of one side's sound, as "extractor/feature"."""
-        needed = {metric.needs[side].partition("/")[0] for metric in self.metrics if side in metric.needs}
-        found: Features = {}
-        for name, extractor in self.extractors.items():
-            if name in needed and (video is not None or not extractor.needs_video):
-                found |= _named(name, self.cache.extract(extractor, waveform, rate, video))
-        return found
-
-    def _extract_once(self, waveform: Waveform, rate: int) -> Features:
-        key = content_sha256(waveform, rate)
-        if key not in self._references:
-            self._references[key] = self._extract("reference", waveform, rate)
-        return self._references[key]
 
     def _kept(self, features: Mapping[str, Features]) -> dict[str, Features]:
         """Of a clip's features what metrics of sets take; the others have given their value."""
@@ -338,26 +316,3 @@ class EvaluationSuite:
         return {
             given: {name: one for name, one in of.items() if (given, name) in kept} for given, of in features.items()
         }
-
-
-def _inputs(metric: AudioMetric, features: Mapping[str, Features]) -> Features | None:
-    """What `score` takes of one clip; None when something is missing."""
-    found = {str(given): features.get(given, {}).get(feature) for given, feature in metric.needs.items()}
-    present = {given: one for given, one in found.items() if one is not None}
-    return present if len(present) == len(found) else None
-
-
-def _named(extractor: str, features: Features) -> Features:
-    return {f"{extractor}/{name}" if name else extractor: feature for name, feature in features.items()}
-
-
-def _extractor_of(metric: AudioMetric) -> str:
-    return metric.needs["generated"].partition("/")[0]
-
-
-def _array(waveform: Any) -> Waveform:
-    is_tensor = isinstance(waveform, torch.Tensor)
-    array = waveform.detach().float().cpu().numpy() if is_tensor else np.asarray(waveform, np.float32)
-    if array.ndim != 1 or not len(array):
-        raise ValueError(f"a sound is (N,) with N > 0, not {array.shape}")
-    return array
