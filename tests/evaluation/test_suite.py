@@ -97,8 +97,9 @@ def test_a_clip_that_comes_again_counts_once(suite: EvaluationSuite, extractors:
 def test_features_of_references_are_extracted_once_and_outlive_a_reset(extractors: dict[str, str]) -> None:
     suite = EvaluationSuite(**extractors)
     extracted = []
-    extract = suite._extract
-    suite._extract = lambda side, *sound: extracted.append(side) or extract(side, *sound)  # type: ignore[method-assign]
+    extract = suite._features._extract
+    features = suite._features
+    features._extract = lambda side, *sound: extracted.append(side) or extract(side, *sound)  # type: ignore[method-assign]
     for _ in range(2):
         suite.update(CLIPS[:3], GENERATED[:3], RATE, REFERENCES[:3])
         suite.compute()
