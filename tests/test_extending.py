@@ -71,7 +71,7 @@ def test_parts_of_ones_own_go_the_whole_way(folder: Path, monkeypatch: pytest.Mo
     assert done.returncode == 0, done.stderr
     # A sine of amplitude 0.3.
     scores = json.loads((folder / "scores.json").read_text())
-    assert scores["scores"]["loudness"]["value"] == pytest.approx(20 * np.log10(0.3 / 2**0.5), abs=0.01)
+    assert scores["metrics"]["loudness"]["value"] == pytest.approx(20 * np.log10(0.3 / 2**0.5), abs=0.01)
     done = v2a("compare", "scores.json", "scores.json")
     assert done.returncode == 0, done.stderr
     assert "Loudness (dB)" in done.stdout

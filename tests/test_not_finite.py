@@ -35,7 +35,7 @@ class TooLarge(Regression):
 
     def loss(self, network: Any, condition: Tensor, target: Tensor, generator: Any) -> Tensor:
         losses = super().loss(network, condition, target, generator)
-        return losses + torch.where(target.abs().amax(1) > 0.99, torch.inf, 0.0)
+        return losses + torch.where(target.abs().amax((1, 2)) > 0.99, torch.inf, 0.0)
 
 
 def mapper(objective: Any = None, **options: Any) -> V2AMapper:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from v2a_lightning.checkpoints.weights import find_weights, read_weights
+from v2a_lightning.checkpoints.weights import find_weights, read_weights, without_values
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.evaluation.extractors import load_extractor
@@ -245,3 +245,12 @@ def test_a_folders_tokenizer_runs_no_code_of_the_folder(models: Path, tmp_path: 
         with suppress(V2AError):
             (ClipEncoder(str(folder)) if part == "clip" else ClapEncoder(str(folder))).encode_text(["a dog"])
         assert not (tmp_path / "executed").exists()
+
+
+def test_a_module_is_built_however_its_values_are_drawn() -> None:
+    # What uninitialised memory may hold: torch draws a truncated normal anew until nothing is out of bounds.
+    weight = torch.full((64,), 1e30)
+    with without_values():
+        torch.nn.init.trunc_normal_(weight, std=0.02)
+        torch.nn.init.normal_(weight)
+    assert not weight.any()

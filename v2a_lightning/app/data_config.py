@@ -18,7 +18,7 @@ class _WithoutTrainer(MapperCLI):
     def instantiate_trainer(self, **_: Any) -> Any:
         return None
 
-    def _with_widths(self, written: Any) -> tuple[Any, None]:
+    def with_widths(self, written: Any) -> tuple[Any, None]:
         # What the model lacks of widths is asked of the data when it is trained.
         return written, None
 
