@@ -69,9 +69,10 @@ def test_parts_of_ones_own_go_the_whole_way(folder: Path, monkeypatch: pytest.Mo
     own = ("--metrics", "my_parts.Loudness", "--output", "scores.json")
     done = v2a("evaluate", "--generated", "sounds", "--reference", "videos", *own)
     assert done.returncode == 0, done.stderr
-    # A sine of amplitude 0.3, a little quieter where the sounds of two windows are joined.
+    # A sine of amplitude 0.3 for the window's 2.56 s, faded out, and silence to the video's 2.6 s.
     scores = json.loads((folder / "scores.json").read_text())
-    assert scores["metrics"]["loudness"]["value"] == pytest.approx(20 * np.log10(0.3 / 2**0.5), abs=0.1)
+    expected = 20 * np.log10(0.3 / 2**0.5) + 10 * np.log10(2.56 / 2.6)
+    assert scores["metrics"]["loudness"]["value"] == pytest.approx(expected, abs=0.02)
     done = v2a("compare", "scores.json", "scores.json")
     assert done.returncode == 0, done.stderr
     assert "Loudness (dB)" in done.stdout
