@@ -176,14 +176,14 @@ class EncodedDataModule(ClipDataModule):
     def _prepare_store(self, lock: StoreLock, ranks: int, add_encoder: bool) -> bool:
         """Take the store for this job and mend it; True when there is nothing to embed, which needs no lock."""
         self.prepare_media()
-        if not add_encoder:
-            self.store.refuse_others(self.encoders.spec())
         extraction = self.extraction()
         # Most runs find everything done, and need not wait for whoever writes for another data set.
         is_done = ranks == 1 and not (self.store.has_lost_shards or extraction.pending())
         if not is_done:
             lock.take()
             self.store.mend()
+        if not add_encoder:
+            self.store.refuse_others(self.encoders.spec())
         extraction.refuse_other_files()
         return is_done
 

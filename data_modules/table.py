@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.shards import Shard, column_values, damaged, list_lengths
+from v2a_lightning.data_modules.shards import Shard, damaged
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.encoders.base import SOLE
@@ -185,9 +185,10 @@ def _read(store: EmbeddingStore, tower: Tower, column: str, rows: dict[str, int]
     for shard in store.shards(tower, ["clip_id", column, *_counted(tower)], whole=True):
         table, counts = shard.table, _counts(shard, tower)
         width = _width(store, shard, counts)
-        if not np.array_equal(list_lengths(table[column]), counts.astype(np.int64) * width):
+        lists = table[column].combine_chunks()
+        if not np.array_equal(lists.value_lengths().to_numpy(), counts.astype(np.int64) * width):
             raise damaged(store.folder, shard.path, f"num_frames is not what its {column} have")
-        values = torch.from_numpy(column_values(table[column]).copy()).view(-1, width)
+        values = torch.from_numpy(lists.flatten().to_numpy(zero_copy_only=False).copy()).view(-1, width)
         clip_ids = table["clip_id"].to_pylist()
         _refuse_not_finite(store, shard, values, clip_ids, counts)
         if result is None:
