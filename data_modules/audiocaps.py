@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from v2a_lightning.data_modules.clips import Clip, checked_id, find_named, vggsound_id, youtube_names
+from v2a_lightning.data_modules.clips import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Clip,
+    checked_id,
+    find_named,
+    vggsound_id,
+    youtube_names,
+)
 from v2a_lightning.data_modules.csv_files import read_records
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION
 from v2a_lightning.errors import UsageError
 
 COLUMNS = {"number": ("audiocap_id",), "id": ("youtube_id",), "start": ("start_time",), "caption": ("caption",)}
@@ -30,11 +38,7 @@ class AudioCapsDataModule(EncodedDataModule):
         self.metadata = Path(metadata)
 
     def find_clips(self) -> list[Clip]:
-        """The clips of the three lists; `val.csv` is the validation.
-
-        Raises:
-            UsageError: when a list or the folder cannot be read (with the line that is wrong).
-        """
+        """The clips of the three lists; `val.csv` is the validation."""
         files = self.media_files()
         clips: dict[str, Clip] = {}
         for name, split in {"train": TRAIN, "val": VALIDATION, "test": TEST}.items():

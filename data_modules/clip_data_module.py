@@ -13,10 +13,19 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from v2a_lightning.data_modules.clips import Clip, hold_out, ids_hash, subset, unused_splits
+from v2a_lightning.data_modules.clips import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Clip,
+    Reject,
+    Splits,
+    hold_out,
+    ids_hash,
+    subset,
+    unused_splits,
+)
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION, Splits
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio

@@ -9,9 +9,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
-from v2a_lightning.data_modules.clips import Clip, find_media, read_ids
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.splits import Splits
+from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media, read_ids
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec, Tower

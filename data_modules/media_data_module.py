@@ -10,10 +10,9 @@ import torch
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
-from v2a_lightning.data_modules.clips import Clip, find_media
-from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import Extraction
+from v2a_lightning.data_modules.extraction import Decoding, Extraction
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.data_modules.manifest import (
@@ -25,8 +24,6 @@ from v2a_lightning.data_modules.manifest import (
     unusable_files,
 )
 from v2a_lightning.data_modules.on_the_fly import DecodedDataset, embed_batch
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.store import EmbeddingStore, Precision
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder, EncoderSet
@@ -245,13 +242,12 @@ class EncodedDataModule(ClipDataModule):
         return f"manifest-{self.encoders.spec().content}.parquet"
 
     def _inspect(self) -> None:
-        """Look at the clips that the manifest does not have yet."""
-        known = self._inspected()
-        inspected = {(row.clip_id, row.path) for row in known}
-        new = [clip for clip in self.candidates if (clip.clip_id, str(clip.path)) not in inspected]
-        if new and self.manifest is None:
-            again = {clip.clip_id for clip in new}
-            known = [row for row in known if row.clip_id not in again]
-            rows = known + inspect_clips(new, self.encoders.frames, self.encoders.audio, self.decoding)
-            Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
+        """Inspect the clips for which that has not been done."""
+        if self.manifest is None:
+            known, clips = self._inspected(), self.candidates
+            rows = inspect_clips(clips, self.encoders.frames, self.encoders.audio, self.decoding, known)
+            inspected = {clip.clip_id for clip in clips}
+            rows += [row for row in known if row.clip_id not in inspected]
+            if set(rows) != set(known):
+                Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
         self.invalidate_usable_clips()

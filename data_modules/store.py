@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from v2a_lightning.data_modules.clips import Reject
 from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.rejects import Reject
 from v2a_lightning.data_modules.shards import (
     IndexWriter,
     Shard,

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from v2a_lightning.data_modules import Decoding, EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
-from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.clips import Clip, Reject
 from v2a_lightning.data_modules.store import METADATA_KEY
 from v2a_lightning.data_modules.table import widths_of
 from v2a_lightning.errors import RunFailure, UsageError

@@ -186,7 +186,7 @@ def _labels(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str]
     """
     if path is None:
         return {}, []
-    from v2a_lightning.data_modules.clips import read_labels
+    from v2a_lightning.data_modules.vggsound import read_labels
     from v2a_lightning.evaluation.folders import first_few
 
     labels = read_labels(path)
