@@ -4,9 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from v2a_lightning.data_modules.clips import (
-    TEST,
-    TRAIN,
-    VALIDATION,
+    LISTED_SPLITS,
     Clip,
     checked_id,
     find_named,
@@ -41,7 +39,7 @@ class AudioCapsDataModule(EncodedDataModule):
         """The clips of the three lists; `val.csv` is the validation."""
         files = self.media_files()
         clips: dict[str, Clip] = {}
-        for name, split in {"train": TRAIN, "val": VALIDATION, "test": TEST}.items():
+        for name, split in LISTED_SPLITS.items():
             for record in read_records(self.metadata / f"{name}.csv", COLUMNS):
                 try:
                     start = float(record["start"])

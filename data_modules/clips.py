@@ -15,6 +15,8 @@ from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_fil
 from v2a_lightning.media.errors import PASSING
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+LISTED_SPLITS = {"train": TRAIN, "val": VALIDATION, "test": TEST}
+"""Splits by the usual names of their lists."""
 # How headers of lists call the two columns that every list has.
 ID_COLUMNS = ("clip_id", "video_id", "id", "key", "file_name", "filename", "file", "path", "video", "name", "stem")
 LABEL_COLUMNS = ("label", "labels", "caption", "class", "category", "text", "description", "prompt")

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from v2a_lightning.data_modules.clips import TEST, TRAIN, VALIDATION, Clip, find_named, joined_labels, read_ids
+from v2a_lightning.data_modules.clips import LISTED_SPLITS, VALIDATION, Clip, find_named, joined_labels, read_ids
 from v2a_lightning.data_modules.csv_files import read_text
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.errors import UsageError
@@ -36,7 +36,7 @@ class GreatestHitsDataModule(EncodedDataModule):
         """The videos of the lists."""
         files = self.media_files()
         clips = []
-        for name, split in {"train": TRAIN, "val": VALIDATION, "test": TEST}.items():
+        for name, split in LISTED_SPLITS.items():
             path = self.lists / f"{name}.txt"
             if split == VALIDATION and not path.is_file():
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 from v2a_lightning.data_modules.clips import (
     ID_COLUMNS,
     LABEL_COLUMNS,
+    LISTED_SPLITS,
     TEST,
     TRAIN,
     VALIDATION,
@@ -22,8 +23,8 @@ from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import VIDEO_SUFFIXES, find_media_files
 
-SPLIT_NAMES = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST, "eval": TEST}
-SPLIT_NAMES |= {VALIDATION: VALIDATION, "testing": TEST}
+SPLIT_NAMES = {**LISTED_SPLITS, "training": TRAIN, "valid": VALIDATION, VALIDATION: VALIDATION}
+SPLIT_NAMES |= {"eval": TEST, "testing": TEST}
 NO_LABEL = "video"
 
 
@@ -50,10 +51,9 @@ class VideoFolderDataModule(EncodedDataModule):
 
     def find_clips(self) -> list[Clip]:
         """The folder's videos, or those that the csv names."""
-        root = Path(self.media)
-        clips = [self._clip(path.relative_to(root), path) for path in find_media_files(root, VIDEO_SUFFIXES, depth=None)]
+        clips = [self._clip(path) for path in find_media_files(self.media, VIDEO_SUFFIXES, depth=None)]
         if not clips:
-            raise UsageError(f"data.media {root}: no video in it")
+            raise UsageError(f"data.media {self.media}: no video in it")
         by_id((clip.clip_id, clip.path) for clip in clips if clip.path)
         if self.csv is not None:
             clips = self._described(self.csv, clips)
@@ -61,8 +61,8 @@ class VideoFolderDataModule(EncodedDataModule):
             return clips
         return hold_out(clips, self.test_fraction, None, target=TEST, salt="test")
 
-    @staticmethod
-    def _clip(name: Path, path: Path) -> Clip:
+    def _clip(self, path: Path) -> Clip:
+        name = path.relative_to(self.media)
         *folders, _ = name.parts
         split = SPLIT_NAMES.get(folders[0].lower()) if folders else None
         labels = folders[1:] if split else folders
