@@ -66,21 +66,17 @@ class EmbeddingStore:
         return self.folder.url
 
     def towers(self, kind: Kind) -> list[Tower]:
-        """Every encoder of a kind whose embeddings are here.
-
-        Raises:
-            RunFailure: when the shard that describes one is damaged or lost.
-        """
+        """Every encoder of a kind whose embeddings are here; RunFailure when a shard is damaged or lost."""
         parts = [name for name in self.folder.names() if name.startswith(f"{kind}-")]
         return [self._tower(shard) for name in parts for shard in islice(read_shards(self.folder, name, []), 1)]
 
-    def _tower(self, shard: Shard, expected: Tower | None = None) -> Tower:
+    def _tower(self, shard: Shard) -> Tower:
         try:
             tower = Tower.described(shard.metadata.get(METADATA_KEY, "nothing"))
-            if expected is not None and tower.subfolder != expected.subfolder:
-                raise ValueError(f"it holds embeddings of {tower}, and stands among those of {expected}")
         except ValueError as error:
             raise damaged(self.folder, shard.path, error) from error
+        if not shard.path.startswith(f"{tower.subfolder}/"):
+            raise damaged(self.folder, shard.path, f"it holds embeddings of {tower}, in the folder of another encoder")
         return tower
 
     def mend(self) -> None:
@@ -93,13 +89,9 @@ class EmbeddingStore:
         return bool(lost_shards(self.folder))
 
     def shards(self, tower: Tower, columns: Sequence[str], whole: bool = False) -> Iterator[Shard]:
-        """Some columns of an encoder's shards; see `read_shards`.
-
-        Raises:
-            RunFailure: when a shard is damaged or lost, or is another encoder's.
-        """
+        """Some columns of an encoder's shards, as `read_shards`; RunFailure for a shard of another encoder."""
         for shard in read_shards(self.folder, tower.subfolder, columns, whole):
-            self._tower(shard, expected=tower)
+            self._tower(shard)
             yield shard
 
     def refuse_others(self, spec: StoreSpec) -> None:
@@ -116,10 +108,8 @@ class EmbeddingStore:
         """The spec of a store that holds one set of embeddings, or of some of its encoders of frames.
 
         Args:
-            encoders: names of encoders, such as `clip:miniature`, by the keys they are to have in batches.
-
-        Raises:
-            UsageError: when it holds none, or several.
+            encoders: names of encoders, such as `clip:miniature`, by the keys they are to have in batches. UsageError
+                when the store has none of a name, or several.
         """
         frames, audio = self.towers("frames"), self.towers("audio")
         if not frames:
@@ -157,9 +147,9 @@ class EmbeddingStore:
     def write_rejects_csv(self, rejects: Iterable[Reject]) -> None:
         """Write the list that people read."""
         text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["clip_id", "path", "reason", "detail"])
-        table.writerows([one.clip_id, one.path, one.reason, one.detail] for one in rejects)
+        table = csv.DictWriter(text, REJECT_COLUMNS[:-1], extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(map(asdict, rejects))
         self.folder.write("rejects.csv", text.getvalue().encode())
 
     def writer(self, spec: StoreSpec, rank: int = 0) -> "StoreWriter":
@@ -205,9 +195,7 @@ class StoreWriter:
     def add_frames(self, clip_id: str, label: str, split: str, path: str, frames: Any) -> None:
         """Add a clip's frame embeddings (T, D), of several encoders by their names.
 
-        Raises:
-            ValueError: when they are not finite.
-            UsageError: when the id cannot be the name of a file.
+        ValueError when they are not finite, UsageError when the id cannot be the name of a file.
         """
         parts = frames if isinstance(frames, Mapping) else {SOLE: frames}
         for key, part in parts.items():
