@@ -20,8 +20,6 @@ LISTED_SPLITS = {"train": TRAIN, "val": VALIDATION, "test": TEST}
 # How headers of lists call the two columns that every list has.
 ID_COLUMNS = ("clip_id", "video_id", "id", "key", "file_name", "filename", "file", "path", "video", "name", "stem")
 LABEL_COLUMNS = ("label", "labels", "caption", "class", "category", "text", "description", "prompt")
-# Of so many files one is looked for whose name shows how names differ.
-SHOWN_FROM = 200
 
 
 @dataclass(frozen=True)
@@ -174,19 +172,13 @@ def missing_names(clips: Iterable[Clip], files: Mapping[str, Path]) -> str:
         return ""
     if not files:
         return f"the folder holds no video, and {wanted[0]}.mp4 is looked for"
-    # A file of the same video shows best how the names differ.
+    # A file of the same video shows best how the names differ; its id is as long as any other.
     videos = {clip_id.rpartition("_")[0]: clip_id for clip_id in wanted}
-    names = [path.name for path in files.values()]
-    name = next((name for name in names[:SHOWN_FROM] if _video_in(name, videos)), names[0])
-    clip_id = videos.get(_video_in(name, videos), wanted[0])
+    length, names = len(next(iter(videos))), [path.name for path in files.values()]
+    parts = ((name, name[begin : begin + length]) for name in names for begin in range(len(name)))
+    name, video = next(((name, part) for name, part in parts if part in videos), (names[0], next(iter(videos))))
+    clip_id = videos[video]
     return f"no file has the name of a clip: the folder holds {name}, for instance, and {clip_id}.mp4 is looked for"
-
-
-def _video_in(name: str, videos: Collection[str]) -> str:
-    """The first of the videos' ids that is a part of a file's name; empty when none is."""
-    lengths = {len(video) for video in videos} - {0}
-    parts = (name[begin : begin + length] for begin in range(len(name)) for length in lengths)
-    return next((part for part in parts if part in videos), "")
 
 
 def hold_out(

@@ -94,11 +94,7 @@ class EncodedDataModule(ClipDataModule):
         """Every clip the data set names, with its file if there is one: see `media_files`."""
 
     def media_files(self) -> dict[str, Path]:
-        """Videos and pictures by their names without suffix, in `media` and in the folders right inside it.
-
-        Raises:
-            UsageError: when there is no such folder, or two files have one name.
-        """
+        """Videos and pictures by their names without suffix, in `media` and in the folders right inside it."""
         return find_media(self.media)
 
     @property
@@ -151,10 +147,8 @@ class EncodedDataModule(ClipDataModule):
             rank: this process.
             ranks: how many processes share the work.
             barrier: waits for the other processes.
-            add_encoder: put embeddings of these encoders beside those of others that the store may hold.
-
-        Raises:
-            UsageError: when the store was made with other encoders or specs, unless they are to be added.
+            add_encoder: put embeddings of these encoders beside those of others that the store may hold, which else
+                is a UsageError.
         """
         lock = StoreLock(self.store.folder)
         try:
@@ -200,18 +194,13 @@ class EncodedDataModule(ClipDataModule):
     def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
         """Clips from the store, or decoded on the fly."""
         if self.mode == "on_the_fly":
-            return {split: self._decoded(clips) for split, clips in splits.items()}
+            return {split: DecodedDataset(clips, self.extraction()) for split, clips in splits.items()}
         spec = self.encoders.spec()
         self.store.refuse_others(spec)
         table = load_table(self.store, spec, [clip.clip_id for clips in splits.values() for clip in clips])
         return {
             split: EmbeddingDataset(table.described_by(clips), table.rows(clips)) for split, clips in splits.items()
         }
-
-    def _decoded(self, clips: Sequence[Clip]) -> Dataset[Batch]:
-        extraction, size = self.extraction(), self.encoders.picture_size()
-        requests = [extraction.request(clip, True, True, size) for clip in clips]
-        return DecodedDataset(clips, requests, self.decoding.timeout)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Waveforms stay on the CPU, where the audio encoder prepares them."""

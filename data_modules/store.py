@@ -76,7 +76,7 @@ class EmbeddingStore:
         except ValueError as error:
             raise damaged(self.folder, shard.path, error) from error
         if not shard.path.startswith(f"{tower.subfolder}/"):
-            raise damaged(self.folder, shard.path, f"it holds embeddings of {tower}, in the folder of another encoder")
+            raise damaged(self.folder, shard.path, f"it holds embeddings of {tower.encoder}, not of its folder")
         return tower
 
     def mend(self) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from v2a_lightning.encoders.base import SOLE
 
@@ -49,13 +49,9 @@ class Tower:
     def described(cls, description: str) -> "Tower":
         """The encoder that a shard's metadata describes; ValueError when that is no description of one."""
         try:
-            tower = cls(**json.loads(description))
-            is_one = tower.kind in get_args(Kind) and str(tower) and tower.tokens >= 1
-        except (TypeError, ValueError):
-            is_one = False
-        if not is_one:
-            raise ValueError(f"its encoder is described by {description[:200]}")
-        return tower
+            return cls(**json.loads(description))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"its encoder is described by {description[:200]}") from error
 
     def __str__(self) -> str:
         return f"{self.encoder} [{self.fingerprint[:12]}] on {self.spec}"
