@@ -144,10 +144,11 @@ def _generate(
         for batch in batches
         for row, clip_id in enumerate(batch["clip_id"])
     }
-    suite, ids = trained.suite, [clip.clip_id for clip in clips]
-    references = [_reference(trained, clip) for clip in clips]
+    suite, rate = trained.suite, trained.generator.sample_rate
     suite.reset()
-    suite.update(ids, list(waveforms), trained.generator.sample_rate, references, [frames[one] for one in ids])
+    for clip, waveform in zip(clips, waveforms, strict=True):
+        own = _reference(trained, clip)
+        suite.add(clip.clip_id, (waveform, rate), None if own is None else (own, rate), frames[clip.clip_id])
     suite.compute()
     scores = suite.scores().found
     for name in ("kl", "cs"):

@@ -138,6 +138,6 @@ def _sound_scores(trained: TrainedRun, chosen: Sequence[str], others: Sequence[s
     suite = trained.suite
     suite.reset()
     for clip_id, other in zip(chosen, others, strict=False):
-        (true, rate), (own, own_rate) = (read_waveform(Path(trained.data.source(one))) for one in (other, clip_id))
-        suite.update([clip_id], [true], rate, references=[own], reference_rate=own_rate)
+        true, own = (read_waveform(Path(trained.data.source(one))) for one in (other, clip_id))
+        suite.add(clip_id, true, own)
     return suite.compute()

@@ -118,14 +118,9 @@ def _score(
     trained: TrainedRun, tested: Mapping[str, torch.Tensor], waveforms: Mapping[str, Any], sample_rate: int
 ) -> dict[str, float]:
     trained.suite.reset()
-    trained.suite.update(
-        list(waveforms),
-        list(waveforms.values()),
-        sample_rate,
-        [trained.data.reference_waveform(name) for name in waveforms],
-        [tested[name] for name in waveforms],
-        reference_rate=trained.data.audio.sample_rate,
-    )
+    for name, waveform in waveforms.items():
+        reference = trained.data.reference_waveform(name), trained.data.audio.sample_rate
+        trained.suite.add(name, (waveform, sample_rate), reference, tested[name])
     return trained.suite.compute()
 
 
