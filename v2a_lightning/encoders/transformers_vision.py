@@ -94,6 +94,9 @@ class TransformersEncoder(FrozenModel, Encoder):
         match self.pooling:
             case "cls":
                 return tokens[:, 0]
+            case "mean" if "pixel_attention_mask" in inputs:  # pictures of any shape, padded to one number of patches
+                real = inputs["pixel_attention_mask"].to(tokens)[..., None]
+                return (tokens * real).sum(1) / real.sum(1)
             case "mean":
                 return tokens.mean(1)
         if (given := getattr(output, "pooler_output", None)) is None:
@@ -103,11 +106,12 @@ class TransformersEncoder(FrozenModel, Encoder):
 
     def _config(self) -> dict[str, Any]:
         path = self.path / "config.json"
-        if not path.is_file() or not (self.path / "preprocessor_config.json").is_file():
+        config = json.loads(path.read_text()) if path.is_file() else {}
+        # timm's folders describe the transform in their config.
+        if not config or not ("pretrained_cfg" in config or (self.path / "preprocessor_config.json").is_file()):
             raise UsageError(
                 f"{self.path} is no folder of a vision model: it has no {path.name} or preprocessor_config.json"
             )
-        config = json.loads(path.read_text())
         if not isinstance(config, dict) or "auto_map" in config:
             raise UsageError(
                 f"{path} asks for code of its own, which is not executed: use a model that transformers has"
