@@ -75,7 +75,7 @@ def test_nothing_is_said_of_random_weights(weights: Path, capfd: pytest.CaptureF
         with quiet_libraries():
             root.setLevel(logging.WARNING)
             ClipEncoder(str(weights / "clip"))._load()
-            logging.warning("another warning")
+        logging.warning("another warning")
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
@@ -171,7 +171,7 @@ def test_perception_encoder_of_open_clip(tmp_path: Path) -> None:
     vision |= {"timm_pool": "map", "timm_proj": None}
     text = {**OPENAI_SMALL["text_cfg"], "context_length": 32}  # type: ignore[dict-item]
     config = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": text, "custom_text": True}
-    preprocess = {"size": 384, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
+    preprocess = {"size": 384, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
     torch.manual_seed(0)
     model = create_model(f"local-dir:{tmp_path}", load_weights=False).eval()

@@ -6,8 +6,8 @@ import time
 import urllib.error
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
-from urllib.parse import urlsplit
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from v2a_lightning.checkpoints.web import masked, open_url
 from v2a_lightning.errors import RunFailure
@@ -23,9 +23,7 @@ LARGEST_BYTES = 32 * 10**9
 def download(
     url: str, target: Path, *, size: int | None = None, sha256: str = "", progress: bool = True, pause: float = 2.0
 ) -> Path:
-    """Fetch `url` to `target`, unless it is there already.
-
-    What has arrived is kept in `<target>.part`, from where a later attempt, or a later run, goes on.
+    """Fetch `url` to `target`, unless it is there already; a later attempt, or run, goes on from `<target>.part`.
 
     Args:
         url: http or https.
@@ -63,11 +61,7 @@ def download(
 
 
 def refuse_without_room(what: str, missing: int, folder: Path) -> None:
-    """Refuse to begin to fetch what is too large for this project, or for the disk of a folder.
-
-    Raises:
-        RunFailure: with both sizes.
-    """
+    """RunFailure, with both sizes, for what is too large for this project, or for the disk of a folder."""
     if missing > LARGEST_BYTES:
         raise RunFailure(f"{what} has {missing} bytes; no more than {LARGEST_BYTES} are fetched")
     if missing > (free := shutil.disk_usage(folder).free):
@@ -75,8 +69,8 @@ def refuse_without_room(what: str, missing: int, folder: Path) -> None:
 
 
 def file_name(url: str) -> str:
-    """The last part of a URL's path."""
-    name = Path(urlsplit(url).path).name
+    """The last part of a URL's path, percent-decoded."""
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
     return name if name not in ("", "..") else "download"
 
 
@@ -106,7 +100,6 @@ def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
 
 
 def _receive(response: HTTPResponse, part: Path, have: int, total: int | None, progress: bool) -> Iterator[int]:
-    """Write what arrives, and yield after each piece how much there is."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -129,7 +122,6 @@ def _refuse_too_large(url: str, part: Path, size: int, limit: int) -> None:
 
 
 def _verify(url: str, part: Path, size: int | None, sha256: str) -> None:
-    """Refuse another file than the expected one, and remove it: going on from it would never end well."""
     found = part.stat().st_size
     if size is not None and found != size:
         _remove(part, f"{url} has {found} bytes, the published file {size}")

@@ -1,4 +1,4 @@
-"""Asking a web server for a file: which addresses it may redirect to, and what of an address is kept secret."""
+"""Requests to a web server: which addresses it may redirect to, and what of an address is kept secret."""
 
 import base64
 import ipaddress
@@ -18,7 +18,7 @@ def masked(address: str) -> str:
 
 
 def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
-    """Ask for a URL and follow redirects, except from outside into this machine or its network.
+    """Request a URL and follow redirects, except from outside into this machine or its network.
 
     A name and password before the host are sent to that host alone. `timeout` is in seconds without an answer.
 

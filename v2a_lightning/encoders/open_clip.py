@@ -1,10 +1,8 @@
 """CLIP through open_clip: frames and texts to embeddings."""
 
 import json
-import logging
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +187,7 @@ def _filled(name: str, weights: Path) -> Any:
     import open_clip
     from open_clip.model import convert_to_custom_text_state_dict
 
-    with _without_a_warning(), without_values():
+    with without_values():
         model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
     state = read_weights(weights)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
@@ -198,21 +196,6 @@ def _filled(name: str, weights: Path) -> Any:
         if scale in state and getattr(model, scale, None) is not None and state[scale].numel() == 1:
             state[scale] = state[scale].reshape(getattr(model, scale).shape)
     return load_strictly(model, state, weights)
-
-
-@contextmanager
-def _without_a_warning() -> Iterator[None]:
-    """open_clip says of every model it builds without weights that they are random; here they are about to be read."""
-    root = logging.getLogger()
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("No pretrained weights loaded")
-
-    root.addFilter(is_news)
-    try:
-        yield
-    finally:
-        root.removeFilter(is_news)
 
 
 def _openai_model(path: Path) -> Any:

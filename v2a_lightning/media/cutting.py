@@ -10,8 +10,17 @@ from av.video.stream import VideoStream
 from v2a_lightning.media.audio import read_stereo, resample
 from v2a_lightning.media.errors import MediaError
 from v2a_lightning.media.frames import scaled_to
-from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
-from v2a_lightning.media.timing import CLOCK_TOLERANCE, Frames, refuse_damaged, timed_frames, upright
+from v2a_lightning.media.opening import (
+    CLOCK_TOLERANCE,
+    Loss,
+    decode_from,
+    open_media,
+    picture_stream,
+    time_zero,
+    timed_frames,
+    upright,
+)
+from v2a_lightning.media.pictures import Frames
 from v2a_lightning.media.writing import AAC_RATES, encode_clip
 
 USUAL_RATE = 48_000
@@ -22,12 +31,6 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
 
     The picture is encoded anew, since a copy could begin at a keyframe only. Display matrices are applied, frames keep
     their times, sound of more than two channels becomes its mean.
-
-    Args:
-        source: the video.
-        output: the clip, usually .mp4.
-        start: seconds from the video's beginning.
-        duration: seconds.
 
     Raises:
         MediaError: missing, undecodable, no_video, no_audio, or short when the video ends too early.
@@ -63,6 +66,6 @@ def _pictures(
         pixels = upright(frame)
         model = pixels if model is None else model
         yield max(0.0, begin - start), scaled_to(pixels, model)
-    refuse_damaged(path, loss, zero + start, zero + start + duration, model is not None)
+    loss.refuse(path, zero + start, zero + start + duration, model is not None)
     if model is None:
         raise MediaError(path, "short", f"no picture from {start:g} s on")

@@ -41,9 +41,7 @@ _HEAD_BYTES = 64
 def find_media_files(
     folder: Path | str, suffixes: Iterable[str] = PICTURE_SUFFIXES | VIDEO_SUFFIXES, *, depth: int | None = 0
 ) -> list[Path]:
-    """Files of a folder that may be media, by their names, in a fixed order.
-
-    Whatever begins with a dot is left out, files and folders: other systems keep notes of their own there.
+    """Files of a folder that may be media, by their names; hidden files and folders are left out.
 
     Args:
         folder: the folder.
@@ -75,9 +73,7 @@ def find_media_files(
 
 
 def picture_format(path: Path | str) -> str | None:
-    """Pillow's name for the picture format that a file's first bytes belong to; None when it is no picture.
-
-    TGA has no first bytes of its own: it is known by its last bytes, or by its name.
+    """Pillow's name for the format of a picture, by its first bytes (TGA: its last, or its name); None when it is none.
 
     Raises:
         MediaError: missing, or undecodable when the file may not be read.

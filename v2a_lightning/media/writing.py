@@ -107,16 +107,10 @@ def replace_audio(
     *,
     seconds: float | None = None,
 ) -> None:
-    """Put a waveform under a clip's picture. The picture's packets are copied as they are, so nothing is lost.
+    """Put a waveform (N,) or (N, 2) under a clip's picture, whose packets are copied as they are.
 
     Players show no animation (GIF, WebP, PNG, AVIF) with sound: it is encoded as H.264, each frame at its time.
-
-    Args:
-        video: the clip whose picture is kept.
-        waveform: float32 (N,) or (N, 2); it begins where the clip's clock starts.
-        sample_rate: of the waveform.
-        output: the file to write.
-        seconds: how much of the picture is kept, to the few frames that its codec needs; None keeps all of it.
+    `seconds` is how much of the picture is kept, to the few frames that its codec needs; None keeps all of it.
 
     Raises:
         MediaError: when `video` has no picture stream or cannot be read.
@@ -175,7 +169,6 @@ class ContainerError(UsageError):
 def _h264_stream(
     container: OutputContainer, first: tuple[float | None, NDArray[np.uint8]], fps: float, quality: int
 ) -> VideoStream:
-    """Add an H.264 stream for pictures like the first, which encodes in one thread, fast."""
     options = {"preset": "veryfast", "crf": str(quality), "threads": "1", **SAME_EVERYWHERE}
     stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
     height, width = first[1].shape[:2]
@@ -233,7 +226,6 @@ def _encoded_waveform(stream: AudioStream, waveform: NDArray[np.float32], sample
 
 @contextmanager
 def _opened(file: Path, output: Path, template: VideoStream) -> Iterator[tuple[OutputContainer, VideoStream]]:
-    """A container for `output`, written to `file`, and its picture stream."""
     try:
         with av.open(str(file), "w") as container:
             # "Opaque", since FFmpeg reads codecs, or reads them by libraries, that it cannot write.
