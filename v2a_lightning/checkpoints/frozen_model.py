@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
+from v2a_lightning.checkpoints.fetch import masked
 from v2a_lightning.checkpoints.registry import CONFIG_SUFFIXES, WEIGHT_SUFFIXES, resolve
-from v2a_lightning.checkpoints.web import masked
 from v2a_lightning.components import SelfDescribing
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file

@@ -17,9 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from v2a_lightning.checkpoints.fetch import download, file_name, refuse_without_room
+from v2a_lightning.checkpoints.fetch import download, file_name, masked, refuse_without_room
 from v2a_lightning.checkpoints.known import CHECKPOINTS, HUB
-from v2a_lightning.checkpoints.web import masked
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, sha256_file
 

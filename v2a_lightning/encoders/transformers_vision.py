@@ -54,14 +54,13 @@ class TransformersEncoder(FrozenModel, Encoder):
 
     @property
     def image_size(self) -> int | None:  # type: ignore[override]
-        """Side of the square the model is given, in pixels, where its processor has one."""
+        """Side of the square that the processor makes, in pixels, where it has one."""
         processor = self._part("processor")
         size = getattr(processor, "crop_size", None) or getattr(processor, "size", None) or {}
         side = size.get("height") or size.get("shortest_edge")
         return int(side) if side else None
 
     def settings(self) -> dict[str, Any]:
-        """The pooling."""
         return {"pooling": self.pooling}
 
     @torch.no_grad()

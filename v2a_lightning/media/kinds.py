@@ -54,22 +54,22 @@ def find_media_files(
     Raises:
         UsageError: when there is no such folder, or it cannot be listed.
     """
-    wanted = frozenset(suffixes)
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted((entry for entry in listing if not entry.name.startswith(".")), key=lambda one: one.name)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"media {folder}: there is no such folder") from error
-    except OSError as error:
-        raise UsageError(f"media {folder} cannot be listed: {error.strerror}") from error
-    # Names first: on a disk of the network, looking at each file takes its time.
-    found = [Path(one.path) for one in entries if Path(one.name).suffix.lower() in wanted and one.is_file()]
-    if depth != 0:
-        below = None if depth is None else depth - 1
-        # A link may lead back to where it stands: it is followed only where the depth has an end.
-        inner = [one.path for one in entries if one.is_dir(follow_symlinks=depth is not None)]
-        found += [file for one in inner for file in find_media_files(one, wanted, depth=below)]
+    root, wanted = Path(folder), frozenset(suffixes)
+    if not root.is_dir():
+        raise UsageError(f"media {folder}: there is no such folder")
+    found: list[Path] = []
+    # A link may lead back to where it stands: it is followed only where the depth has an end.
+    for place, folders, names in os.walk(root, onerror=_refuse_unlisted, followlinks=depth is not None):
+        below = depth is None or len(Path(place).relative_to(root).parts) < depth
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if below else []
+        # Names first: on a disk of the network, looking at each file takes its time.
+        files = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+        found += [file for file in files if file.suffix.lower() in wanted and file.is_file()]
     return found
+
+
+def _refuse_unlisted(error: OSError) -> None:
+    raise UsageError(f"media {error.filename} cannot be listed: {error.strerror}") from error
 
 
 def picture_format(path: Path | str) -> str | None:
