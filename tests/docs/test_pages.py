@@ -100,7 +100,11 @@ def typed(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
 
 def with_sets(arguments: list[str], small: list[str]) -> list[str]:
     """The arguments made small; a second `--set` would take the place of the first."""
-    return [*arguments[: arguments.index("--set")], *small] if "--set" in arguments and small else [*arguments, *small]
+    if "--set" not in arguments or not small:
+        return [*arguments, *small]
+    start = arguments.index("--set")
+    behind = next((at for at in range(start + 1, len(arguments)) if arguments[at].startswith("--")), len(arguments))
+    return [*arguments[:start], *small, *arguments[behind:]]
 
 
 def placed(text: str) -> str:
