@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.docs.blocks import BLOCK, PAGES, ROOT, blocks_of, program_arguments
-from v2a_lightning.app.cli import COMMANDS, LIGHTNING_COMMANDS, _load, main, run_command
+from v2a_lightning.app.cli import COMMANDS, LIGHTNING_COMMANDS, load, main, run_command
 from v2a_lightning.app.lightning_cli import MapperCLI
 from v2a_lightning.project_configs import with_config_paths
 
@@ -60,7 +60,7 @@ def test_a_command_is_understood(words: list[str], tmp_path: Path) -> None:
 
 def understood(name: str, options: list[str]) -> None:
     """A plain command takes these options."""
-    real = _load(COMMANDS[name][0])
+    real = load(COMMANDS[name][0])
     if isinstance(real, dict):
         real, options = real[options[0]], options[1:]
     calls: list[dict[str, Any]] = []
