@@ -1,5 +1,6 @@
 """What a mapper is made of: a network, an objective and an aggregator, each of which describes how it was made."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,7 +22,13 @@ Frames = Tensor | Mapping[str, Tensor]
 """Frame embeddings (B, T, D); of several encoders, (B, T, D_i) by the encoder's name."""
 
 
-class Component(SelfDescribing, nn.Module):
+class Module(nn.Module):
+    """A module whose forward pass gives one tensor."""
+
+    __call__: Callable[..., Tensor]
+
+
+class Component(SelfDescribing, Module):
     """A part of a mapper."""
 
 
@@ -42,12 +49,9 @@ class Network(Component):
     """False for a network in closed form that has not been solved yet."""
 
     def __init__(
-        self,
-        dim: int = WIDTH,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
+        self, dim: int = WIDTH, condition_dim: int | None = None, target_dim: int | None = None,
         tokens: int | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self.dim = dim
         self.condition_dim = condition_dim or dim
@@ -72,6 +76,31 @@ class Network(Component):
         Networks override this to compute once whatever depends on these alone.
         """
         return lambda x, step: self(x, times[step].expand(len(x)), condition)
+
+
+class TimeEmbedding(Module):
+    """Sines and cosines of the noise level at geometrically spaced frequencies, then two linear layers.
+
+    A function of a real number rather than a table of timesteps, so that one network serves any number of training
+    timesteps and the continuous levels of flow matching. Formula: Vaswani et al. 2017, section 3.5, as used for
+    timesteps by Ho et al. 2020.
+
+    Args:
+        dim: width of the embedding, even.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.layers = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(N,) noise levels on [0, 1000) to (N, dim)."""
+        half = self.dim // 2
+        exponents = torch.arange(half, device=t.device, dtype=torch.float32) / half
+        angles = t.float()[:, None] * torch.exp(-math.log(10_000.0) * exponents)
+        result: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return result
 
 
 class Objective(Component):

@@ -54,8 +54,7 @@ class ClosedForm(Network):
         if not self.solved:
             raise RunFailure(f"{type(self).__name__} has not been solved: run `fit` first, or load its checkpoint")
         predicted = self.predict(condition) * self.target_shape[1] ** 0.5 * self.length
-        result: Tensor = predicted.unflatten(1, self.target_shape)
-        return result
+        return torch.unflatten(predicted, 1, self.target_shape)
 
 
 class Identity(ClosedForm):
@@ -76,7 +75,6 @@ class Identity(ClosedForm):
         pass
 
     def predict(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.predict`."""
         return condition
 
 
@@ -104,7 +102,6 @@ class _Affine(ClosedForm):
         self.bias.data.copy_(mean_y - mean_x @ weight)
 
     def predict(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.predict`."""
         return condition @ self.weight + self.bias
 
 
@@ -123,8 +120,7 @@ class RidgeRegression(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         penalty = self.strength * torch.eye(self.condition_dim, dtype=x.dtype, device=x.device)
-        result: Tensor = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
-        return result
+        return torch.linalg.solve(x.T @ x + penalty, x.T @ y)
 
 
 class OrthogonalProcrustes(_Affine):
@@ -135,8 +131,7 @@ class OrthogonalProcrustes(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         left, _, right = torch.linalg.svd(x.T @ y, full_matrices=False)
-        result: Tensor = left @ right
-        return result
+        return torch.matmul(left, right)
 
 
 class NearestNeighbour(ClosedForm):
@@ -156,7 +151,6 @@ class NearestNeighbour(ClosedForm):
         self.targets.data = targets.to(self.targets)
 
     def predict(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.predict`."""
         return self.targets[(condition @ self.conditions.T).argmax(-1)]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:

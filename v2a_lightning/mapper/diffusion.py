@@ -82,22 +82,17 @@ class Diffusion(Objective):
             )
 
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
-        """See `Objective.loss`."""
         target = self.scaled(target)
         t = (uniform(len(target), generator, target.device) * self.timesteps).long()
         condition = self.conditions(condition, generator)
         noise = randn(target.shape, generator, target.device, target.dtype)
         noisy = self.schedule.add_noise(target, noise, t)
         prediction = network(noisy, self._level(t), condition)
-        return (
-            F.mse_loss(prediction.float(), self._expected_prediction(target, noise, t), reduction="none")
-            .flatten(1)
-            .mean(-1)
-        )
+        expected = self._expected_prediction(target, noise, t)
+        return F.mse_loss(prediction.float(), expected, reduction="none").flatten(1).mean(-1)
 
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
-        """See `Objective.sample`."""
         sampler = self._sampler(steps, generator)
         times = self._level(sampler.times.to(condition.device))
         denoise = self.conditions.denoiser(network, condition, times, guidance)
@@ -122,24 +117,21 @@ class Diffusion(Objective):
 
     def _predicted_target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The target a prediction stands for at timestep `t`: the inverse of `_expected_prediction`."""
-        kept = self.schedule.alphas_cumprod[t]
+        kept: Tensor = self.schedule.alphas_cumprod[t]
         signal, noise = kept.sqrt().item(), (1 - kept).sqrt().item()
         match self.prediction_type:
             case "sample":
                 return prediction
             case "epsilon":
-                output: Tensor = (x - noise * prediction) / signal
-                return output
+                return (x - noise * prediction) / signal
             case "v_prediction":
-                output = signal * x - noise * prediction
-                return output
+                return signal * x - noise * prediction
 
     def _clamped(self, target: Tensor) -> Tensor:
         if self.target_scale is not None:
             return target
         radius = target.shape[-1] ** 0.5
-        output: Tensor = target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
-        return output
+        return target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
 
     def _sampler(self, steps: int, generator: Generators) -> Sampler:
         if not 1 <= steps <= self.timesteps:

@@ -50,7 +50,6 @@ class DDIM:
         self.noise_kept = (1 - then - self.spread**2).clamp(min=0) ** 0.5
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """See `Sampler.step`."""
         now = self.now[index]
         noise = (x - now**0.5 * target) / (1 - now) ** 0.5
         x = self.then[index] ** 0.5 * target + self.noise_kept[index] * noise
@@ -81,6 +80,5 @@ class DPMSolver:
         self.scheduler, self.times = scheduler, scheduler.timesteps
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """See `Sampler.step`."""
         output: Tensor = self.scheduler.step(target, self.times[index], x).prev_sample
         return output
