@@ -120,7 +120,8 @@ class RidgeRegression(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         penalty = self.strength * torch.eye(self.condition_dim, dtype=x.dtype, device=x.device)
-        return torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        result: Tensor = torch.linalg.solve(x.T @ x + penalty, x.T @ y)
+        return result
 
 
 class OrthogonalProcrustes(_Affine):

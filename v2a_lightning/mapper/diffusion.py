@@ -131,7 +131,8 @@ class Diffusion(Objective):
         if self.target_scale is not None:
             return target
         radius = target.shape[-1] ** 0.5
-        return target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
+        output: Tensor = target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
+        return output
 
     def _sampler(self, steps: int, generator: Generators) -> Sampler:
         if not 1 <= steps <= self.timesteps:

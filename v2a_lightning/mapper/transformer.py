@@ -69,7 +69,8 @@ class TransformerMapper(Network):
 
     def _condition_token(self, condition: Tensor) -> Tensor:
         # Scaled like the target: the elements of a unit vector are tiny beside the role's embedding.
-        return self.roles[0] + self.condition_in(condition * self.condition_dim**0.5)
+        result: Tensor = self.condition_in(condition * self.condition_dim**0.5) + self.roles[0]
+        return result
 
     def _time_token(self, t: Tensor) -> Tensor:
         return self.time(t) + self.roles[1]
