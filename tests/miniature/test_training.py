@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from v2a_lightning.miniature.models.architectures import build_vae
+from v2a_lightning.miniature.models import build_vae
 from v2a_lightning.miniature.training.classifiers import TaggerTraining, event_shares
 from v2a_lightning.miniature.training.data import Sounds
 from v2a_lightning.miniature.training.diffusion import spread_out

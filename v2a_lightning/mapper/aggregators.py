@@ -81,15 +81,7 @@ class JointAggregator(Aggregator):
         self.aggregators = nn.ModuleDict(aggregators)
 
     def forward(self, frames: Frames, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`.
-
-        Args:
-            frames: (B, T, D_i) by the encoder's name.
-            mask: (B, T).
-            generator: for aggregators that draw.
-
-        Returns:
-            (B, sum of D_i), L2-normalised.
+        """(B, T, D_i) by the encoder's name to (B, sum of D_i), L2-normalised.
 
         Raises:
             UsageError: when the encoders are not those of the aggregators.

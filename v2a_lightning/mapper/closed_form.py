@@ -30,16 +30,12 @@ class ClosedForm(Network):
         self.length = nn.Parameter(torch.ones(()))
         self._make_tables()
 
-    def solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """Fit to all training pairs, (P, C) and (P, N, D), L2-normalised."""
-        self._solve(conditions, targets.flatten(1))
-
     def _make_tables(self) -> None:
         """Make what is solved for, and refuse widths that do not fit."""
 
     @abstractmethod
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """Fit to (P, C) and (P, N * D)."""
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
+        """Fit to all training pairs, (P, C) and (P, N, D), L2-normalised."""
 
     @abstractmethod
     def predict(self, condition: Tensor) -> Tensor:
@@ -71,7 +67,7 @@ class Identity(ClosedForm):
                 f"wide, and the target has {self.target_shape[0]} tokens of width {self.target_shape[1]}"
             )
 
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
         pass
 
     def predict(self, condition: Tensor) -> Tensor:
@@ -94,8 +90,8 @@ class _Affine(ClosedForm):
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         """(C, N * D) from centred pairs, (P, C) and (P, N * D), in double precision."""
 
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
-        x, y = conditions.double(), targets.double()
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
+        x, y = conditions.double(), targets.flatten(1).double()
         mean_x, mean_y = x.mean(0), y.mean(0)
         weight = self._matrix(x - mean_x, y - mean_y)
         self.weight.data.copy_(weight)
@@ -147,9 +143,9 @@ class NearestNeighbour(ClosedForm):
         """Whether `solve` has been called, now or before the checkpoint was written."""
         return len(self.conditions) > 0
 
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
         self.conditions.data = F.normalize(conditions, dim=-1).to(self.conditions)
-        self.targets.data = targets.to(self.targets)
+        self.targets.data = targets.flatten(1).to(self.targets)
 
     def predict(self, condition: Tensor) -> Tensor:
         return self.targets[(condition @ self.conditions.T).argmax(-1)]

@@ -10,7 +10,7 @@ from torch import Tensor
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import TIME_RANGE, WIDTH, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
-from v2a_lightning.mapper.samplers import DDIM, DPMSolver, Sampler
+from v2a_lightning.mapper.samplers import DDIM, DPMSolver
 from v2a_lightning.randomness import Generators, randn
 
 BetaSchedule = Literal["squaredcos_cap_v2", "linear", "scaled_linear", "sigmoid"]
@@ -134,7 +134,7 @@ class Diffusion(Objective):
         output: Tensor = target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
         return output
 
-    def _sampler(self, steps: int, generator: Generators) -> Sampler:
+    def _sampler(self, steps: int, generator: Generators) -> DDIM | DPMSolver:
         if not 1 <= steps <= self.timesteps:
             raise UsageError(f"sampling_steps is {steps}: give 1 to {self.timesteps}, the timesteps trained on")
         if self.sampler == "dpm++":

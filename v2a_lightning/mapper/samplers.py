@@ -4,22 +4,13 @@ A sampler has `times`, the (S,) timesteps at which the target is predicted, and 
 noisy x (B, N, D) from `times[index]` to the next of them, or to the end.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from v2a_lightning.randomness import Generators, randn
-
-
-class Sampler(Protocol):
-    """What every sampler has."""
-
-    times: Tensor
-
-    def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """The next x, given the predicted target: (B, N, D) each."""
 
 
 def trailing_times(timesteps: int, steps: int) -> Tensor:

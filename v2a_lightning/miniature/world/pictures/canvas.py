@@ -85,7 +85,6 @@ class Pose:
 
     colour: Colour
     size: float
-    speed: float
     turns: float
     seed: int
     count: int = 1
