@@ -59,16 +59,7 @@ class Network(Component):
 
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Predict.
-
-        Args:
-            x: (B, N, D) noisy targets.
-            t: (B,) noise levels on [0, 1000).
-            condition: (B, C).
-
-        Returns:
-            (B, N, D)
-        """
+        """Noisy targets x (B, N, D), their noise levels t (B,) on [0, 1000) and conditions (B, C) to (B, N, D)."""
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """Bind what stays the same over a sampling run: the conditions (B, C) and the noise levels (S,) of its steps.
@@ -119,31 +110,19 @@ class Objective(Component):
 
     @abstractmethod
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
-        """Loss of each sample.
+        """(B,) loss of each sample, for elements of unit variance: 1 is about what predicting zero costs.
 
-        Args:
-            network: what is trained.
-            condition: (B, C), L2-normalised.
-            target: (B, N, D), each token L2-normalised unless there is a `target_scale`.
-            generator: one for the batch, or one for each row.
-
-        Returns:
-            (B,) for elements of unit variance: 1 is about what predicting zero costs.
+        `condition` (B, C) is L2-normalised, and so is each token of `target` (B, N, D) unless there is a
+        `target_scale`. There is one generator for the batch, or one for each row.
         """
 
     @abstractmethod
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
-        """Draw one target for each condition.
+        """Draw one target for each L2-normalised condition (B, C), in so many `steps` of one network evaluation.
 
-        Args:
-            network: what was trained.
-            condition: (B, C), L2-normalised.
-            steps: number of network evaluations.
-            guidance: scale of classifier-free guidance; 1 is the plain conditional model.
-            generator: one for the batch, or one for each row; with the latter a row never depends on its neighbours.
-
-        Returns:
-            (B, N, D) float32, each token L2-normalised unless there is a `target_scale`.
+        `guidance` is the scale of classifier-free guidance; 1 is the plain conditional model. There is one generator
+        for the batch, or one for each row; with the latter a row never depends on its neighbours. Returns (B, N, D)
+        float32, each token L2-normalised unless there is a `target_scale`.
         """
 
     def scaled(self, target: Tensor) -> Tensor:
@@ -163,15 +142,9 @@ class Aggregator(Component):
 
     @abstractmethod
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """Aggregate.
+        """Frame embeddings (B, T, D) to (B, C), L2-normalised.
 
-        Args:
-            frames: (B, T, D) frame embeddings.
-            mask: (B, T), true where a frame is real; each clip has at least one real frame.
-            generator: used only by aggregators that draw.
-
-        Returns:
-            (B, C), L2-normalised.
+        `mask` (B, T) is true where a frame is real; each clip has one. `generator` is for aggregators that draw.
         """
 
 

@@ -21,13 +21,8 @@ def trailing_times(timesteps: int, steps: int) -> Tensor:
 class DDIM:
     """Denoising diffusion implicit models (Song et al. 2021, equations 12 and 16), given predicted targets.
 
-    With an `eta` of 1 each step draws from the posterior of DDPM. The last step ends at the target itself.
-
-    Args:
-        kept: (T,) cumulative products of the schedule, from little noise to full noise.
-        steps: how many predictions, 1 to T.
-        eta: noise put back, 0 to 1.
-        generator: draws the noise.
+    `kept` (T,) are the schedule's cumulative products, from little noise to full noise, and `eta` (0 to 1) is the noise
+    put back: with 1 each step draws from the posterior of DDPM. The last of 1 to T steps ends at the target itself.
     """
 
     def __init__(self, kept: Tensor, steps: int, eta: float, generator: Generators) -> None:
@@ -49,12 +44,7 @@ class DDIM:
 
 
 class DPMSolver:
-    """DPM-Solver++ of second order (Lu et al. 2022) by diffusers, given predicted targets.
-
-    Args:
-        betas: (T,) of the schedule.
-        steps: how many predictions at most, 1 to T.
-    """
+    """DPM-Solver++ of second order (Lu et al. 2022) by diffusers, given predicted targets and the betas (T,)."""
 
     def __init__(self, betas: Tensor, steps: int) -> None:
         from diffusers import DPMSolverMultistepScheduler
