@@ -41,7 +41,7 @@ def _screen(command: str, summary: str, keys: Keys) -> str:
     head = [f"usage: {PROGRAM} {command} --config FILE [--KEY VALUE ...]", f"{summary[:1].upper()}{summary[1:]}."]
     own = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
     foot = [
-        "A page: --data.help [CLASS], --model.help, --model.network.help, --trainer.help, ...; every value: --print_config",
+        "A page: --data.help [CLASS], --model.help, --model.network.help, --trainer.help; all values: --print_config",
         f"Example: {PROGRAM} {command} --config quickstart{'' if command == 'fit' else ' --ckpt_path last'}",
     ]
     if keys.places:
