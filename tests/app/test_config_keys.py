@@ -9,22 +9,23 @@ import pytest
 from v2a_lightning.app.config_keys import config_arguments, read_keys, refuse_unknown_keys, where_keys_are
 from v2a_lightning.errors import UsageError
 
+FIT = "python -m v2a_lightning fit"
 MINIATURE = "v2a_lightning.data_modules.MiniatureDataModule"
 
 
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("--data.clipz=3", f"data.clipz; did you mean data.clips?; `python -m v2a_lightning fit --data.help {MINIATURE}`"),
+        ("--data.clipz=3", f"data.clipz; did you mean data.clips?; `{FIT} --data.help {MINIATURE}` lists the keys"),
         ("--data.init_args.clipz=3", "data.clipz; did you mean data.clips?"),
         ("--data.splits.validation_clip=3", "did you mean data.splits.validation_clips?"),
-        ("--trainer.max_epoch=3", "did you mean trainer.max_epochs?; `python -m v2a_lightning fit --trainer.help` lists"),
-        ("--model.network.deph=3", "did you mean model.network.depth?; `python -m v2a_lightning fit --model.network.help "),
+        ("--trainer.max_epoch=3", f"did you mean trainer.max_epochs?; `{FIT} --trainer.help` lists the keys"),
+        ("--model.network.deph=3", f"did you mean model.network.depth?; `{FIT} --model.network.help v2a"),
         ("--model.lr=3", "there is no key model.lr; did you mean model.optimizer.lr?"),
         ("--trainer.batch_size=3", "did you mean data.batch_size?"),
         ("--run.experimnt=a", "did you mean run.experiment?"),
-        ("--dta.clips=3", "there is no key dta; did you mean data?; `python -m v2a_lightning fit --help` lists"),
-        ("--data.quark=3", f"there is no key data.quark; `python -m v2a_lightning fit --data.help {MINIATURE}` lists"),
+        ("--dta.clips=3", f"there is no key dta; did you mean data?; `{FIT} --help` lists the keys"),
+        ("--data.quark=3", f"there is no key data.quark; `{FIT} --data.help {MINIATURE}` lists the keys"),
     ],
 )
 def test_the_key_that_is_meant_is_named(option: str, said: str) -> None:
@@ -36,8 +37,8 @@ def test_the_key_that_is_meant_is_named(option: str, said: str) -> None:
 
 def test_a_file_with_a_wrong_key_is_named(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
-    config.write_text("data:\n  class_path: v2a_lightning.data_modules.MiniatureDataModule\n  init_args: {batchsize: 3}\n")
-    with pytest.raises(UsageError, match="mine.yaml: there is no key data.batchsize; did you mean data.batch_size?"):
+    config.write_text(f"data:\n  class_path: {MINIATURE}\n  init_args: {{batchsize: 3}}\n")
+    with pytest.raises(UsageError, match=r"mine.yaml: there is no key data.batchsize; did you mean data.batch_size\?"):
         refuse_unknown_keys("fit", ["--config", str(config)])
 
 
@@ -65,12 +66,12 @@ def test_a_class_in_another_ones_place_keeps_what_it_takes() -> None:
 
 def test_a_parsers_message_leads_to_the_class_of_the_config() -> None:
     page = where_keys_are("fit", ["--config", "v2a_mapper"], 'key "data": Expected int')
-    assert page == "`python -m v2a_lightning fit --data.help v2a_lightning.data_modules.VGGSoundDataModule` lists the keys"
+    assert page == f"`{FIT} --data.help v2a_lightning.data_modules.VGGSoundDataModule` lists the keys"
     assert where_keys_are("test", [], "no idea") == "`python -m v2a_lightning test --help` lists the keys"
 
 
 def test_settings_of_plain_commands_are_checked_alike() -> None:
-    with pytest.raises(UsageError, match="--set wants key=value, not 'data.clips'"):
+    with pytest.raises(UsageError, match=r"--set wants key=value, not 'data.clips'"):
         config_arguments(["quickstart"], ["data.clips"])
     with pytest.raises(UsageError, match=r"--data.clipz: there is no key data.clipz; did you mean data.clips\?"):
         config_arguments(["quickstart"], ["data.clipz=3"])

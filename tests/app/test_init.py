@@ -22,10 +22,12 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mine"
 
 
-def test_it_says_what_it_wrote_and_what_is_next(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_says_what_it_wrote_and_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["init", str(tmp_path / "empty")]) == 0
     told = capsys.readouterr().out
-    assert sorted(path.name for path in begun.iterdir()) == FILES
-    assert all(str(begun / name) in told for name in FILES)
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == FILES
+    assert told.splitlines()[:4] == [str(tmp_path / "empty" / name) for name in FILES]
     assert "fit --config config.yaml" in told.splitlines()[-1]
 
 

@@ -58,7 +58,7 @@ def test_a_class_of_ones_own_is_read_from_its_file(tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(str(tmp_path))
     found = signature("own_parts.Mine")
     assert found is not None
-    assert list(found.parameters)[0] == "colour"
+    assert next(iter(found.parameters)) == "colour"
     assert "hidden" not in found.parameters
     assert "condition_dim" in found.parameters
     assert found.parameters["colour"].meaning == "of it."
