@@ -108,7 +108,8 @@ class MapperCLI(LightningCLI):
             # to this object, and whoever copies the mapper, as weight averaging does, would copy the data with it.
             load_from_checkpoint_support=False,
             run=False,
-            args=list(arguments),
+            # Here, so that whatever reads a config knows the project's own by name.
+            args=with_config_paths(arguments),
             parser_kwargs={
                 "prog": f"{PROGRAM} {command}",
                 "description": "Every key of the YAML is an option, and an option wins over the YAML.",

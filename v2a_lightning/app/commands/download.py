@@ -51,9 +51,10 @@ def download(
         again: try those that failed before once more.
     """
     from v2a_lightning.app.config_objects import read_data
-    from v2a_lightning.data_modules.clips import read_ids, read_vggsound_csv
+    from v2a_lightning.data_modules.clips import read_ids
     from v2a_lightning.data_modules.download import DONE, Fetcher, fetch_all, to_fetch
     from v2a_lightning.data_modules.progress import progress
+    from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 
     if "{id}" not in site:
         raise UsageError(f"--site {site} has no {{id}}")
