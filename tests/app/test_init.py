@@ -12,6 +12,7 @@ from v2a_lightning.app.cli import main
 from v2a_lightning.app.config_keys import refuse_unknown_keys
 from v2a_lightning.studies.study import read_study
 
+SHORT = ["--trainer.max_epochs=1", "--run.wandb=disabled", "--evaluation.clips=2", "--trainer.limit_train_batches=2"]
 FILES = ["Makefile", "ablation.yaml", "config.yaml", "sweep.yaml"]
 
 
@@ -64,7 +65,7 @@ def test_a_folder_of_videos_is_all_that_is_to_be_named(begun: Path, random_weigh
     tiny["data"]["init_args"].pop("csv")
     tiny["data"] = {"class_path": data_module, "init_args": tiny["data"]["init_args"] | own}
     (begun / "config.yaml").write_text(yaml.safe_dump(tiny))
-    assert main(["fit", "--config", "config.yaml", "--trainer.max_epochs=1", "--run.wandb=disabled"]) == 0
+    assert main(["fit", "--config", "config.yaml", *SHORT]) == 0
     (run,) = (begun / "runs" / "mine").iterdir()
     assert (run / "report.html").is_file()
     assert (begun / "embeddings").is_dir()

@@ -48,7 +48,7 @@ def _screen(command: str, summary: str, keys: Keys) -> str:
         rows = [row for name in TOP if name in keys.values for row in _rows(name, keys)]
     else:
         rows = list(_rows_without_config())
-        foot.insert(0, f"A config's keys: {PROGRAM} {command} --config quickstart --help. The project's own: {own}")
+        foot = [f"A config's keys: {PROGRAM} {command} --config quickstart --help", f"Configs: {own}", *foot]
     return "\n".join([*head, *_table(_shortened(rows, LINES - len(head) - len(foot))), *foot])
 
 
