@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.conftest import EXPERIMENTS
 from v2a_lightning.app.cli import LIGHTNING_COMMANDS, main
 from v2a_lightning.app.config_help import help_page
 from v2a_lightning.errors import UsageError
@@ -19,7 +18,7 @@ def line_of(text: str, key: str) -> list[str]:
     return line.split()
 
 
-@pytest.mark.parametrize("config", ["", "quickstart", "v2a_mapper", str(EXPERIMENTS / "init" / "config.yaml")])
+@pytest.mark.parametrize("config", ["", "quickstart", "v2a_mapper", "videos", "ablations/base"])
 def test_help_is_one_screen(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     lines = page(*(["--config", config] if config else []), "--help").splitlines()

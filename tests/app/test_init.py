@@ -13,7 +13,7 @@ from v2a_lightning.app.config_keys import refuse_unknown_keys
 from v2a_lightning.studies.study import read_study
 
 SHORT = ["--trainer.max_epochs=1", "--run.wandb=disabled", "--evaluation.clips=2", "--trainer.limit_train_batches=2"]
-FILES = ["Makefile", "ablation.yaml", "config.yaml", "sweep.yaml"]
+FILES = ["config.yaml", "Makefile", "ablation.yaml", "sweep.yaml"]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_it_says_what_it_wrote_and_what_is_next(tmp_path: Path, capsys: pytest.C
     (tmp_path / "empty").mkdir()
     assert main(["init", str(tmp_path / "empty")]) == 0
     told = capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == FILES
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == sorted(FILES)
     assert told.splitlines()[:4] == [str(tmp_path / "empty" / name) for name in FILES]
     assert "fit --config config.yaml" in told.splitlines()[-1]
 
@@ -42,6 +42,7 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_every_key_of_config_sweep_and_ablation_is_one(begun: Path) -> None:
+    assert "fit --config config.yaml\n" in (begun / "config.yaml").read_text()
     sweep = yaml.safe_load((begun / "sweep.yaml").read_text())
     assert sweep["command"][2:7] == ["-m", "v2a_lightning", "fit", "--config", "config.yaml"]
     settings = [f"--{name}=1" for name in sweep["parameters"]]
@@ -59,13 +60,13 @@ def test_make_knows_the_ablation(begun: Path) -> None:
 def test_a_folder_of_videos_is_all_that_is_to_be_named(begun: Path, random_weights: Path, tiny_world: Path) -> None:
     shutil.copytree(tiny_world / "clips", begun / "somewhere")
     config = yaml.safe_load((begun / "config.yaml").read_text().replace("media: videos", "media: somewhere"))
-    own = {key: config["data"]["init_args"][key] for key in ("media", "store")}
+    own = {"media": config["data"]["init_args"]["media"], "store": "embeddings"}
     data_module = config["data"]["class_path"]
     tiny = make_tiny(config, random_weights, tiny_world, begun)
     tiny["data"]["init_args"].pop("csv")
     tiny["data"] = {"class_path": data_module, "init_args": tiny["data"]["init_args"] | own}
     (begun / "config.yaml").write_text(yaml.safe_dump(tiny))
     assert main(["fit", "--config", "config.yaml", *SHORT]) == 0
-    (run,) = (begun / "runs" / "mine").iterdir()
+    (run,) = (begun / "runs" / "videos").iterdir()
     assert (run / "report.html").is_file()
     assert (begun / "embeddings").is_dir()
