@@ -42,7 +42,7 @@ def test_help_lists_the_keys_in_use_with_value_and_meaning() -> None:
 def test_help_without_a_config_says_how_to_get_one_and_the_runs_own_keys() -> None:
     text = page("-h")
     assert "A config's keys: python -m v2a_lightning fit --config quickstart --help\n" in text
-    assert {"quickstart,", "v2a_mapper"} <= set(line_of(text, "Configs:"))
+    assert {"quickstart,", "v2a_mapper,"} <= set(line_of(text, "Configs:"))
     assert line_of(text, "--run.root")[1] == "'runs'"
     assert line_of(text, "--trainer.max_epochs")[1] == "None"
 
