@@ -40,7 +40,8 @@ def test_a_run_that_will_go_well(tiny_config: dict[str, Any], tmp_path: Path, ca
     assert "cosine 1.0000" in line_of(text, "is the one the generator was trained with")
     assert "5 of 5 clips decode" in text
     assert line_of(text, "ok       store", "of 28 clips")
-    assert text.splitlines()[-1] == "all in all: ok"
+    command = f"python -m v2a_lightning fit --config={tmp_path / 'config.yaml'}"
+    assert text.splitlines()[-2:] == ["all in all: ok", f"next: {command}"]
 
 
 def test_another_clap_a_broken_tokenizer_and_a_false_file_are_errors(

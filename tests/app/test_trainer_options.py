@@ -38,8 +38,10 @@ def test_what_a_run_cannot_have_is_refused_and_leaves_nothing(
 
 def test_none_is_null() -> None:
     given = ["--a=None", "--b", "None", "--c=[None, 0.5]", "--d={'x': None, 'y': [True, None]}", "--e=Nonesuch"]
+    given += ["--f=[a None b]"]
     assert nulls_spelt_out(given) == [
-        "--a=null", "--b", "null", "--c=[null, 0.5]", "--d={x: null, y: [true, null]}", "--e=Nonesuch"
+        "--a=null", "--b", "null", "--c=[null, 0.5]", "--d={'x': null, 'y': [True, null]}", "--e=Nonesuch",
+        "--f=[a None b]",
     ]  # fmt: skip
 
 

@@ -39,7 +39,8 @@ def call(function: Callable[..., Any], arguments: Sequence[str], program: str, e
         """Leaves the lines of description and example as they are."""
 
     document = parse(inspect.getdoc(function) or "")
-    about = {"description": document.description, "epilog": f"example:\n  {example}\n" if example else None}
+    about: dict[str, Any] = {"description": document.description}
+    about |= {"epilog": f"example:\n  {example}\n"} if example else {}
     parser = ArgumentParser(prog=program, exit_on_error=False, formatter_class=AsWritten, **about)
     takes_a_file = CONFIG_OPTION not in option_names(function)
     if takes_a_file:

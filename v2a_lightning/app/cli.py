@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from v2a_lightning.app.examples import EXAMPLES
+from v2a_lightning.app.examples import EXAMPLES, NEXT
 from v2a_lightning.app.messages import PROGRAM, one_line
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import refusal
@@ -147,8 +147,10 @@ def run_command(command: Callable[..., Any] | Mapping[str, Any], arguments: Sequ
         return _run_subcommand(command, arguments, program)
     from v2a_lightning.app.arguments import call
 
-    example = EXAMPLES.get(program.removeprefix(f"{PROGRAM} "))
-    result = call(command, arguments, program, f"{PROGRAM} {example}" if example else "")
+    name = program.removeprefix(f"{PROGRAM} ")
+    result = call(command, arguments, program, f"{PROGRAM} {EXAMPLES[name]}" if name in EXAMPLES else "")
+    if not result and name in NEXT:
+        print(f"next: {PROGRAM} {NEXT[name]}")
     return result if isinstance(result, int) else 0
 
 

@@ -41,14 +41,14 @@ def _screen(command: str, summary: str, keys: Keys) -> str:
     head = [f"usage: {PROGRAM} {command} --config FILE [--KEY VALUE ...]", f"{summary[:1].upper()}{summary[1:]}."]
     own = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
     foot = [
-        "A page: --data.help [CLASS], --model.help, --model.network.help, --trainer.help, ...; every value: --print_config",
+        "A page: --data.help [CLASS], --model.help, --model.network.help, --trainer.help; all values: --print_config",
         f"Example: {PROGRAM} {command} --config quickstart{'' if command == 'fit' else ' --ckpt_path last'}",
     ]
     if keys.places:
         rows = [row for name in TOP if name in keys.values for row in _rows(name, keys)]
     else:
         rows = list(_rows_without_config())
-        foot.insert(0, f"A config's keys: {PROGRAM} {command} --config quickstart --help. The project's own: {own}")
+        foot = [f"A config's keys: {PROGRAM} {command} --config quickstart --help", f"Configs: {own}", *foot]
     return "\n".join([*head, *_table(_shortened(rows, LINES - len(head) - len(foot))), *foot])
 
 

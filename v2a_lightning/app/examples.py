@@ -1,5 +1,12 @@
 """A command line that works for every plain command, as its `--help` shows it and a test reads it."""
 
+# What comes after a command that does not say it itself.
+NEXT = {
+    "generate": "evaluate --generated FOLDER --reference CLIPS",
+    "report": "test --config RUN/config.yaml --ckpt_path best",
+    "listen build": "listen analyse ANSWERS.json --key KEY.json --output analysis",
+    "miniature render": "fit --config quickstart",
+}
 CHECKPOINT = "runs/quickstart/NAME/checkpoints/last.ckpt"
 EXAMPLES = {
     "generate": f"generate picture.jpg clip.mp4 --checkpoint {CHECKPOINT} --output sounds",

@@ -1,6 +1,5 @@
 """A run's config as it is written down: whole and resolved, but values from the environment by their names."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,7 @@ from omegaconf.resolvers import oc
 from v2a_lightning.files import atomic_write
 from v2a_lightning.runs import CONFIG_FILE, CONFIG_KEY, UNFINISHED_FILE
 
-# The innermost `${oc.env:...}`, and what stands for it while the other interpolations are resolved.
-INTERPOLATION = re.compile(r"\$\{\s*(oc\.env\s*:[^{}]*)\}")
-STAND_IN = re.compile(r"V2AENV((?:[0-9a-f]{2})*)END")
+FROM_ENVIRONMENT = "${oc.env:"
 
 
 @contextmanager
@@ -29,9 +26,16 @@ def variables_read() -> Iterator[list[str]]:
         names.append(name)
         return oc.env(name, *default)
 
+    with _resolved_by(read):
+        yield names
+
+
+@contextmanager
+def _resolved_by(read: Callable[..., Any]) -> Iterator[None]:
+    """Have `${oc.env:...}` resolved by another function meanwhile."""
     OmegaConf.register_resolver("oc.env", read, replace=True)
     try:
-        yield names
+        yield
     finally:
         OmegaConf.register_resolver("oc.env", oc.env, replace=True)
 
@@ -79,31 +83,16 @@ def without_environment(text: str, parser: Any, arguments: Sequence[str]) -> str
 
     with parser_context(lenient_check=True):
         written = parser.dump(parser.parse_args(list(arguments)), skip_validation=True, skip_none=False)
-    if not INTERPOLATION.search(written):
+    if FROM_ENVIRONMENT not in written:
         return text
-    hidden = OmegaConf.create(_each_text(yaml.safe_load(written), _hide))
-    named = OmegaConf.to_container(hidden, resolve=True)
+    with _resolved_by(_as_written):
+        named = OmegaConf.to_container(OmegaConf.create(yaml.safe_load(written)), resolve=True)
     return str(yaml.safe_dump(_put_back(yaml.safe_load(text), named), sort_keys=False, allow_unicode=True))
 
 
-def _hide(text: str) -> str:
-    while INTERPOLATION.search(text):
-        text = INTERPOLATION.sub(lambda match: f"V2AENV{match[1].encode().hex()}END", text)
-    return text
-
-
-def _show(text: str) -> str:
-    while STAND_IN.search(text):
-        text = STAND_IN.sub(lambda match: f"${{{bytes.fromhex(match[1]).decode()}}}", text)
-    return text
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _each_text(one, change) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_each_text(one, change) for one in value]
-    return change(value) if isinstance(value, str) else value
+def _as_written(name: str, *default: Any) -> str:
+    words = [name, *("null" if one is None else str(one) for one in default)]
+    return f"{FROM_ENVIRONMENT}{', '.join(words)}}}"
 
 
 def _put_back(value: Any, named: Any) -> Any:
@@ -112,4 +101,4 @@ def _put_back(value: Any, named: Any) -> Any:
         return {key: _put_back(one, named.get(key)) for key, one in value.items()}
     if isinstance(value, list) and isinstance(named, list) and len(value) == len(named):
         return [_put_back(*pair) for pair in zip(value, named, strict=True)]
-    return _each_text(named, _show) if STAND_IN.search(str(named)) else value
+    return named if FROM_ENVIRONMENT in str(named) else value

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from docstring_parser import parse
+from docstring_parser import DocstringParam, parse
 
 from v2a_lightning.components import MOVED
 
@@ -93,7 +93,7 @@ def public_path(class_path: str) -> str:
     return offered if _locate(offered) == located else f"{module}.{node.name}"
 
 
-def _described(texts: list[str]) -> Iterator[object]:
+def _described(texts: list[str]) -> Iterator[DocstringParam]:
     for text in texts:
         yield from parse(text).params
 

@@ -18,8 +18,8 @@ from v2a_lightning.signals import Interrupted, Terminated
 class StopOnSignal(Callback):
     """Ends a fit behind the optimiser step it is in, with a checkpoint from which it goes on exactly.
 
-    All processes of a run end together, whichever of them was told. A validation of a single process is stopped at
-    once and made again after a resume; of several it is finished first, since they wait for one another in it. Other
+    All processes of a run end together, whichever of them got the signal. A validation of a single process is stopped
+    at once and made again after a resume; of several it is finished first, since they wait for one another in it. Other
     commands than fit have nothing to save and end at once. A second Ctrl-C ends the process wherever it is.
 
     Under SLURM the signal that announces the time limit (SIGUSR1) puts the job into the queue again, too.
@@ -38,15 +38,13 @@ class StopOnSignal(Callback):
 
     # Lightning installs its own handlers just before the first of these hooks, and afterwards those of before them.
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen."""
+        """Handle the signals from now on."""
         self._listen(trainer)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen."""
-        self._listen(trainer)
+    on_train_start = on_test_start = on_predict_start = on_sanity_check_start
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen; in a fit, from now on whoever stops has this validation before them."""
+        """Handle the signals; in a fit, from now on whoever stops has this validation before them."""
         self._listen(trainer)
         if not _fitting(trainer) or trainer.sanity_checking:
             return
@@ -61,20 +59,12 @@ class StopOnSignal(Callback):
         """Behind the validation."""
         self._validating = False
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen."""
-        self._listen(trainer)
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen."""
-        self._listen(trainer)
-
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save and stop, when any process was told to and the step is a whole one with no validation behind it."""
-        told = trainer.strategy.reduce_boolean_decision(self._received is not None, all=False)
-        if told and not _step_goes_on(trainer, batch_idx) and not _validation_follows(trainer, batch_idx):
+        """Save and stop, when any process got a signal and the step is a whole one with no validation behind it."""
+        signalled = trainer.strategy.reduce_boolean_decision(self._received is not None, all=False)
+        if signalled and not _step_goes_on(trainer, batch_idx) and not _validation_follows(trainer, batch_idx):
             _log_step(trainer)
             self._save(trainer)
             self._stop(trainer)

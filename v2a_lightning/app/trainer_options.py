@@ -1,9 +1,9 @@
 """What of Lightning's options a run cannot have, said in one line before anything is made, and how values are spelt."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LearningRateFinder, StochasticWeightAveraging, WeightAveraging
 
@@ -13,6 +13,8 @@ from v2a_lightning.errors import UsageError
 SHARDED = ("fsdp", "deepspeed", "model_parallel", "xla")
 # Weights stay float32: steps of AdamW are smaller than the last digit of 16 bits, and embeddings are float32.
 PRECISIONS = (None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed")
+# An item or a value, and not a word of a text.
+NONE_WITHIN = re.compile(r"(?<=[\[,:])(\s*)None(?=\s*[,\]}])")
 
 
 def refuse_unsupported(trainer: Mapping[str, Any], keyed: Sequence[Callback] = ()) -> None:
@@ -56,25 +58,8 @@ def nulls_spelt_out(arguments: Sequence[str]) -> list[str]:
     spelt = []
     for argument in arguments:
         flag, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
-        spelt.append(f"{flag}{equals}{_spelt_out(value)}" if equals or not flag else argument)
+        if equals or not flag:
+            value = NONE_WITHIN.sub(r"\1null", value) if value.startswith(("[", "{")) else value
+            argument = f"{flag}{equals}{'null' if value == 'None' else value}"
+        spelt.append(argument)
     return spelt
-
-
-def _spelt_out(value: str) -> str:
-    if value == "None":
-        return "null"
-    if "None" not in value or not value.startswith(("[", "{")):
-        return value
-    try:
-        plain = _without_none(yaml.safe_load(value))
-        return str(yaml.safe_dump(plain, default_flow_style=True, width=10**9)).strip()
-    except yaml.YAMLError:
-        return value
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_without_none(one) for one in value]
-    return None if value == "None" else value
