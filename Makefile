@@ -21,10 +21,11 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
 	@printf '  %-22s %s\n' $(foreach study,$(STUDIES),$(study) "a study of the paper; see experiments/README.md")
 
-# Made again when what it installs changes.
+# Made again when what it installs changes. The newest pip shows how far it is while it unpacks, too.
 $(VENV)/.installed: pyproject.toml .ci/constraints.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[test]'
+	$(RUN) -m pip install --quiet --upgrade -c .ci/constraints.txt pip
+	$(RUN) -m pip install -c .ci/constraints.txt -e '.[test,docs]'
 	touch $@
 
 install: $(VENV)/.installed ## make .venv and install the tested set of packages
