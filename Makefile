@@ -15,7 +15,7 @@ STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedu
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full fuzz faults lint house miniature clean $(STUDIES)
+.PHONY: help install quickstart test test-full fuzz faults lint site house miniature clean $(STUDIES)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -53,6 +53,9 @@ lint: install ## ruff, and mypy on the library
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 
+site: install ## the pages of docs/ as a site in site/; a warning is an error
+	$(RUN) -m mkdocs build --strict
+
 house: install ## how the code is built, measured and written into docs/HOUSE.md
 	$(RUN) -m experiments.benchmarks.house
 
@@ -63,7 +66,7 @@ $(STUDIES): install
 	$(MAIN) experiment $@ --seeds $(SEEDS) $(ARGS)
 
 clean: ## remove what running the project made, but not .venv
-	rm -rf runs data .pytest_cache .ruff_cache .mypy_cache
+	rm -rf runs data site dist build .pytest_cache .ruff_cache .mypy_cache
 
 # Every study, what it found written into docs/results, with the floor in every table of distances, and the paper's
 # orderings over them: hours on two cores.
