@@ -12,7 +12,7 @@ from tests.installation import ROOT
 
 NOTEBOOK = ROOT / "docs" / "first_sound.ipynb"
 SMALL = (
-    "--data.clips=56 --data.batch_size=8 --data.splits.validation_clips=8 --data.frames.frames_per_second=1 "
+    "--data.clips=28 --data.batch_size=8 --data.splits.validation_clips=4 --data.frames.frames_per_second=1 "
     "--trainer.max_epochs=1 --evaluation.clips=4 --evaluation.generator.steps=2 --trainer.enable_progress_bar=false"
 )
 
@@ -28,6 +28,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("program")
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -38,7 +39,7 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     by_tag["parameters"].source = f'options = "{SMALL}"\npicture = ""'
     folder = tmp_path / "work"
     folder.mkdir()
-    NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(notebook, timeout=1000, resources={"metadata": {"path": str(folder)}}).execute()
     shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())]
     assert sum("audio" in data.get("text/html", "") for data in shown) == 3
     assert sum("image/png" in data for data in shown) == 1
