@@ -15,16 +15,17 @@ STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedu
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full fuzz faults lint house miniature clean $(STUDIES)
+.PHONY: help install quickstart test test-full fuzz faults lint site house miniature clean $(STUDIES)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
 	@printf '  %-22s %s\n' $(foreach study,$(STUDIES),$(study) "a study of the paper; see experiments/README.md")
 
-# Made again when what it installs changes.
+# Made again when what it installs changes. The newest pip shows how far it is while it unpacks, too.
 $(VENV)/.installed: pyproject.toml .ci/constraints.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[test]'
+	$(RUN) -m pip install --quiet --upgrade -c .ci/constraints.txt pip
+	$(RUN) -m pip install -c .ci/constraints.txt -e '.[test,docs]'
 	touch $@
 
 install: $(VENV)/.installed ## make .venv and install the tested set of packages
@@ -52,6 +53,9 @@ lint: install ## ruff, and mypy on the library
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 
+site: install ## the pages of docs/ as a site in site/; a warning is an error
+	$(RUN) -m mkdocs build --strict
+
 house: install ## how the code is built, measured and written into docs/HOUSE.md
 	$(RUN) -m experiments.benchmarks.house
 
@@ -62,7 +66,7 @@ $(STUDIES): install
 	$(MAIN) experiment $@ --seeds $(SEEDS) $(ARGS)
 
 clean: ## remove what running the project made, but not .venv
-	rm -rf runs data .pytest_cache .ruff_cache .mypy_cache
+	rm -rf runs data site dist build .pytest_cache .ruff_cache .mypy_cache
 
 # Every study, what it found written into docs/results, with the floor in every table of distances, and the paper's
 # orderings over them: hours on two cores.

@@ -11,12 +11,17 @@ ROOT = Path(__file__).parents[1]
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 
+def copy_sources(folder: Path) -> None:
+    """Copy what a wheel is built from."""
+    for name in ("v2a_lightning", "data_modules", "callbacks", "experiments"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+
+
 def install(source: Path, site: Path) -> None:
     """Build a wheel in one empty folder, and unpack it into another."""
-    for name in ("v2a_lightning", "data_modules", "callbacks", "experiments"):
-        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    copy_sources(source)
     subprocess.run([sys.executable, "-c", BUILD, "."], cwd=source, check=True, capture_output=True)
     with zipfile.ZipFile(next(source.glob("*.whl"))) as wheel:
         wheel.extractall(site)

@@ -8,6 +8,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -24,9 +25,12 @@ def canonical(name: str) -> str:
 
 
 def asked_for(*extras: str) -> set[str]:
-    """Names of the distributions that an installation asks for."""
-    lines = [*PROJECT["dependencies"], *(line for one in extras for line in PROJECT["optional-dependencies"][one])]
-    return {canonical(re.split(r"[\[<>=!~ ]", line)[0]) for line in lines}
+    """Names of the distributions that an installation asks for, those of extras that its extras name included."""
+    wanted = [Requirement(line) for one in extras for line in PROJECT["optional-dependencies"][one]]
+    inner = {extra for one in wanted if one.name == PROJECT["name"] for extra in one.extras}
+    names = {canonical(one.name) for one in wanted if one.name != PROJECT["name"]}
+    names |= {canonical(Requirement(line).name) for line in PROJECT["dependencies"]}
+    return names | asked_for(*inner) if inner else names
 
 
 def imported(folder: str) -> set[str]:
@@ -68,8 +72,15 @@ def test_every_import_is_asked_for(folder: str, extras: tuple[str, ...]) -> None
 
 def test_nothing_is_asked_for_in_one_exact_version() -> None:
     lines = [*PROJECT["dependencies"], *(line for group in PROJECT["optional-dependencies"].values() for line in group)]
-    assert not [line for line in lines if "==" in line]
-    assert all(re.search(r">=\d", line) for line in lines)
+    ranges = [one.specifier for one in map(Requirement, lines) if one.name != PROJECT["name"]]
+    assert not [one for one in ranges if "==" in str(one)]
+    assert all(re.search(r">=\d", str(one)) for one in ranges)
+
+
+def test_every_extra_for_users_is_in_all() -> None:
+    extras = PROJECT["optional-dependencies"]
+    everything = {extra for line in extras["all"] for extra in Requirement(line).extras}
+    assert everything == extras.keys() - {"all", "docs", "test"}
 
 
 def test_the_tested_set_names_every_package_asked_for() -> None:

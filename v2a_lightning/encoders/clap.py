@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,7 +161,8 @@ class ClapEncoder(FrozenModel):
 
     def _load(self) -> dict[str, Any]:
         path = self.path
-        if self.backend == "laion_clap":
+        # It has no package for Python 3.13 and later.
+        if self.backend == "laion_clap" and find_spec("laion_clap"):
             return {"model": LaionClap(path), "listening": Listening()}
         return {"listening": listening_of(path), "model": TransformersClap(path)}
 

@@ -6,6 +6,7 @@ timestamps and chooses the frames, and decord only decodes them.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,14 @@ CLOCK_TOLERANCE = 1e-3
 
 
 def read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames] | None:
-    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read.
+    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read, as it does
+    wherever decord is not installed.
 
     Raises:
         MediaError: missing or undecodable.
     """
+    if not find_spec("decord"):
+        return None
     import decord
 
     with open_media(path) as container:
