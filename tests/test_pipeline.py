@@ -391,3 +391,7 @@ def test_generate_from_a_runs_checkpoint(
     assert {name: settings[name] for name in same} == {name: own[name] for name in same}
     assert main(["generate", inputs[1], *options, "--guidance=3"]) == 2
     assert "made with guidance 1.0, not 3.0; give another --output" in capsys.readouterr().err
+    training = V2APipeline.from_pretrained(checkpoint).training
+    assert (training.data, training.epoch) == ("VGGSound", 0)
+    assert {"val/cosine", "val/loss"} <= set(training.scores)
+    assert "val/evaluation_seconds" not in training.scores
