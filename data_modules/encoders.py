@@ -60,12 +60,11 @@ class Encoders:
 
     def widths(self) -> Widths:
         """Widths of frame embeddings and targets."""
-        frames = {key: (one.name, one.embedding_dim) for key, one in self.by_name.items()}
+        frames, condition = {key: (one.name, one.embedding_dim) for key, one in self.by_name.items()}, self._condition
         if self.clap is None:
             return Widths(frames)
-        if self._condition is None:
+        if condition is None:
             return Widths(frames, self.clap.name, 1, self.clap.embedding_dim)  # type: ignore[attr-defined]
-        condition = self._condition
         return Widths(frames, self.clap.name, condition.tokens, condition.width, condition.normalized)
 
     @property
