@@ -30,14 +30,7 @@ class TargetSource(Protocol):
 
 @dataclass(frozen=True)
 class Encoders:
-    """What turns frames and waveforms into embeddings.
-
-    Args:
-        encoder: of frames, or several by name.
-        clap: of targets; None for data without sound.
-        frames: which frames are encoded.
-        audio: which sound is encoded; None with clap.
-    """
+    """What turns frames (by one encoder, or several by name) and waveforms into embeddings; no `clap`, no sound."""
 
     encoder: Encoder | Mapping[str, Encoder]
     clap: TargetSource | None

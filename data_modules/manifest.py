@@ -33,19 +33,10 @@ SCHEMA = pa.schema({
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One clip.
+    """One clip: ok or rejected, for a reason. A still picture has a reason and may be ok all the same.
 
-    Args:
-        clip_id: its id.
-        path: its file; empty when there is none.
-        label: its class.
-        split: its split.
-        start: second at which it begins in the video it was cut from.
-        duration: seconds, as the file's header says.
-        status: ok or rejected.
-        reason: what is wrong; empty when nothing is. A still picture may be ok all the same.
-        detail: what was found.
-        stamp: size and time of the file; a file that has changed since is inspected again.
+    It begins at second `start` of the video it was cut from, and lasts `duration` seconds, as its header says. A file
+    is inspected again when its `stamp` (size and time) is another.
     """
 
     clip_id: str
@@ -79,14 +70,8 @@ def inspect_clips(
 ) -> list[ManifestRow]:
     """Decode every clip, with a progress bar; the rows are in the order of the clips.
 
-    Args:
-        clips: which.
-        frames: which frames.
-        audio: which sound, if any.
-        decoding: how.
-        known: rows of an earlier inspection with the same specs; clips whose files are as they were are not inspected
-            again.
-        save: is given the rows there are, about once a minute.
+    Clips whose files are as they were in `known`, rows of an earlier inspection with the same specs, are not inspected
+    again. `save` is given the rows there are, about once a minute.
     """
     earlier = {row.clip_id: row for row in known}
     files = [clip for clip in clips if clip.path is not None and not clip.duplicate]
@@ -184,8 +169,7 @@ def rows_of_bytes(content: bytes, name: str) -> list[ManifestRow]:
 def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
     """The rows of a manifest that was begun or finished before; none when there is none about the same.
 
-    Raises:
-        UsageError: when the file is damaged, or is something else: it is not written over.
+    UsageError when the file is damaged, or is something else: it is not written over.
     """
     if not path.is_file():
         return []
