@@ -10,6 +10,7 @@ from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.core import url_to_fs
 
 from v2a_lightning.data_modules.clips import TEST, Clip, Reject, checked_id, file_stamp, ids_hash
 from v2a_lightning.data_modules.extraction import Decoding
@@ -148,21 +149,25 @@ def manifest_bytes(rows: Sequence[ManifestRow], of_what: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def rows_of_bytes(content: bytes, name: str) -> list[ManifestRow]:
-    """The rows of a manifest's content; UsageError naming the file when it is damaged or something else."""
+def read_manifest(path: Path | str) -> list[ManifestRow]:
+    """Read a manifest from a path or fsspec URL; UsageError when it is not there, is damaged, or is something else."""
     try:
-        table = pq.read_table(io.BytesIO(content), page_checksum_verification=True).select(SCHEMA.names)
+        system, place = url_to_fs(str(path))
+        table = pq.read_table(io.BytesIO(system.cat_file(place)), page_checksum_verification=True)
+        table = table.select(SCHEMA.names)
         table.validate(full=True)
         if table.schema != SCHEMA or any(column.null_count for column in table.columns):
             raise ValueError(f"its columns are {', '.join(map(str, table.schema))}, or values are missing")
         if unknown := set(table["status"].to_pylist()) - {USABLE, REJECTED}:
             raise ValueError(f"a status is {min(unknown)!r}")
+    except FileNotFoundError as error:
+        raise UsageError(f"manifest {path}: there is no such file") from error
     except DAMAGE as error:
         reason = str(error).splitlines() or [type(error).__name__]
-        raise UsageError(f"manifest {name} is damaged, or is something else ({reason[0]}); make it again") from error
+        raise UsageError(f"manifest {path} is damaged, or is something else ({reason[0]}); make it again") from error
     rows = [ManifestRow(**row) for row in table.to_pylist()]
     for row in rows:
-        checked_id(f"manifest {name}", row.clip_id)
+        checked_id(f"manifest {path}", row.clip_id)
     return rows
 
 
@@ -176,17 +181,6 @@ def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
     rows = read_manifest(path)
     metadata = pq.read_schema(path).metadata or {}
     return rows if metadata.get(METADATA_KEY) == of_what.encode() else []
-
-
-def read_manifest(path: Path | str) -> list[ManifestRow]:
-    """Read a manifest; UsageError when it is not there, is damaged, or is something else."""
-    if not Path(path).is_file():
-        raise UsageError(f"manifest {path}: there is no such file")
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"manifest {path} cannot be read: {error.strerror}") from error
-    return rows_of_bytes(content, str(path))
 
 
 def unusable_files(rows: Iterable[ManifestRow]) -> dict[str, Reject]:
