@@ -41,7 +41,7 @@ class ConfigReader(MapperCLI):
             UsageError: when a class refuses its arguments.
         """
         wanted = self.config.clone()
-        for key in wanted.keys() - set(keys):
+        for key in set(vars(wanted)) - set(keys):
             del wanted[key]
         try:
             return self.parser.instantiate_classes(wanted)
