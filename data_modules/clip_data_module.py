@@ -36,9 +36,9 @@ class ClipDataModule(LightningDataModule):
     """Clips in splits. A batch of any subclass, in any mode, is
 
         {"clip_id": B ids, "label": B labels, "frames": (B, T, D) float32,
-         "frame_mask": (B, T) bool, True where there is a frame, "audio": (B, D) float32}
+         "frame_mask": (B, T) bool, True where there is a frame, "target": (B, N, D) float32}
 
-    without "audio" where there is no sound. Training batches are shuffled by `seed` and epoch; evaluation shows every
+    without "target" where there is no sound. Training batches are shuffled by `seed` and epoch; evaluation shows every
     clip once, however many processes share it.
 
     Args:
@@ -58,12 +58,15 @@ class ClipDataModule(LightningDataModule):
         self.splits = splits
         # With several machines the first one prepares; the store is on a disk they share, or behind a URL.
         self.prepare_data_per_node = False
+        # Processes that load batches; none are needed to gather from memory.
+        self.loading_processes = 0
         self._datasets: dict[str, Dataset[Batch]] = {}
 
     @abstractmethod
     def find_clips(self) -> list[Clip]:
         """Every clip the data set names, with its file if there is one."""
 
+    @cached_property
     @abstractmethod
     def unusable(self) -> dict[str, Reject]:
         """Clips that have a file which cannot be used."""
@@ -76,11 +79,6 @@ class ClipDataModule(LightningDataModule):
     def has_audio(self) -> bool:
         """Whether the clips have a true sound."""
         return self.audio is not None
-
-    @property
-    def loading_processes(self) -> int:
-        """Processes that load batches; none are needed to gather from memory."""
-        return 0
 
     @cached_property
     def named_clips(self) -> list[Clip]:
@@ -101,24 +99,19 @@ class ClipDataModule(LightningDataModule):
         return [
             *(Reject(clip.clip_id, "", "missing", "no file of this name") for clip in absent),
             *(Reject(clip.clip_id, str(clip.path or ""), "duplicate", "named before") for clip in repeated),
-            *self._unusable.values(),
+            *self.unusable.values(),
         ]
-
-    @cached_property
-    def _unusable(self) -> dict[str, Reject]:
-        return self.unusable()
 
     @cached_property
     def usable_clips(self) -> list[Clip]:
         """The clips that are used, the held out ones in the validation split."""
-        usable = [clip for clip in self.candidates if clip.clip_id not in self._unusable]
-        if not self.splits.holds_out:
-            return usable
-        return hold_out(usable, self.splits.validation_fraction, self.splits.validation_clips)
+        usable = [clip for clip in self.candidates if clip.clip_id not in self.unusable]
+        fraction, count = self.splits.validation_fraction, self.splits.validation_clips
+        return hold_out(usable, fraction, count) if self.splits.holds_out else usable
 
     def invalidate_usable_clips(self) -> None:
         """Find out anew which clips can be used, the next time that is needed."""
-        for name in ("_unusable", "usable_clips"):
+        for name in ("unusable", "usable_clips"):
             self.__dict__.pop(name, None)
 
     def clip_ids(self, split: str) -> list[str]:
@@ -138,10 +131,9 @@ class ClipDataModule(LightningDataModule):
 
     def source(self, clip_id: str) -> Path:
         """A clip's media file; UsageError when there is none."""
-        path = self._paths.get(clip_id)
-        if path is None:
+        if clip_id not in self._paths:
             raise UsageError(f"{clip_id}: there is no media file of this clip")
-        return path
+        return self._paths[clip_id]
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
@@ -165,14 +157,8 @@ class ClipDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches."""
-        return training_loader(
-            self._datasets[TRAIN],
-            self.batch_size,
-            self.seed,
-            *self._rank_and_ranks(),
-            self.loading_processes,
-            self.splits.passes,
-        )
+        options = (*self._rank_and_ranks(), self.loading_processes, self.splits.passes)
+        return training_loader(self._datasets[TRAIN], self.batch_size, self.seed, *options)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """Batches of the held out clips; nothing when none are."""
@@ -182,9 +168,7 @@ class ClipDataModule(LightningDataModule):
         """Batches of the test split."""
         return self._evaluation(self.splits.test_split)
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the test split."""
-        return self.test_dataloader()
+    predict_dataloader = test_dataloader
 
     def _evaluation(self, split: str) -> DataLoader[Batch]:
         dataset = self._datasets[split]

@@ -43,15 +43,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Reject:
-    """A clip that is not used.
-
-    Args:
-        clip_id: the clip.
-        path: its file, or where it should be.
-        reason: one of `v2a_lightning.media.Reason`.
-        detail: what was found.
-        stamp: size and time of the file; a file that has changed since is tried again.
-    """
+    """A clip that is not used, for a `media.Reason`. A file is tried again when its `stamp` has changed."""
 
     clip_id: str
     path: str

@@ -36,12 +36,7 @@ class Record:
 
 
 def read_rows(path: Path | str, form: str, comment: str | None = None) -> list[Row]:
-    """Every line of a csv that is not blank.
-
-    Args:
-        path: the file.
-        form: what a line should be, in words.
-        comment: how a line begins that is left out.
+    """Every line of a csv that is not blank, nor begins with `comment`; `form` is what a line should be, in words.
 
     Raises:
         UsageError: when there is no such file, it is no text, holds no line, or quotes are not closed (the line's
@@ -81,37 +76,31 @@ def read_records(
     form = f"a header with the columns {', '.join(names[0] for names in columns.values())}"
     header, *rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else read_rows(path, form)
     places = {name.lower(): place for place, name in enumerate(header.columns)}
-    found = {
-        wanted: next((places[name] for name in names if name in places), None) for wanted, names in columns.items()
-    }
-    for wanted, place in found.items():
-        if place is None and wanted not in optional:
-            raise UsageError(
-                f"{header.where}: no column {' or '.join(columns[wanted])}; the columns are {', '.join(header.columns)}"
-            )
+    found = {}
+    for wanted, names in columns.items():
+        if there := [places[name] for name in names if name in places]:
+            found[wanted] = there[0]
+        elif wanted not in optional:
+            said = f"no column {' or '.join(names)}; the columns are {', '.join(header.columns)}"
+            raise UsageError(f"{header.where}: {said}")
     for row in rows:
         if len(row.columns) != len(header.columns):
             raise UsageError(f"{row.where}: {len(row.columns)} columns where {len(header.columns)} are expected")
-    kept = {name: place for name, place in found.items() if place is not None}
-    return [Record(row.where, {name: row.columns[place] for name, place in kept.items()}) for row in rows]
+    return [Record(row.where, {name: row.columns[place] for name, place in found.items()}) for row in rows]
 
 
 def read_text(path: Path | str, what: str) -> str:
-    """A file's text; a byte order mark, as spreadsheets write it, is no part of it.
-
-    Raises:
-        UsageError: when there is no such file, or it is no text.
-    """
+    """A file's text without a byte order mark, as spreadsheets write it; UsageError when it is no text file."""
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{what} {path}: there is no such file")
     try:
         content = path.read_bytes()
         text = content.decode("utf-16" if content.startswith(UTF_16_MARKS) else "utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
+        if "\0" in text:
+            raise ValueError("it holds zero bytes")
+    except (ValueError, OSError) as error:
         raise UsageError(f"{what} {path} is not a readable text file in UTF-8: {error}; save it as UTF-8") from error
-    if "\0" in text:
-        raise UsageError(f"{what} {path} is not a readable text file in UTF-8: it holds zero bytes; save it as UTF-8")
     return text
 
 
@@ -120,17 +109,11 @@ def _parquet_rows(path: Path) -> list[Row]:
     if not path.is_file():
         raise UsageError(f"table {path}: there is no such file")
     try:
-        plain = [
-            field.name
-            for field in pq.read_schema(path)
-            if pa.types.is_string(field.type)
-            or pa.types.is_large_string(field.type)
-            or pa.types.is_primitive(field.type)
-        ]
+        texts = (pa.string(), pa.large_string())
+        schema = pq.read_schema(path)
+        plain = [field.name for field in schema if field.type in texts or pa.types.is_primitive(field.type)]
         rows = pq.read_table(path, columns=plain).to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UsageError(f"table {path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
-    values = [["" if row[name] is None else str(row[name]).strip() for name in plain] for row in rows]
-    return [Row(f"table {path}", plain)] + [
-        Row(f"table {path}, row {number}", row) for number, row in enumerate(values, 1)
-    ]
+    values = [["" if value is None else str(value).strip() for value in row.values()] for row in rows]
+    return [Row(f"table {path}", plain), *(Row(f"table {path}, row {n}", row) for n, row in enumerate(values, 1))]

@@ -7,7 +7,8 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,12 @@ class Fetcher:
     def fetch(self, clip: Clip) -> Outcome:
         """Fetch one clip and leave the site alone for a while; whatever goes wrong is the outcome."""
         video_id, _, start = clip.clip_id.rpartition("_")
+        outcome = Outcome(clip.clip_id, DONE)
         # Beside the clips, so that a video needs no second disk.
         with tempfile.TemporaryDirectory(prefix=".video-", dir=self.output) as folder:
             try:
                 video = self._download(self.site.format(id=video_id), Path(folder))
                 cut_clip(video, clip_file(self.output, clip), float(start), self.seconds)
-                outcome = Outcome(clip.clip_id, DONE)
             except MediaError as error:
                 outcome = Outcome(clip.clip_id, FAILED, f"{error.reason}: {error.detail}")
             except RunFailure as error:
@@ -77,23 +78,8 @@ class Fetcher:
 
     def _download(self, url: str, folder: Path) -> Path:
         """The video's file; RunFailure with yt-dlp's reason when there is none."""
-        for attempt in range(self.retries + 1):
-            try:
-                return self._try(url, folder)
-            except RunFailure as error:
-                if attempt == self.retries or FINAL.search(str(error)):
-                    raise
-                time.sleep(self.wait * 2**attempt)
-        raise AssertionError
-
-    def _try(self, url: str, folder: Path) -> Path:
         from yt_dlp import DownloadError, YoutubeDL
         from yt_dlp.utils import DownloadCancelled
-
-        def bound(progress: dict[str, Any]) -> None:
-            # yt-dlp's own limit asks the length that a server announces.
-            if (progress.get("downloaded_bytes") or 0) > LARGEST_VIDEO:
-                raise DownloadCancelled(f"larger than {LARGEST_VIDEO} bytes")
 
         options: dict[str, Any] = {
             "format": self.video_format,
@@ -105,17 +91,30 @@ class Fetcher:
             "logger": logging.Logger("yt-dlp", logging.CRITICAL + 1),
             "retries": 0,
             "ratelimit": self.bytes_per_second,
-            "progress_hooks": [bound],
+            "progress_hooks": [_refuse_too_large],
         }
-        try:
-            with YoutubeDL(options) as downloader:
-                found = downloader.extract_info(url, download=True)
-        except (DownloadError, DownloadCancelled) as error:
-            raise RunFailure((str(error).removeprefix("ERROR: ").splitlines() or ["no reason given"])[0]) from error
+        for attempt in count():
+            try:
+                with YoutubeDL(options) as downloader:
+                    found = downloader.extract_info(url, download=True)
+                break
+            except (DownloadError, DownloadCancelled) as error:
+                reason = (str(error).removeprefix("ERROR: ").splitlines() or ["no reason given"])[0]
+                if attempt == self.retries or FINAL.search(reason):
+                    raise RunFailure(reason) from error
+                time.sleep(self.wait * 2**attempt)
         files = (found or {}).get("requested_downloads") or []
         if len(files) != 1:
             raise RunFailure(f"{len(files)} videos at this URL, not one")
         return Path(files[0]["filepath"])
+
+
+def _refuse_too_large(progress: dict[str, Any]) -> None:
+    """yt-dlp's own limit trusts the length that a server announces."""
+    from yt_dlp.utils import DownloadCancelled
+
+    if (progress.get("downloaded_bytes") or 0) > LARGEST_VIDEO:
+        raise DownloadCancelled(f"larger than {LARGEST_VIDEO} bytes")
 
 
 def clip_file(folder: Path, clip: Clip) -> Path:
@@ -124,11 +123,7 @@ def clip_file(folder: Path, clip: Clip) -> Path:
 
 
 def read_outcomes(folder: Path) -> dict[str, Outcome]:
-    """The latest outcome of each clip; a line that a killed process left half written says nothing.
-
-    Raises:
-        UsageError: when the file is something else.
-    """
+    """The latest outcome of each clip; a line that a killed process left half written says nothing."""
     path = folder / OUTCOMES
     if not path.is_file():
         return {}
@@ -143,8 +138,7 @@ def read_outcomes(folder: Path) -> dict[str, Outcome]:
 def to_fetch(clips: Iterable[Clip], folder: Path, again: bool) -> list[Clip]:
     """The clips that are not there, and have not failed before unless those are tried again.
 
-    Raises:
-        UsageError: when a clip's id does not say which part of which video it is.
+    UsageError when a clip's id does not say which part of which video it is.
     """
     known = {} if again else read_outcomes(folder)
     failed = {clip_id for clip_id, outcome in known.items() if outcome.status == FAILED}
@@ -156,26 +150,19 @@ def to_fetch(clips: Iterable[Clip], folder: Path, again: bool) -> list[Clip]:
 
 
 def fetch_all(fetcher: Fetcher, clips: Sequence[Clip], workers: int) -> Iterator[Outcome]:
-    """Fetch clips with several downloads at a time; each outcome is written down before it is yielded.
-
-    Raises:
-        UsageError: when yt-dlp is not installed.
-        RunFailure: when the folder cannot be written to.
-    """
+    """Fetch clips with several downloads at a time; each outcome is written down before it is yielded."""
     try:
         import yt_dlp  # noqa: F401
     except ImportError as error:
         raise UsageError("download needs yt-dlp: pip install 'v2a-lightning[download]'") from error
     _write_down(fetcher.output)
     with ThreadPoolExecutor(workers) as executor:
-        waiting = [executor.submit(fetcher.fetch, clip) for clip in clips]
         try:
-            for future in as_completed(waiting):
+            for future in as_completed([executor.submit(fetcher.fetch, clip) for clip in clips]):
                 _write_down(fetcher.output, future.result())
                 yield future.result()
         finally:
-            for future in waiting:
-                future.cancel()
+            executor.shutdown(cancel_futures=True)
 
 
 def _write_down(folder: Path, *outcomes: Outcome) -> None:
@@ -183,6 +170,6 @@ def _write_down(folder: Path, *outcomes: Outcome) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(path, "a", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([one.clip_id, one.status, one.detail] for one in outcomes)
+            csv.writer(file, lineterminator="\n").writerows(map(astuple, outcomes))
     except OSError as error:
         raise RunFailure(f"{path} cannot be written: {error.strerror}") from error

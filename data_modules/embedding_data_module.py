@@ -82,6 +82,7 @@ class EmbeddingDataModule(ClipDataModule):
         listed = read_ids(self.test_ids)
         return [clip for clip in clips if clip.split != self.splits.test_split or clip.clip_id in listed]
 
+    @cached_property
     def unusable(self) -> dict[str, Reject]:
         """What was rejected when the store was made; none of it is among its clips."""
         return EmbeddingStore(self.store_url).rejects(self.spec)

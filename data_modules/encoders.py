@@ -30,14 +30,7 @@ class TargetSource(Protocol):
 
 @dataclass(frozen=True)
 class Encoders:
-    """What turns frames and waveforms into embeddings.
-
-    Args:
-        encoder: of frames, or several by name.
-        clap: of targets; None for data without sound.
-        frames: which frames are encoded.
-        audio: which sound is encoded; None with clap.
-    """
+    """What turns frames (by one encoder, or several by name) and waveforms into embeddings; no `clap`, no sound."""
 
     encoder: Encoder | Mapping[str, Encoder]
     clap: TargetSource | None
@@ -60,12 +53,11 @@ class Encoders:
 
     def widths(self) -> Widths:
         """Widths of frame embeddings and targets."""
-        frames = {key: (one.name, one.embedding_dim) for key, one in self.by_name.items()}
+        frames, condition = {key: (one.name, one.embedding_dim) for key, one in self.by_name.items()}, self._condition
         if self.clap is None:
             return Widths(frames)
-        if self._condition is None:
+        if condition is None:
             return Widths(frames, self.clap.name, 1, self.clap.embedding_dim)  # type: ignore[attr-defined]
-        condition = self._condition
         return Widths(frames, self.clap.name, condition.tokens, condition.width, condition.normalized)
 
     @property

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,27 +50,8 @@ class Decoding:
         return cores() if self.num_workers is None else max(1, self.num_workers)
 
 
-@dataclass
-class DecodedBatch:
-    """Some clips, decoded; those that could not be are in `rejects`. None stands for what the store has already."""
-
-    clips: list[Clip] = field(default_factory=list)
-    frames: list[NDArray[np.uint8] | None] = field(default_factory=list)
-    waveforms: list[NDArray[np.float32] | None] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.clips) + len(self.rejects)
-
-    def add(self, clip: Clip, outcome: DecodedClip | MediaError) -> None:
-        """Take a clip, or the reason why it cannot be used."""
-        if isinstance(outcome, MediaError):
-            stamp = file_stamp(outcome.path)
-            self.rejects.append(Reject(clip.clip_id, str(outcome.path), outcome.reason, outcome.detail, stamp))
-        else:
-            self.clips.append(clip)
-            self.frames.append(outcome.frames)
-            self.waveforms.append(outcome.waveform)
+Decoded = list[tuple[Clip, DecodedClip | MediaError]]
+"""A batch of clips, each with its frames and sound, or why it cannot be used."""
 
 
 @dataclass
@@ -83,7 +64,7 @@ class EmbeddedBatch:
 
     def write(self, writer: StoreWriter) -> None:
         """Add everything to a store. A clip with an embedding that is not finite is rejected, and may be tried again:
-        whether its file or the encoder is at fault is not known."""
+        its file or the encoder may be the cause."""
         everything: dict[str, Sequence[tuple[Clip, Any]]] = {"frames": self.frames, "sound": self.audio}
         broken = {
             clip.clip_id: Reject(clip.clip_id, str(clip.path), "not_finite", f"the embedding of its {what}")
@@ -103,14 +84,7 @@ class EmbeddedBatch:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What is to be embedded, by which encoders, and where it goes.
-
-    Args:
-        store: where to.
-        encoders: by which.
-        clips: every clip that the store should hold and that has a file.
-        decoding: how they are decoded.
-    """
+    """What is to be embedded: `clips` are all that the store should hold and that have a file."""
 
     store: EmbeddingStore
     encoders: Encoders
@@ -163,14 +137,16 @@ class Extraction:
                 self.embed(batch).write(writer)
                 advance(len(batch))
 
-    def _batches(self, clips: Sequence[Clip], outcomes: Iterator[DecodedClip | MediaError]) -> Iterator[DecodedBatch]:
-        batch = DecodedBatch()
+    def _batches(self, clips: Sequence[Clip], outcomes: Iterator[DecodedClip | MediaError]) -> Iterator[Decoded]:
+        batch: Decoded = []
+        rejected = 0
         for clip, outcome in zip(clips, outcomes, strict=True):
-            batch.add(clip, outcome)
-            if max(len(batch.clips), len(batch.rejects) // REJECTED_BATCHES) >= self.decoding.encoder_batch_size:
+            batch.append((clip, outcome))
+            rejected += isinstance(outcome, MediaError)
+            if max(len(batch) - rejected, rejected // REJECTED_BATCHES) >= self.decoding.encoder_batch_size:
                 yield batch
-                batch = DecodedBatch()
-        if len(batch):
+                batch, rejected = [], 0
+        if batch:
             yield batch
 
     def request(self, clip: Clip, wants_frames: bool, wants_audio: bool, size: int | None) -> ClipRequest:
@@ -185,15 +161,17 @@ class Extraction:
             picture_size=size,
         )
 
-    def embed(self, batch: DecodedBatch) -> EmbeddedBatch:
+    def embed(self, batch: Decoded) -> EmbeddedBatch:
         """Send a decoded batch through the encoders.
 
         A batch that is not full is filled with copies of its last clip, since a matrix product of another size may sum
         in another order: so a clip's embedding does not depend on which others are left out or were embedded before.
         """
-        framed = [pair for pair in zip(batch.clips, batch.frames, strict=True) if pair[1] is not None]
-        sounded = [pair for pair in zip(batch.clips, batch.waveforms, strict=True) if pair[1] is not None]
-        embedded = EmbeddedBatch([], [], batch.rejects)
+        usable = [(clip, outcome) for clip, outcome in batch if isinstance(outcome, DecodedClip)]
+        framed = [(clip, one.frames) for clip, one in usable if one.frames is not None]
+        sounded = [(clip, one.waveform) for clip, one in usable if one.waveform is not None]
+        failures = [(clip, outcome) for clip, outcome in batch if isinstance(outcome, MediaError)]
+        embedded = EmbeddedBatch([], [], [_reject(clip, failure) for clip, failure in failures])
         if framed:
             frames = self.encoders.embed_frames(self._filled([frames for _, frames in framed]))
             for (clip, _), parts in zip(framed, frames, strict=False):
@@ -206,6 +184,10 @@ class Extraction:
 
     def _filled(self, items: list[Any]) -> list[Any]:
         return items + items[-1:] * (self.decoding.encoder_batch_size - len(items))
+
+
+def _reject(clip: Clip, failure: MediaError) -> Reject:
+    return Reject(clip.clip_id, str(failure.path), failure.reason, failure.detail, file_stamp(failure.path))
 
 
 def _is_another_file(embedded: str, path: Path | None) -> bool:

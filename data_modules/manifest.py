@@ -10,6 +10,7 @@ from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.core import url_to_fs
 
 from v2a_lightning.data_modules.clips import TEST, Clip, Reject, checked_id, file_stamp, ids_hash
 from v2a_lightning.data_modules.extraction import Decoding
@@ -33,19 +34,10 @@ SCHEMA = pa.schema({
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One clip.
+    """One clip: ok or rejected, for a reason. A still picture has a reason and may be ok all the same.
 
-    Args:
-        clip_id: its id.
-        path: its file; empty when there is none.
-        label: its class.
-        split: its split.
-        start: second at which it begins in the video it was cut from.
-        duration: seconds, as the file's header says.
-        status: ok or rejected.
-        reason: what is wrong; empty when nothing is. A still picture may be ok all the same.
-        detail: what was found.
-        stamp: size and time of the file; a file that has changed since is inspected again.
+    It begins at second `start` of the video it was cut from, and lasts `duration` seconds, as its header says. A file
+    is inspected again when its `stamp` (size and time) is another.
     """
 
     clip_id: str
@@ -79,14 +71,8 @@ def inspect_clips(
 ) -> list[ManifestRow]:
     """Decode every clip, with a progress bar; the rows are in the order of the clips.
 
-    Args:
-        clips: which.
-        frames: which frames.
-        audio: which sound, if any.
-        decoding: how.
-        known: rows of an earlier inspection with the same specs; clips whose files are as they were are not inspected
-            again.
-        save: is given the rows there are, about once a minute.
+    Clips whose files are as they were in `known`, rows of an earlier inspection with the same specs, are not inspected
+    again. `save` is given the rows there are, about once a minute.
     """
     earlier = {row.clip_id: row for row in known}
     files = [clip for clip in clips if clip.path is not None and not clip.duplicate]
@@ -163,46 +149,38 @@ def manifest_bytes(rows: Sequence[ManifestRow], of_what: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def rows_of_bytes(content: bytes, name: str) -> list[ManifestRow]:
-    """The rows of a manifest's content; UsageError naming the file when it is damaged or something else."""
+def read_manifest(path: Path | str) -> list[ManifestRow]:
+    """Read a manifest from a path or fsspec URL; UsageError when it is not there, is damaged, or is something else."""
     try:
-        table = pq.read_table(io.BytesIO(content), page_checksum_verification=True).select(SCHEMA.names)
+        system, place = url_to_fs(str(path))
+        table = pq.read_table(io.BytesIO(system.cat_file(place)), page_checksum_verification=True)
+        table = table.select(SCHEMA.names)
         table.validate(full=True)
         if table.schema != SCHEMA or any(column.null_count for column in table.columns):
             raise ValueError(f"its columns are {', '.join(map(str, table.schema))}, or values are missing")
         if unknown := set(table["status"].to_pylist()) - {USABLE, REJECTED}:
             raise ValueError(f"a status is {min(unknown)!r}")
+    except FileNotFoundError as error:
+        raise UsageError(f"manifest {path}: there is no such file") from error
     except DAMAGE as error:
         reason = str(error).splitlines() or [type(error).__name__]
-        raise UsageError(f"manifest {name} is damaged, or is something else ({reason[0]}); make it again") from error
+        raise UsageError(f"manifest {path} is damaged, or is something else ({reason[0]}); make it again") from error
     rows = [ManifestRow(**row) for row in table.to_pylist()]
     for row in rows:
-        checked_id(f"manifest {name}", row.clip_id)
+        checked_id(f"manifest {path}", row.clip_id)
     return rows
 
 
 def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
     """The rows of a manifest that was begun or finished before; none when there is none about the same.
 
-    Raises:
-        UsageError: when the file is damaged, or is something else: it is not written over.
+    UsageError when the file is damaged, or is something else: it is not written over.
     """
     if not path.is_file():
         return []
     rows = read_manifest(path)
     metadata = pq.read_schema(path).metadata or {}
     return rows if metadata.get(METADATA_KEY) == of_what.encode() else []
-
-
-def read_manifest(path: Path | str) -> list[ManifestRow]:
-    """Read a manifest; UsageError when it is not there, is damaged, or is something else."""
-    if not Path(path).is_file():
-        raise UsageError(f"manifest {path}: there is no such file")
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"manifest {path} cannot be read: {error.strerror}") from error
-    return rows_of_bytes(content, str(path))
 
 
 def unusable_files(rows: Iterable[ManifestRow]) -> dict[str, Reject]:

@@ -20,7 +20,6 @@ from v2a_lightning.data_modules.manifest import (
     inspect_clips,
     manifest_bytes,
     read_manifest,
-    rows_of_bytes,
     unusable_files,
 )
 from v2a_lightning.data_modules.on_the_fly import DecodedDataset, embed_batch
@@ -88,6 +87,7 @@ class EncodedDataModule(ClipDataModule):
         self.mode = mode
         self.manifest = manifest
         self.decoding = decoding
+        self.loading_processes = decoding.workers if mode == "on_the_fly" else 0
 
     @abstractmethod
     def find_clips(self) -> list[Clip]:
@@ -107,15 +107,9 @@ class EncodedDataModule(ClipDataModule):
         """The embedding store."""
         return EmbeddingStore(self.store_url, self.precision)
 
-    @property
-    def loading_processes(self) -> int:
-        """Processes that decode batches on the fly; gathering from memory needs none."""
-        return self.decoding.workers if self.mode == "on_the_fly" else 0
-
     def extraction(self) -> Extraction:
         """What has to be embedded for this data."""
-        listed = self._rejected_by_manifest
-        clips = [clip for clip in self.candidates if clip.clip_id not in listed]
+        clips = [clip for clip in self.candidates if clip.clip_id not in self._rejected_by_manifest]
         return Extraction(self.store, self.encoders, clips, self.decoding)
 
     def prepare_media(self) -> None:
@@ -178,35 +172,32 @@ class EncodedDataModule(ClipDataModule):
         extraction.refuse_other_files()
         return is_done
 
+    @cached_property
     def unusable(self) -> dict[str, Reject]:
         """Clips that were decoded once and rejected, or that the manifest rejects."""
         if self.mode == "on_the_fly":
             return unusable_files(self._inspected())
-        wanted = {clip.clip_id for clip in self.candidates}
-        found = self.store.rejects(self.encoders.spec())
-        return {**self._rejected_by_manifest, **{key: one for key, one in found.items() if key in wanted}}
+        wanted, found = {clip.clip_id for clip in self.candidates}, self.store.rejects(self.encoders.spec())
+        return self._rejected_by_manifest | {key: one for key, one in found.items() if key in wanted}
 
     @property
     def left_out(self) -> list[Reject]:
         """The clips that have a file which was tried and cannot be used; those of the manifest were not tried."""
-        return [reject for key, reject in self.unusable().items() if key not in self._rejected_by_manifest]
+        return [reject for key, reject in self.unusable.items() if key not in self._rejected_by_manifest]
 
     def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
         """Clips from the store, or decoded on the fly."""
         if self.mode == "on_the_fly":
             return {split: DecodedDataset(clips, self.extraction()) for split, clips in splits.items()}
-        spec = self.encoders.spec()
-        self.store.refuse_others(spec)
-        table = load_table(self.store, spec, [clip.clip_id for clips in splits.values() for clip in clips])
-        return {
-            split: EmbeddingDataset(table.described_by(clips), table.rows(clips)) for split, clips in splits.items()
-        }
+        self.store.refuse_others(self.encoders.spec())
+        clips = [clip for some in splits.values() for clip in some]
+        table = load_table(self.store, self.encoders.spec(), [clip.clip_id for clip in clips]).described_by(clips)
+        return {split: EmbeddingDataset(table, table.rows(some)) for split, some in splits.items()}
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Waveforms stay on the CPU, where the audio encoder prepares them."""
-        waveforms = batch.pop("waves", None)
-        batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        return batch if waveforms is None else {**batch, "waves": waveforms}
+        waveforms = {key: batch.pop(key) for key in ("waves",) if key in batch}
+        return {**super().transfer_batch_to_device(batch, device, dataloader_idx), **waveforms}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Encode a batch that was decoded on the fly."""
@@ -219,12 +210,9 @@ class EncodedDataModule(ClipDataModule):
 
     def _inspected(self) -> list[ManifestRow]:
         """The rows of the manifest: the one given, or the one made by `prepare_data`."""
-        if self.manifest is not None:
-            return read_manifest(self.manifest)
-        folder = Folder(self.store_url)
-        if self._manifest_name not in folder.names():
+        if self.manifest is None and self._manifest_name not in Folder(self.store_url).names():
             return []
-        return rows_of_bytes(folder.read(self._manifest_name), f"{folder.url}/{self._manifest_name}")
+        return read_manifest(self.manifest or f"{self.store_url}/{self._manifest_name}")
 
     @property
     def _manifest_name(self) -> str:

@@ -51,14 +51,7 @@ Index = dict[str, ShardEntry]
 
 @dataclass(frozen=True)
 class Shard:
-    """Some columns of a shard.
-
-    Args:
-        path: in the store.
-        table: the columns.
-        metadata: as it was written.
-        numbers: how many numbers the shard's list column has, whether it was read or not.
-    """
+    """Some columns of a shard; `numbers` is how many its list column has, whether that was read or not."""
 
     path: str
     table: pa.Table
@@ -67,12 +60,7 @@ class Shard:
 
 
 def read_index(folder: Folder) -> Index:
-    """Every listed shard.
-
-    Raises:
-        RunFailure: when a list is damaged.
-        UsageError: when it is of a newer version.
-    """
+    """Every listed shard; RunFailure when a list is damaged, UsageError when it is of a newer version."""
     return {path: entry for name in _lists(folder) for path, entry in _read_list(folder, name).items()}
 
 
@@ -144,15 +132,8 @@ def _read_list(folder: Folder, name: str) -> Index:
 def read_shards(folder: Folder, subfolder: str, columns: Sequence[str], whole: bool = False) -> Iterator[Shard]:
     """Some columns of each shard of a subfolder, in the order of the shards' names.
 
-    Args:
-        folder: of the store.
-        subfolder: a part of it.
-        columns: which.
-        whole: read all of each shard, and compare its checksum with the index's. Otherwise its size is compared, and
-            the checksums of the pages that are read.
-
-    Raises:
-        RunFailure: when a shard is damaged or lost, naming it.
+    With `whole`, all of each shard is read, and its checksum compared with the index's; otherwise its size, and the
+    checksums of the pages that are read. RunFailure when a shard is damaged or lost, naming it.
     """
     index = {path: entry for path, entry in read_index(folder).items() if path.startswith(f"{subfolder}/")}
     sizes = {f"{subfolder}/{name}": size for name, size in folder.sizes(subfolder, SHARD_SUFFIX).items()}
@@ -228,15 +209,9 @@ class IndexWriter:
 class ShardWriter:
     """Collects rows and writes them as shards of its own: no two writers share a file.
 
-    Args:
-        folder: where to.
-        subfolder: the table's part of the folder; empty for all of it.
-        schema: names and types of the columns; values of list columns are arrays of any shape.
-        metadata: written into every shard.
-        rank: the process, for the shard's name.
-        rows: a shard is written when it has this many rows,
-        seconds: or when its first row is this old, so that little is lost when the process is killed.
-        written: called for every shard that was written.
+    A shard is written when it has `rows` rows, or its first one is `seconds` old, so that little is lost when the
+    process is killed; then `written` is called. Values of list columns are arrays of any shape. An empty `subfolder` is
+    all of the folder.
     """
 
     def __init__(

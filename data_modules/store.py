@@ -107,9 +107,8 @@ class EmbeddingStore:
     def only_spec(self, encoders: Mapping[str, str] | None = None) -> StoreSpec:
         """The spec of a store that holds one set of embeddings, or of some of its encoders of frames.
 
-        Args:
-            encoders: names of encoders, such as `clip:miniature`, by the keys they are to have in batches. UsageError
-                when the store has none of a name, or several.
+        These are names, such as `clip:miniature`, by the keys they are to have in batches; UsageError when the store
+        has none of a name, or several.
         """
         frames, audio = self.towers("frames"), self.towers("audio")
         if not frames:

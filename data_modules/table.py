@@ -91,18 +91,9 @@ class EmbeddingDataset(Dataset[Batch]):
 
 
 def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] | None = None) -> EmbeddingTable:
-    """Read clips into memory.
+    """Read the clips that every tower of a spec has, in the order of `clip_ids`, or all, sorted by id.
 
-    Args:
-        store: where they are.
-        spec: which encoders' embeddings.
-        clip_ids: which clips, in which order; all, sorted by id, when None.
-
-    Returns:
-        The clips that every tower of the spec has, in the order of `clip_ids`.
-
-    Raises:
-        RunFailure: when a shard is damaged or lost, or holds values that are not finite; it is named, and the clips.
+    RunFailure when a shard is damaged or lost, or holds values that are not finite; it is named, and the clips.
     """
     known = _known(store, spec)
     wanted = sorted(known) if clip_ids is None else [clip_id for clip_id in dict.fromkeys(clip_ids) if clip_id in known]

@@ -13,14 +13,9 @@ Kind = Literal["frames", "audio"]
 
 @dataclass(frozen=True)
 class Tower:
-    """One encoder and what it is given.
+    """One encoder (its name, and a fingerprint of its weights and preprocessing) and what it is given: a spec's key.
 
-    Args:
-        kind: what it embeds.
-        encoder: its name, for people.
-        fingerprint: of its weights and preprocessing.
-        spec: key of the FrameSpec or AudioSpec.
-        tokens: vectors in each embedding of a sound.
+    An embedding of a sound has `tokens` vectors.
     """
 
     kind: Kind
@@ -59,12 +54,7 @@ class Tower:
 
 @dataclass(frozen=True)
 class StoreSpec:
-    """The embeddings that a run works with.
-
-    Args:
-        frames: the encoder of frames, or several by name.
-        audio: of targets; None for clips without sound.
-    """
+    """The embeddings that a run works with: one encoder of frames, or several by name, and one of targets."""
 
     frames: Tower | Mapping[str, Tower]
     audio: Tower | None = None

@@ -8,38 +8,33 @@ import pytest
 from v2a_lightning.data_modules import EmbeddingStore
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import DecodedBatch, Decoding, Extraction
+from v2a_lightning.data_modules.extraction import Decoded, Decoding, Extraction
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.encoders.base import SOLE
+from v2a_lightning.media import DecodedClip
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 COUNT = 4
 
 
 @pytest.fixture(scope="module")
-def batch() -> DecodedBatch:
+def batch() -> Decoded:
     random = np.random.default_rng(0)
-    return DecodedBatch(
-        clips=[Clip(f"clip_{index}", "dog", "train") for index in range(COUNT)],
-        frames=[random.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8) for _ in range(COUNT)],
-        waveforms=[random.standard_normal(40_960).astype(np.float32) / 10 for _ in range(COUNT)],
-    )
-
-
-def part(batch: DecodedBatch, places: list[int]) -> DecodedBatch:
-    return DecodedBatch(
-        *([column[place] for place in places] for column in (batch.clips, batch.frames, batch.waveforms))
-    )
+    frames = [random.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8) for _ in range(COUNT)]
+    waveforms = [random.standard_normal(40_960).astype(np.float32) / 10 for _ in range(COUNT)]
+    return [
+        (Clip(f"clip_{index}", "dog", "train"), DecodedClip(frames[index], waveforms[index])) for index in range(COUNT)
+    ]
 
 
 @pytest.mark.parametrize("places", [[0, 1, 2], [3, 1], [2]])
-def test_an_embedding_depends_on_no_other_clip(tmp_path: Path, batch: DecodedBatch, places: list[int]) -> None:
+def test_an_embedding_depends_on_no_other_clip(tmp_path: Path, batch: Decoded, places: list[int]) -> None:
     encoders = Encoders(ClipEncoder("miniature"), ClapEncoder("miniature"), FrameSpec(2, 2.56), AudioSpec(16_000, 2.56))
     extraction = Extraction(EmbeddingStore(tmp_path), encoders, [], Decoding(encoder_batch_size=COUNT))
-    whole, fewer = extraction.embed(batch), extraction.embed(part(batch, places))
+    whole, fewer = extraction.embed(batch), extraction.embed([batch[place] for place in places])
     frames = [[(clip, parts[SOLE]) for clip, parts in one.frames] for one in (whole, fewer)]
     for of_all, of_some in (frames, (whole.audio, fewer.audio)):
         assert len(of_all) == COUNT
-        assert [clip for clip, _ in of_some] == [batch.clips[place] for place in places]
+        assert [clip for clip, _ in of_some] == [batch[place][0] for place in places]
         for place, (_, row) in zip(places, of_some, strict=True):
             np.testing.assert_array_equal(row, of_all[place][1])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.strategies import accepted, damaged
-from v2a_lightning.app.commands.evaluate import _labels
+from v2a_lightning.app.folder_scores import labels_of
 from v2a_lightning.data_modules.clips import Clip, read_ids
 from v2a_lightning.data_modules.manifest import ManifestRow, earlier_rows, manifest_bytes, read_manifest
 from v2a_lightning.data_modules.store import EmbeddingStore
@@ -40,7 +40,7 @@ def test_csv(tmp_path: Path, content: bytes) -> None:
 
 @given(damaged(CSV) | TEXTS)
 def test_csv_of_evaluate(tmp_path: Path, content: bytes) -> None:
-    labels = accepted(lambda path: _labels(str(path), ["a_000005"]), tmp_path / "vggsound.csv", content)
+    labels = accepted(lambda path: labels_of(str(path), ["a_000005"]), tmp_path / "vggsound.csv", content)
     if labels is not None:
         assert all(isinstance(label, str) for label in labels[0].values())
 
