@@ -104,17 +104,18 @@ def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, se
         if not all(metric in scored[name].scores.found for name in systems):
             continue
         number = number_of(metric, files)
+        named = metric, number.title
         sign = -1.0 if number.better == "lower" else 1.0
         values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
         for one in people:
             resampled = zip(one.replicates, sign * replicates, strict=True)
-            found.append(_correlation((metric, number.title, one.question, "systems"), one.values, sign * values, resampled))
+            found.append(_correlation((*named, one.question, "systems"), one.values, sign * values, resampled))
         for question in responses.ratings:
             rated, measured = _sounds(metric, sign, question, responses, scored)
             both = np.isfinite(measured) & np.isfinite(rated)
             if both.sum() >= LEAST_SOUNDS:
                 resampled = (_drawn_sounds(rated, measured, both, counts) for counts in draws.clips)
-                found.append(_correlation((metric, number.title, question, "sounds"), rated[both], measured[both], resampled))
+                found.append(_correlation((*named, question, "sounds"), rated[both], measured[both], resampled))
     return found
 
 
@@ -125,7 +126,7 @@ def _correlation(
     rho, tau = (
         estimate(float(rank(people, values)), np.array([rank(*pair) for pair in pairs])) for rank in (spearman, kendall)
     )
-    p_value = _exact_p_value(people, values, rho.value) if "systems" in what else float("nan")
+    p_value = _exact_p_value(people, values, rho.value) if what[-1] == "systems" else float("nan")
     return Correlation(*what, len(values), rho, tau, p_value)
 
 
