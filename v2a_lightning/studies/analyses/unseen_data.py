@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from v2a_lightning.data_modules.clips import read_vggsound_csv
+from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.pages import write_page
 from v2a_lightning.reports.tables import Table
