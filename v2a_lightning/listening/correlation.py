@@ -108,7 +108,7 @@ def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, se
         sign = -1.0 if number.better == "lower" else 1.0
         values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
         for one in people:
-            resampled = zip(one.replicates, sign * replicates, strict=True)
+            resampled: Iterable[Pair] = zip(one.replicates, sign * replicates, strict=True)
             found.append(_correlation((*named, one.question, "systems"), one.values, sign * values, resampled))
         for question in responses.ratings:
             rated, measured = _sounds(metric, sign, question, responses, scored)

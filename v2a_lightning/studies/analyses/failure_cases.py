@@ -41,7 +41,6 @@ WITH_SOUND, TINY_WITH_SOUND = 96, 4
 """Clips of each split that are made into sound, in the order in which the data gives them."""
 WORST = 12
 WORST_FILE = "worst.html"
-SCORES = {"cosine": "Cosine of embeddings ↑", "kl": "KL ↓", "cs": "CS ↑"}
 
 # Of each training the clips of one group.
 Seeds = Sequence[Sequence[ClipScores]]
@@ -51,7 +50,7 @@ def find_failures(study_runs: StudyRuns) -> list[Finding]:
     """Tables by subgroup and by class over all clips of all seeds, and the first seed's worst clips on a page."""
     trainings = study_runs.trainings()
     if not trainings:
-        return [study_runs.table(study_runs.study.title, ["Clips"], [])]
+        return [study_runs.table(study_runs.study.title, [])]
     seeds = [_cached_scores(study_runs, run, run is trainings[0]) for run in trainings]
     page = copy_into(study_runs.folder, trainings[0].folder / WORST_FILE)
     subgroups = _grouped(seeds, SUBGROUPS, lambda clip: clip.subgroups)
@@ -194,8 +193,7 @@ def _by_subgroup(study_runs: StudyRuns, subgroups: Mapping[str, Seeds]) -> Table
         "clips' sound): over seeds. KL and CS: over the first seed's clips that were made into sound. Mean ± standard "
         f"deviation [95 % interval]. “Looks” and “sounds much like another”: the {ALIKE:.0%} of the classes whose "
         "CLIP, or CLAP, mean is nearest to another class's.",
-        ["Subgroup", "Clips", *SCORES.values(), "Right class ↑"],
-        [[name, str(len(seeds[0])), *_cells(seeds)] for name, seeds in subgroups.items()],
+        [{"Subgroup": name, **_cells(seeds)} for name, seeds in subgroups.items()],
         name="subgroups",
     )
 
@@ -203,22 +201,23 @@ def _by_subgroup(study_runs: StudyRuns, subgroups: Mapping[str, Seeds]) -> Table
 def _by_class(study_runs: StudyRuns, classes: Mapping[str, Seeds]) -> Table:
     """From the worst class to the best."""
     order = sorted(classes, key=lambda label: float(np.mean([one.cosine for clips in classes[label] for one in clips])))
-    return Table(
-        name="classes",
-        caption=f"By class, the worst first ({study_runs.about}). “Taken for”: the nearest other class, and how often.",
-        columns=["Class", "Clips", *SCORES.values(), "Right class ↑", "Taken for"],
-        rows=[
-            [label, str(len(seeds[0])), *_cells(seeds), _taken_for(label, seeds)]
-            for label, seeds in ((label, classes[label]) for label in order)
-        ],
-    )
+    rows = [
+        {"Class": label, **_cells(classes[label]), "Taken for": _taken_for(label, classes[label])} for label in order
+    ]
+    caption = f"By class, the worst first ({study_runs.about}). “Taken for”: the nearest other class, and how often."
+    return Table.of("classes", caption, rows)
 
 
-def _cells(seeds: Seeds) -> list[Cell]:
-    cosine = summarise([float(np.mean([clip.cosine for clip in clips])) for clips in seeds])
-    right = summarise([float(np.mean([clip.guess == clip.label for clip in clips])) for clips in seeds])
+def _cells(seeds: Seeds) -> dict[str, Cell]:
     scored = [[getattr(clip, name) for clip in seeds[0] if getattr(clip, name) is not None] for name in ("kl", "cs")]
-    return [cosine, *(summarise(values) if values else None for values in scored), right]
+    kl, cs = (summarise(values) if values else None for values in scored)
+    return {
+        "Clips": str(len(seeds[0])),
+        "Cosine of embeddings ↑": summarise([float(np.mean([clip.cosine for clip in clips])) for clips in seeds]),
+        "KL ↓": kl,
+        "CS ↑": cs,
+        "Right class ↑": summarise([float(np.mean([one.guess == one.label for one in clips])) for clips in seeds]),
+    }
 
 
 def _taken_for(label: str, seeds: Seeds) -> str:
