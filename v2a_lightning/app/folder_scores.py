@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from v2a_lightning.app.messages import PROGRAM, print_table
-from v2a_lightning.data_modules.vggsound import read_labels
 from v2a_lightning.data_modules.progress import progress
+from v2a_lightning.data_modules.vggsound import read_labels
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.compare import score_table
 from v2a_lightning.evaluation.folders import Pairing, first_few, pair_folders
