@@ -49,7 +49,7 @@ def made_up(ratings: np.ndarray, choices: tuple[Choice, ...] = ()) -> Responses:
         tuple("abcdefgh"[:systems]),
         tuple(f"clip{place}" for place in range(clips)),
         {"fidelity": ratings.astype(float)},
-        choices,
+        list(choices),
         (systems * clips,) * raters,
         (systems * clips,) * raters,
     )

@@ -9,7 +9,6 @@ from markupsafe import Markup
 from PIL import Image
 
 from v2a_lightning.reports.charts import (
-    Interval,
     Scale,
     Series,
     best_point,
@@ -19,6 +18,7 @@ from v2a_lightning.reports.charts import (
     scatter_charts,
 )
 from v2a_lightning.reports.run_files import read_metrics
+from v2a_lightning.reports.tables import Interval
 
 FALLING = Series("val/fd", ((0, 30.0), (1, 12.0), (2, 12.0), (3, 15.0)))
 SVG = "{http://www.w3.org/2000/svg}"

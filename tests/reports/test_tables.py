@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.reports.tables import Table, number, write_section
+from v2a_lightning.reports.tables import Figure, Interval, Table, number, write_section
 from v2a_lightning.studies.statistics import paired_difference, summarise
 
 DIFFERENCE = paired_difference({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.5})
@@ -35,6 +35,25 @@ def test_csv_has_a_column_for_each_number() -> None:
     assert DIFFERENCE is not None
     assert rows[1]["FD p"] == repr(DIFFERENCE.p_value)
     assert (rows[2]["FD"], rows[2]["FD n"]) == ("failed", "")
+
+
+def test_a_csv_has_the_digits_that_a_reader_is_spared() -> None:
+    third = 1 / 3
+    mean = summarise([third, 1.0])
+    row = {"Row": "a", "MOS ↑": Interval(third, 0.3, 0.4), "p": Figure(third / 100, ".2g"), "FD": mean}
+    table = Table.of("t", "c", [row])
+    assert table.markdown().splitlines()[4] == "| a | 0.333 [0.300, 0.400] | 0.0033 | 0.7 ± 0.5 [−3.6, 4.9] |"
+    (written,) = csv.DictReader(io.StringIO(table.csv()))
+    assert [written[name] for name in ("MOS", "MOS low", "MOS high", "p", "FD")] == [
+        repr(value) for value in (third, 0.3, 0.4, third / 100, mean.value)
+    ]
+
+
+def test_what_is_not_defined_is_a_dash_and_an_empty_cell() -> None:
+    nan = float("nan")
+    table = Table("t", "c", ["Row", "MOS", "p"], [["a", Interval(nan), Figure(nan, ".2g")], ["b", Interval(2.0), None]])
+    assert table.markdown().splitlines()[4:] == ["| a | – | – |", "| b | 2.00 | – |"]
+    assert table.csv().splitlines() == ["Row,MOS,MOS low,MOS high,p", "a,,,,", "b,2.0,,,"]
 
 
 def test_latex_escapes_what_latex_would_take_for_commands() -> None:

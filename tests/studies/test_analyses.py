@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from v2a_lightning.reports.pages import Item, Section, players, write_sounds_page
 from v2a_lightning.studies.analyses.interpolation import choose_pairs, largest_step, slerp
 from v2a_lightning.studies.analyses.subgroups import (
-    STYLE,
+    LOOKS_ALIKE,
     ClipScores,
     class_means,
     like_another,
@@ -76,11 +76,12 @@ def test_a_clips_subgroups_come_from_what_is_in_it() -> None:
     scene = {"entrance": "occluder", "count": 1, "visible_from": 0.2, "visible_to": 0.6}
     attributes = {"one": {"scenes": [scene], "boundary": 1.0}, "two": {"scenes": [scene, scene], "boundary": 0.5}}
     hidden, behind = "object in view less than half of the time", "behind something (not at the side)"
-    assert subgroups_of(ClipScores("one", "dog", 0.0, "dog"), attributes) == [hidden, behind]
-    assert "two scenes in the clip" in subgroups_of(ClipScores("two", "dog", 0.0, "dog"), attributes)
-    assert subgroups_of(ClipScores("one", "dog", 0.0, "dog", style=True), attributes) == [STYLE]
+    clip = ClipScores("one", "dog", 0.0, "dog")
+    assert subgroups_of(clip, attributes["one"], {}) == [hidden, behind]
+    assert "two scenes in the clip" in subgroups_of(clip, attributes["two"], {})
     # Of real clips nobody wrote down what is in them.
-    assert subgroups_of(ClipScores("real", "dog", 0.0, "dog"), {}) == []
+    assert subgroups_of(clip, None, {LOOKS_ALIKE: {"cat"}}) == []
+    assert subgroups_of(clip, None, {LOOKS_ALIKE: {"dog", "wolf"}}) == [LOOKS_ALIKE]
 
 
 def test_an_analysis_is_computed_once(tmp_path: Path) -> None:

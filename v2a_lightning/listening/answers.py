@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.json_files import check, one_line, read_json
+from v2a_lightning.json_files import one_line, read_json
 from v2a_lightning.listening.key import Key
 
 FORMAT = 1
 WHAT = "file of answers"
-FORM = {"rater": str, "simulated": bool, "trials": int, "answers": [{"sounds": [str]}]}
+FORM = {
+    "format": int, "test": str, "rater": str, "simulated": bool, "trials": int, "answers": [{"sounds": [str]}]
+}  # fmt: skip
 SCALE = (1, 2, 3, 4, 5)
 ANCHORS = ("high anchor", "low anchor")
 
@@ -51,7 +53,7 @@ class Responses:
     names: tuple[str, ...]
     clips: tuple[str, ...]
     ratings: dict[str, Ratings]
-    choices: tuple[Choice, ...]
+    choices: list[Choice]
     trials: tuple[int, ...]
     answered: tuple[int, ...]
 
@@ -72,7 +74,7 @@ class Responses:
             for name in ("raters", "simulated", "trials", "answered")
         }
         ratings = {scale: ratings[list(raters)] for scale, ratings in self.ratings.items()}
-        choices = tuple(replace(one, rater=places[one.rater]) for one in self.choices if one.rater in places)
+        choices = [replace(one, rater=places[one.rater]) for one in self.choices if one.rater in places]
         return replace(self, ratings=ratings, choices=choices, **chosen)
 
 
@@ -83,61 +85,45 @@ def read_answers(paths: Sequence[Path], key: Key) -> Responses:
         UsageError: naming the file, when it is missing, no such file, of another test, or of a rater met before.
     """
     files = [_read(path, key) for path in paths]
-    raters = [content["rater"] for content in files]
-    for place, rater in enumerate(raters):
-        if rater in raters[:place]:
-            first = paths[raters.index(rater)]
+    raters: dict[str, Path] = {}
+    for path, content in zip(paths, files, strict=True):
+        if (first := raters.setdefault(content["rater"], path)) is not path:
             raise UsageError(
-                f"{first} and {paths[place]} are both from rater {rater!r}; keep the one that was saved last"
+                f"{first} and {path} are both from rater {content['rater']!r}; keep the one that was saved last"
             )
     present = {sound.name for sound in key.sounds.values()}
     names = (*key.systems, *(name for name in ANCHORS if name in present))
     clips = tuple(key.clips)
     shape = (len(files), len(names), len(clips))
-    ratings = {scale: np.full(shape, np.nan) for scale in key.asks}
-    choices: list[Choice] = []
-    for rater, (path, content) in enumerate(zip(paths, files, strict=True)):
-        for answer in content["answers"]:
-            try:
-                _place(answer, key, rater, names, clips, ratings, choices)
-            except ValueError as error:
-                raise UsageError(f"{path}: an answer does not fit the test ({one_line(error)})") from error
-    return Responses(
+    found = Responses(
         tuple(raters),
         tuple(content["simulated"] or content["rater"].startswith("simulated") for content in files),
         names,
         clips,
-        ratings,
-        tuple(choices),
+        {scale: np.full(shape, np.nan) for scale in key.asks},
+        [],
         tuple(content["trials"] for content in files),
         tuple(len(content["answers"]) for content in files),
     )
+    for rater, (path, content) in enumerate(zip(paths, files, strict=True)):
+        for answer in content["answers"]:
+            try:
+                _place(answer, key, rater, found)
+            except ValueError as error:
+                raise UsageError(f"{path}: an answer does not fit the test ({one_line(error)})") from error
+    return found
 
 
 def _read(path: Path, key: Key) -> dict[str, Any]:
-    content: dict[str, Any] = read_json(path, {"format": int, "test": str}, WHAT)
+    content: dict[str, Any] = read_json(path, FORM, WHAT)
     if content["format"] != FORMAT:
         raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}")
     if content["test"] != key.test:
         raise UsageError(f"{path}: answers test {content['test']}, and the key is that of test {key.test}")
-    if missing := [name for name in FORM if name not in content]:
-        raise UsageError(f"{path}: lacks {missing[0]!r}; raters' files are read as they were saved")
-    try:
-        check(content, FORM)
-    except ValueError as error:
-        raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error
     return content
 
 
-def _place(
-    answer: dict[str, Any],
-    key: Key,
-    rater: int,
-    names: tuple[str, ...],
-    clips: tuple[str, ...],
-    ratings: dict[str, Ratings],
-    choices: list[Choice],
-) -> None:
+def _place(answer: dict[str, Any], key: Key, rater: int, found: Responses) -> None:
     """Put one answer where it belongs; a sound that a browser could not play has none.
 
     Raises:
@@ -150,19 +136,19 @@ def _place(
         raise ValueError("its sounds are not those of one clip")
     if "failed" in answer:
         return
-    clip = clips.index(sounds[0].clip_id)
+    clip = found.clips.index(sounds[0].clip_id)
     if answer.get("kind") == "pair":
         if len(sounds) != 2 or answer.get("chosen") not in answer["sounds"]:
             raise ValueError(f"{answer.get('chosen')!r} is none of a pair of sounds")
         first = answer["sounds"].index(answer["chosen"])
-        choices.append(Choice(rater, clip, sounds[first].name, sounds[1 - first].name))
+        found.choices.append(Choice(rater, clip, sounds[first].name, sounds[1 - first].name))
         return
     if answer.get("kind") != "rating" or len(sounds) != 1:
         raise ValueError("it is neither the rating of a sound nor the choice of one of two")
     for scale in key.asks:
         if type(answer.get(scale)) is not int or answer[scale] not in SCALE:
             raise ValueError(f"{scale} is {answer.get(scale)!r}, not one of 1 to 5")
-        place = rater, names.index(sounds[0].name), clip
-        if not np.isnan(ratings[scale][place]):
+        place = rater, found.names.index(sounds[0].name), clip
+        if not np.isnan(found.ratings[scale][place]):
             raise ValueError(f"{sounds[0].name} of {sounds[0].clip_id} is rated twice")
-        ratings[scale][place] = answer[scale]
+        found.ratings[scale][place] = answer[scale]

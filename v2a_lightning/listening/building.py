@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,6 @@ class Settings:
     seed: int
 
 
-@dataclass
-class _Materials:
-    """The key's view of the sounds, and the page's view of sounds and pictures."""
-
-    sounds: dict[str, Sound] = field(default_factory=dict)
-    played: dict[str, dict[str, Any]] = field(default_factory=dict)
-    pictures: dict[str, dict[str, str]] = field(default_factory=dict)
-
-
 def build_test(folders: Folders, settings: Settings, output: Path) -> tuple[Path, Path, Key]:
     """Write a test's page and key.
 
@@ -75,12 +66,23 @@ def build_test(folders: Folders, settings: Settings, output: Path) -> tuple[Path
         return f"{MEDIA_FOLDER}/{name}"
 
     plan = make_plan(folders, settings.clips, settings.anchors, settings.seed)
-    materials = _gather(plan, folders, settings, address)
-    key = _key(plan, folders, settings, materials)
+    sounds, played, pictures = _gather(plan, folders, settings, address)
+    key = _key(plan, folders, settings, sounds)
     key_path = output.with_name(f"{output.stem if inline else output.name}.key.json")
     _check_free(output, key_path, key)
     page = output if inline else output / PAGE_FILE
-    content = _page_content(key, settings, materials, address)
+    noise = stimuli.volume_check(USUAL_LOUDNESS if settings.loudness is None else settings.loudness, CHECK_RATE)
+    # Everything a rater's browser gets: codes in a drawn order, and no name of a system.
+    content = {
+        "test": key.test,
+        "title": settings.title,
+        "contact": settings.contact,
+        "asks": key.asks,
+        "pictures": pictures,
+        "sounds": {code: played[code] for code in key.sounds},
+        "blocks": key.blocks,
+        "check": address("volume.flac", stimuli.flac(noise, CHECK_RATE)),
+    }
     for name, file in beside.items():
         with atomic_write(page.parent / MEDIA_FOLDER / name) as temporary:
             temporary.write_bytes(file)
@@ -91,18 +93,21 @@ def build_test(folders: Folders, settings: Settings, output: Path) -> tuple[Path
     return page, key_path, key
 
 
-def _gather(plan: Plan, folders: Folders, settings: Settings, address: Address) -> _Materials:
-    materials = _Materials()
+def _gather(
+    plan: Plan, folders: Folders, settings: Settings, address: Address
+) -> tuple[dict[str, Sound], dict[str, Any], dict[str, Any]]:
+    """The key's view of the sounds, and the page's view of sounds and pictures, by code."""
+    sounds, played, pictures = {}, {}, {}
     for clip, code in plan.clips.items():
         own = {name: sound for name, sound in plan.sounds.items() if sound.clip_id == clip}
         prepared, rate, seconds = _prepare(own, settings)
         for name, (waveform, gain) in prepared.items():
-            materials.sounds[name] = replace(plan.sounds[name], gain_db=round(gain, 2))
+            sounds[name] = replace(plan.sounds[name], gain_db=round(gain, 2))
             source = address(f"{name}.flac", stimuli.flac(waveform, rate))
-            materials.played[name] = {"clip": code, "source": source, "seconds": round(seconds, 3)}
+            played[name] = {"clip": code, "source": source, "seconds": round(seconds, 3)}
         if clip in folders.media:
-            materials.pictures[code] = _picture(folders.media[clip], code, seconds, address)
-    return materials
+            pictures[code] = _picture(folders.media[clip], code, seconds, address)
+    return sounds, played, pictures
 
 
 def _prepare(
@@ -124,32 +129,17 @@ def _picture(path: Path, code: str, seconds: float, address: Address) -> dict[st
     return {"kind": "video", "source": address(f"{code}.mp4", stimuli.silent_video(path, seconds))}
 
 
-def _key(plan: Plan, folders: Folders, settings: Settings, materials: _Materials) -> Key:
+def _key(plan: Plan, folders: Folders, settings: Settings, sounds: dict[str, Sound]) -> Key:
     return Key(
         title=settings.title,
         seed=settings.seed,
         systems=tuple(folders.systems),
         asks=("fidelity", "relevance") if folders.media else ("fidelity",),
         clips=plan.clips,
-        sounds={code: materials.sounds[code] for code in plan.sounds},
+        sounds={code: sounds[code] for code in plan.sounds},
         blocks=plan.blocks,
         settings={"loudness_lufs": settings.loudness, "longest_seconds": settings.seconds, "anchors": settings.anchors},
     )
-
-
-def _page_content(key: Key, settings: Settings, materials: _Materials, address: Address) -> dict[str, Any]:
-    """Everything a rater's browser gets: codes in a drawn order, and no name of a system."""
-    noise = stimuli.volume_check(USUAL_LOUDNESS if settings.loudness is None else settings.loudness, CHECK_RATE)
-    return {
-        "test": key.test,
-        "title": settings.title,
-        "contact": settings.contact,
-        "asks": key.asks,
-        "pictures": materials.pictures,
-        "sounds": {code: materials.played[code] for code in key.sounds},
-        "blocks": key.blocks,
-        "check": address("volume.flac", stimuli.flac(noise, CHECK_RATE)),
-    }
 
 
 def _check_free(output: Path, key_path: Path, key: Key) -> None:

@@ -1,8 +1,8 @@
 """Whether metrics rank systems and clips as people do."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,7 +21,9 @@ LEAST_SYSTEMS, LEAST_SOUNDS = 3, 6
 # Up to this many systems every order is tried for the exact p-value.
 MOST_PERMUTED = 7
 
+Level = Literal["systems", "sounds"]
 Values = NDArray[np.float64]
+Pair = tuple[Values, Values]
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,22 @@ class Correlation:
     """How a metric's ranking goes with people's; positive is agreement, whichever way the metric is better.
 
     Args:
+        title: of the metric, as tables head it.
         question: "fidelity", "relevance" or "preference".
         count: how many systems or sounds.
         spearman: Spearman's rho.
         kendall: Kendall's tau-b.
         p_value: of no correlation, by all orders of the systems (of Spearman's rho, two-sided); NaN over sounds.
-        title: of the metric, as tables head it.
     """
 
     metric: str
+    title: str
     question: str
-    level: Literal["systems", "sounds"]
+    level: Level
     count: int
     spearman: Interval
     kendall: Interval
     p_value: float
-    title: str = ""
 
     def row(self) -> dict[str, Cell]:
         """In a table, by heading."""
@@ -96,22 +98,36 @@ def correlate(responses: Responses, files: Sequence[ScoreFile], draws: Draws, se
     scored = _by_system(files, responses)
     check_comparable(list(scored.values()))
     systems = [name for name in responses.names if name in scored]
-    people = _people(responses, systems, draws)
+    people = _people(responses, systems, draws) if len(systems) >= LEAST_SYSTEMS else []
     found: list[Correlation] = []
-    titles: dict[str, str] = {}
     for metric in in_order(name for file in scored.values() for name in file.scores.found):
         if not all(metric in scored[name].scores.found for name in systems):
             continue
         number = number_of(metric, files)
+        named = metric, number.title
         sign = -1.0 if number.better == "lower" else 1.0
-        if len(systems) >= LEAST_SYSTEMS:
-            values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
-            found += [_over_systems(metric, one, sign * values, sign * replicates) for one in people]
+        values, replicates = _metric(metric, [scored[name] for name in systems], len(draws.raters), seed)
+        for one in people:
+            resampled: Iterable[Pair] = zip(one.replicates, sign * replicates, strict=True)
+            found.append(_correlation((*named, one.question, "systems"), one.values, sign * values, resampled))
         for question in responses.ratings:
-            over_sounds = _over_sounds(metric, sign, question, responses, scored, draws)
-            found += [over_sounds] if over_sounds is not None else []
-        titles[metric] = number.title
-    return [replace(one, title=titles[one.metric]) for one in found]
+            rated, measured = _sounds(metric, sign, question, responses, scored)
+            both = np.isfinite(measured) & np.isfinite(rated)
+            if both.sum() >= LEAST_SOUNDS:
+                resampled = (_drawn_sounds(rated, measured, both, counts) for counts in draws.clips)
+                found.append(_correlation((*named, question, "sounds"), rated[both], measured[both], resampled))
+    return found
+
+
+def _correlation(
+    what: tuple[str, str, str, Level], people: Values, values: Values, resampled: Iterable[Pair]
+) -> Correlation:
+    pairs = list(resampled)
+    rho, tau = (
+        estimate(float(rank(people, values)), np.array([rank(*pair) for pair in pairs])) for rank in (spearman, kendall)
+    )
+    p_value = _exact_p_value(people, values, rho.value) if what[-1] == "systems" else float("nan")
+    return Correlation(*what, len(values), rho, tau, p_value)
 
 
 def _by_system(files: Sequence[ScoreFile], responses: Responses) -> dict[str, ScoreFile]:
@@ -152,19 +168,6 @@ def _metric(metric: str, files: Sequence[ScoreFile], resamples: int, seed: int) 
     return values, (own - own.mean(0) + values)[chosen]
 
 
-def _over_systems(metric: str, people: _People, values: Values, replicates: Replicates) -> Correlation:
-    rho = float(spearman(people.values, values))
-    return Correlation(
-        metric,
-        people.question,
-        "systems",
-        len(values),
-        estimate(rho, spearman(people.replicates, replicates)),
-        estimate(float(kendall(people.values, values)), kendall(people.replicates, replicates)),
-        _exact_p_value(people.values, values, rho),
-    )
-
-
 def _exact_p_value(first: Values, second: Values, found: float) -> float:
     if not np.isfinite(found) or len(first) > MOST_PERMUTED:
         return float("nan")
@@ -172,41 +175,23 @@ def _exact_p_value(first: Values, second: Values, found: float) -> float:
     return float(np.mean(np.abs(spearman(first, orders)) >= abs(found) - 1e-12))
 
 
-def _over_sounds(
-    metric: str,
-    sign: float,
-    question: str,
-    responses: Responses,
-    scored: dict[str, ScoreFile],
-    draws: Draws,
-) -> Correlation | None:
-    measured = np.full((len(scored), len(responses.clips)), np.nan)
-    rated = np.full_like(measured, np.nan)
+def _sounds(
+    metric: str, sign: float, question: str, responses: Responses, scored: dict[str, ScoreFile]
+) -> Pair:
+    """Raters' means and a metric's values, both (systems, clips), NaN where there is none."""
+    measured, rated = np.full((2, len(scored), len(responses.clips)), np.nan)
     for row, (name, file) in enumerate(scored.items()):
         score = file.scores.found[metric]
-        if score.per_clip is None:
-            return None
-        by_clip = dict(zip(score.clip_ids, score.per_clip.tolist(), strict=True))
+        values = [] if score.per_clip is None else score.per_clip.tolist()
+        by_clip = dict(zip(score.clip_ids, values, strict=False))
         measured[row] = [sign * by_clip.get(clip, np.nan) for clip in responses.clips]
         ratings = responses.of(name, question)
         given = np.isfinite(ratings).sum(0)
         rated[row] = np.divide(np.nansum(ratings, 0), given, out=np.full(len(given), np.nan), where=given > 0)
-    both = np.isfinite(measured) & np.isfinite(rated)
-    if both.sum() < LEAST_SOUNDS:
-        return None
-    resampled = [_drawn_sounds(measured, rated, both, counts) for counts in draws.clips]
-    return Correlation(
-        metric,
-        question,
-        "sounds",
-        int(both.sum()),
-        estimate(float(spearman(rated[both], measured[both])), np.array([spearman(*sounds) for sounds in resampled])),
-        estimate(float(kendall(rated[both], measured[both])), np.array([kendall(*sounds) for sounds in resampled])),
-        float("nan"),
-    )
+    return rated, measured
 
 
-def _drawn_sounds(measured: Values, rated: Values, both: NDArray[np.bool_], counts: Values) -> tuple[Values, Values]:
+def _drawn_sounds(rated: Values, measured: Values, both: NDArray[np.bool_], counts: Values) -> Pair:
     """The sounds of the drawn clips, as often as each was drawn."""
     clips = np.repeat(np.arange(len(counts)), counts.astype(int))
     mask = both[:, clips]

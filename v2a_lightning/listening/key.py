@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.json_files import check, one_line, read_json, write_json
+from v2a_lightning.json_files import one_line, read_json, write_json
 
 FORMAT = 1
 WHAT = "key of a listening test"
@@ -17,15 +17,9 @@ Role = Literal["system", "high", "low"]
 ROLES = get_args(Role)
 SOUND_FORM = {"clip_id": str, "role": str, "system": str, "source": str, "gain_db": float}
 FORM = {
-    "title": str,
-    "seed": int,
-    "systems": [str],
-    "asks": [str],
-    "clips": {str: str},
-    "sounds": {str: SOUND_FORM},
-    "blocks": [[[str]]],
-    "settings": dict,
-}
+    "format": int, "test": str, "title": str, "seed": int, "systems": [str], "asks": [str], "clips": {str: str},
+    "sounds": {str: SOUND_FORM}, "blocks": [[[str]]], "settings": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,9 +77,7 @@ class Key:
         write_json(path, {"test": self.test} | self._content())
 
     def _content(self) -> dict[str, Any]:
-        # Through JSON once, so that tuples and lists are the same before writing and after reading.
-        content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return {"format": FORMAT} | content
+        return {"format": FORMAT} | dataclasses.asdict(self)
 
 
 def read_key(path: Path) -> Key:
@@ -95,10 +87,10 @@ def read_key(path: Path) -> Key:
         UsageError: when the file is missing, no such file, or was changed.
     """
     try:
-        content = read_json(path, {"format": int, "test": str}, WHAT)
+        content = read_json(path, FORM, WHAT)
         if content["format"] != FORMAT:
             raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}")
-        key = _key({name: value for name, value in content.items() if name not in ("test", "format")})
+        key = _key(content)
     except ValueError as error:
         raise UsageError(f"--key {path}: is no {WHAT} ({one_line(error)})") from error
     except UsageError as error:
@@ -114,7 +106,6 @@ def _key(content: dict[str, Any]) -> Key:
     Raises:
         ValueError: when the JSON is none of a key.
     """
-    check(content, FORM)
     if strange := sorted(content.keys() - FORM.keys()):
         raise ValueError(f"there is no {strange[0]!r} in a key")
     for code, sound in content["sounds"].items():
@@ -129,11 +120,12 @@ def _key(content: dict[str, Any]) -> Key:
             if len(pair) != 2 or not content["sounds"].keys() >= set(pair):
                 raise ValueError(f"a pair of blocks is {pair!r}, not two codes of sounds")
     return Key(
-        **{
-            **content,
-            "systems": tuple(content["systems"]),
-            "asks": tuple(content["asks"]),
-            "sounds": {code: Sound(**sound) for code, sound in content["sounds"].items()},
-            "blocks": tuple(tuple((first, second) for first, second in block) for block in content["blocks"]),
-        }
+        content["title"],
+        content["seed"],
+        tuple(content["systems"]),
+        tuple(content["asks"]),
+        content["clips"],
+        {code: Sound(**sound) for code, sound in content["sounds"].items()},
+        tuple(tuple((first, second) for first, second in block) for block in content["blocks"]),
+        content["settings"],
     )

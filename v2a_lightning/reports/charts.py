@@ -52,15 +52,12 @@ class Scale:
 
 
 def new_figure(
-    width: float, height: float, dpi: int = 130, layout: Literal["constrained", "tight"] | None = "constrained"
+    width: float, height: float, dpi: int = 130, layout: Literal["constrained"] | None = "constrained"
 ) -> Any:
     """An empty figure, in inches, that belongs to no window system."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=dpi, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), dpi=dpi, layout=layout)
 
 
 def new_panels(panels: int, height: float, columns: int = PANEL_COLUMNS) -> tuple[Any, list[Any]]:
@@ -128,14 +125,11 @@ def log_axis(panel: Any) -> None:
 
 def draw_scatter(points: Points, title: str, path: Path) -> None:
     """Draw named sets of points (N, 2) into a PNG."""
-    figure = new_figure(5.4, 4.6, dpi=150)
-    panel = figure.subplots()
+    figure, (panel,) = new_panels(1, 4.2)
     for colour, (name, spots) in zip(COLOURS, points.items(), strict=False):
         panel.scatter(*np.asarray(spots).T, s=14, alpha=0.65, linewidths=0, color=colour, label=name)
     panel.set_title(title, loc="left", fontsize=11)
-    panel.set_xlabel("first principal axis")
-    panel.set_ylabel("second principal axis")
-    panel.spines[["top", "right"]].set_visible(False)
+    panel.set(xlabel="first principal axis", ylabel="second principal axis")
     panel.legend(frameon=False, markerscale=1.6, loc="best")
     save_figure(figure, path)
 
@@ -163,7 +157,7 @@ def line_chart(series: Sequence[Series], better: Better | None = None) -> Markup
         label.set_horizontalalignment(side)
     panel.set_xlim(*(ends if len(ends) > 1 else (ends[0] - 1, ends[0] + 1)))
     panel.grid(axis="y", color=GRID, linewidth=1)
-    return inline_svg(figure, "chart", "; ".join(_in_words(one) for one in series))
+    return inline_svg(figure, "chart", "; ".join(map(_in_words, series)))
 
 
 def scatter_charts(pictures: Sequence[Points]) -> list[Markup]:

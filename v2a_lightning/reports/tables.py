@@ -95,7 +95,7 @@ class Table:
     @classmethod
     def of(cls, name: str, caption: str, rows: Sequence[Mapping[str, Cell]], notes: Sequence[str] = ()) -> Self:
         """A table of rows that are cells by heading, the same headings in each."""
-        return cls(name, caption, list(rows[0]), [list(row.values()) for row in rows], notes)
+        return cls(name, caption, list(rows[0]) if rows else [""], [list(row.values()) for row in rows], notes)
 
     def markdown(self) -> str:
         """With the caption above and the notes below."""

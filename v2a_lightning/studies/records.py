@@ -1,12 +1,10 @@
 """What is kept of a run: a file that is there when the run is done or has failed, and not before."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.json_files import write_json
@@ -70,8 +68,8 @@ def record_of(run: Run, seconds: float) -> Record:
     evaluation = latest_evaluation(run.folder)
     sounds = max((int(card["n_generated"]) for card in evaluation.get("cards", {}).values()), default=0)
     config = run.folder / CONFIG_FILE
-    models = _checkpoints(yaml.safe_load(config.read_text()) if config.is_file() else {})
-    label = "miniature" if is_miniature(evaluation) or "miniature" in models else ""
+    shipped = config.is_file() and re.search(r"\bcheckpoint: miniature$", config.read_text(), re.M)
+    label = "miniature" if is_miniature(evaluation) or shipped else ""
     return replace(record, metrics=metrics, label=label, sounds=sounds)
 
 
@@ -144,11 +142,3 @@ def about_sounds(records: Sequence[Record]) -> str:
 
 def _by_seed(records: Sequence[Record], metric: str) -> dict[int, float]:
     return {record.seed: record.metrics[metric] for record in records if metric in record.metrics}
-
-
-def _checkpoints(config: Any) -> set[str]:
-    """Every value of a key `checkpoint` in a config."""
-    if isinstance(config, Mapping):
-        own = {str(config["checkpoint"])} if "checkpoint" in config else set()
-        return own.union(*(_checkpoints(value) for value in config.values()))
-    return set().union(*map(_checkpoints, config)) if isinstance(config, list) else set()

@@ -69,13 +69,11 @@ class StudyRuns:
         """Which world the numbers are of, and how many seeds."""
         return about(self.records)
 
-    def table(
-        self, caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *notes: str, name: str = "table"
-    ) -> Table:
-        """A table with a line for each reason that trainings and evaluations failed for."""
+    def table(self, caption: str, rows: Sequence[Mapping[str, Cell]], *notes: str, name: str = "table") -> Table:
+        """A table of rows by heading, with a line for each reason that trainings and evaluations failed for."""
         names = {run.name: run.title or "training" for run in self.runs}
         failed = failure_notes([replace(record, row=names[record.run]) for record in self.records])
-        return Table(name, caption, columns, rows, [*notes, *failed])
+        return Table.of(name, caption, rows, [*notes, *failed])
 
     def attach(self, figure: Any, caption: str) -> Attachment:
         """Save the study's figure in its folder; its caption has the study's title where it begins with a bracket."""

@@ -28,7 +28,8 @@ def experiment(
 
     Args:
         target: the study, such as ablation-aggregation, or the path of a YAML of one's own; or "orderings", which tests
-            the paper's claims on what is done; or "floor", which scores true sounds of other clips.
+            the paper's claims on what is done; or "floor", which scores true sounds of other clips for a row
+            below every table of distances made from then on.
         seeds: trainings of each variant.
         size: "small" is the study on the miniature; "tiny" only shows that it works; "full" goes with --base.
         base: configs instead of the study's, such as v2a_mapper.

@@ -44,9 +44,9 @@ def measure_embedding_gap(study_runs: StudyRuns) -> list[Finding]:
         "Separability is how often a linear classifier tells the two sets apart "
         f"on held-out clips: 0.5 is chance. “{OTHERS}” says how near a set can come. An encoder of frames has a gap "
         "where it is as wide as CLAP.",
-        ["Embeddings", *(measure(f"gap_{gap}").heading for gap in GAPS)],
         [
-            [name, *(summarise([one[gap] for one in found.values()]) for gap in GAPS)]
+            {"Embeddings": name}
+            | {measure(f"gap_{gap}").heading: summarise([one[gap] for one in found.values()]) for gap in GAPS}
             for name, found in {**unmapped, **dict(sorted(mapped.items(), key=_variant)), **others}.items()
         ],
     )

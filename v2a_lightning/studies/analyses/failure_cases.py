@@ -1,8 +1,8 @@
 """Where a mapper fails: by class, by subgroup, and a page of the worst clips with their sounds."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,8 @@ from v2a_lightning.reports.tables import Cell, Table
 from v2a_lightning.specs import FrameSpec
 from v2a_lightning.studies.analyses.subgroups import (
     ALIKE,
+    LOOKS_ALIKE,
+    SOUNDS_ALIKE,
     STYLE,
     SUBGROUPS,
     ClipScores,
@@ -39,31 +41,21 @@ WITH_SOUND, TINY_WITH_SOUND = 96, 4
 """Clips of each split that are made into sound, in the order in which the data gives them."""
 WORST = 12
 WORST_FILE = "worst.html"
-SCORES = {"cosine": "Cosine of embeddings ↑", "kl": "KL ↓", "cs": "CS ↑"}
 
 # Of each training the clips of one group.
 Seeds = Sequence[Sequence[ClipScores]]
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The training clips' classes: the direction (D,) of each one's sound, and which are alike."""
-
-    targets: Mapping[str, Tensor]
-    looks_alike: Collection[str]
-    sounds_alike: Collection[str]
 
 
 def find_failures(study_runs: StudyRuns) -> list[Finding]:
     """Tables by subgroup and by class over all clips of all seeds, and the first seed's worst clips on a page."""
     trainings = study_runs.trainings()
     if not trainings:
-        return [study_runs.table(study_runs.study.title, ["Clips"], [])]
+        return [study_runs.table(study_runs.study.title, [])]
     seeds = [_cached_scores(study_runs, run, run is trainings[0]) for run in trainings]
     page = copy_into(study_runs.folder, trainings[0].folder / WORST_FILE)
-    subgroups = _grouped(seeds, (*SUBGROUPS, STYLE), lambda clip: clip.subgroups)
-    labels = sorted({clip.label for clip in seeds[0] if not clip.style})
-    classes = _grouped(seeds, labels, lambda clip: [] if clip.style else [clip.label])
+    subgroups = _grouped(seeds, SUBGROUPS, lambda clip: clip.subgroups)
+    labels = sorted({clip.label for clip in seeds[0]})
+    classes = _grouped(seeds, labels, lambda clip: [] if STYLE in clip.subgroups else [clip.label])
     return [
         _by_subgroup(study_runs, subgroups),
         _by_class(study_runs, classes),
@@ -85,18 +77,18 @@ def _cached_scores(study_runs: StudyRuns, run: Run, with_sound: bool) -> list[Cl
 def _score(study_runs: StudyRuns, run: Run, count: int) -> list[dict[str, Any]]:
     trained = study_runs.open(run)
     root = getattr(trained.data, "root", None)
-    attributes, classes = read_attributes(root), _classes(trained)
-    clips, waveforms = _score_clips(trained, classes, count)
+    attributes, (means, alike) = read_attributes(root), _classes(trained)
+    clips, waveforms = _score_clips(trained, means, count)
+    for clip in clips:
+        clip.subgroups = subgroups_of(clip, attributes.get(clip.clip_id), alike)
     pages = {"The worst clips": (trained, clips, waveforms)}
     if root is not None and (Path(root) / "ood.csv").is_file():
         other = study_runs.open(run, _other_style(trained, root))
-        more, waveforms = _score_clips(other, classes, count)
+        more, waveforms = _score_clips(other, means, count)
         for clip in more:
-            clip.style = True
+            clip.subgroups = [STYLE]
         pages["The worst in another style"] = (other, more, waveforms)
         clips = clips + more
-    for clip in clips:
-        clip.subgroups = subgroups_of(clip, attributes)
     if count:
         worst = {title: _worst(*page) for title, page in pages.items()}
         sections = [Section(title, items, "By KL, the worst first.") for title, items in worst.items() if items]
@@ -114,35 +106,30 @@ def _other_style(trained: TrainedRun, root: Path) -> list[str]:
     ]
 
 
-def _classes(trained: TrainedRun) -> Classes:
-    """Of several encoders, classes look alike by all of them together."""
+def _classes(trained: TrainedRun) -> tuple[dict[str, Tensor], dict[str, set[str]]]:
+    """Of the training clips' classes the direction (D,) of each one's sound, and those that look or sound alike.
+
+    Of several encoders, classes look alike by all of them together.
+    """
     pictures, targets = [], []
     for batch in trained.batches("fit"):
         means = torch.cat(list(mean_frames(batch).values()), dim=1)
         pictures += list(zip(batch["label"], means, strict=True))
         targets += list(zip(batch["label"], batch["target"].flatten(1), strict=True))
-    return Classes(class_means(targets), like_another(class_means(pictures)), like_another(class_means(targets)))
+    alike = {LOOKS_ALIKE: like_another(class_means(pictures)), SOUNDS_ALIKE: like_another(class_means(targets))}
+    return class_means(targets), alike
 
 
-def _score_clips(trained: TrainedRun, classes: Classes, count: int) -> tuple[list[ClipScores], dict[str, Tensor]]:
+def _score_clips(
+    trained: TrainedRun, means: Mapping[str, Tensor], count: int
+) -> tuple[list[ClipScores], dict[str, Tensor]]:
     """Scores of all test clips, and the waveforms of the first `count`."""
     batches = list(trained.batches("test"))
     embeddings = torch.cat([trained.sample(batch) for batch in batches])
     cosines = F.cosine_similarity(embeddings, torch.cat([batch["target"].flatten(1) for batch in batches])).tolist()
     named = [one for batch in batches for one in zip(batch["clip_id"], batch["label"], strict=True)]
-    clips = [
-        ClipScores(
-            clip_id,
-            label,
-            cosine,
-            guess,
-            looks_alike=label in classes.looks_alike,
-            sounds_alike=label in classes.sounds_alike,
-        )
-        for (clip_id, label), cosine, guess in zip(
-            named, cosines, nearest_classes(embeddings, classes.targets), strict=True
-        )
-    ]
+    guesses = nearest_classes(embeddings, means)
+    clips = [ClipScores(*one, *scores) for one, *scores in zip(named, cosines, guesses, strict=True)]
     return clips, _generate(trained, clips[:count], embeddings[:count]) if count else {}
 
 
@@ -206,8 +193,7 @@ def _by_subgroup(study_runs: StudyRuns, subgroups: Mapping[str, Seeds]) -> Table
         "clips' sound): over seeds. KL and CS: over the first seed's clips that were made into sound. Mean ± standard "
         f"deviation [95 % interval]. “Looks” and “sounds much like another”: the {ALIKE:.0%} of the classes whose "
         "CLIP, or CLAP, mean is nearest to another class's.",
-        ["Subgroup", "Clips", *SCORES.values(), "Right class ↑"],
-        [[name, str(len(seeds[0])), *_cells(seeds)] for name, seeds in subgroups.items()],
+        [{"Subgroup": name, **_cells(seeds)} for name, seeds in subgroups.items()],
         name="subgroups",
     )
 
@@ -215,22 +201,23 @@ def _by_subgroup(study_runs: StudyRuns, subgroups: Mapping[str, Seeds]) -> Table
 def _by_class(study_runs: StudyRuns, classes: Mapping[str, Seeds]) -> Table:
     """From the worst class to the best."""
     order = sorted(classes, key=lambda label: float(np.mean([one.cosine for clips in classes[label] for one in clips])))
-    return Table(
-        name="classes",
-        caption=f"By class, the worst first ({study_runs.about}). “Taken for”: the nearest other class, and how often.",
-        columns=["Class", "Clips", *SCORES.values(), "Right class ↑", "Taken for"],
-        rows=[
-            [label, str(len(seeds[0])), *_cells(seeds), _taken_for(label, seeds)]
-            for label, seeds in ((label, classes[label]) for label in order)
-        ],
-    )
+    rows = [
+        {"Class": label, **_cells(classes[label]), "Taken for": _taken_for(label, classes[label])} for label in order
+    ]
+    caption = f"By class, the worst first ({study_runs.about}). “Taken for”: the nearest other class, and how often."
+    return Table.of("classes", caption, rows)
 
 
-def _cells(seeds: Seeds) -> list[Cell]:
-    cosine = summarise([float(np.mean([clip.cosine for clip in clips])) for clips in seeds])
-    right = summarise([float(np.mean([clip.guess == clip.label for clip in clips])) for clips in seeds])
+def _cells(seeds: Seeds) -> dict[str, Cell]:
     scored = [[getattr(clip, name) for clip in seeds[0] if getattr(clip, name) is not None] for name in ("kl", "cs")]
-    return [cosine, *(summarise(values) if values else None for values in scored), right]
+    kl, cs = (summarise(values) if values else None for values in scored)
+    return {
+        "Clips": str(len(seeds[0])),
+        "Cosine of embeddings ↑": summarise([float(np.mean([clip.cosine for clip in clips])) for clips in seeds]),
+        "KL ↓": kl,
+        "CS ↑": cs,
+        "Right class ↑": summarise([float(np.mean([one.guess == one.label for one in clips])) for clips in seeds]),
+    }
 
 
 def _taken_for(label: str, seeds: Seeds) -> str:

@@ -70,7 +70,7 @@ def interpolate_pictures(study_runs: StudyRuns) -> list[Finding]:
     """How sounds leave the start's and near the end's, over trainings; with the page of the first one."""
     trainings = study_runs.trainings()
     if not trainings:
-        return [study_runs.table(study_runs.study.title, ["Way"], [])]
+        return [study_runs.table(study_runs.study.title, [])]
     count = study_runs.sized(PAIRS, TINY_PAIRS)
     settings = {"pairs": count, "points": POINTS}
     results: list[Result] = [
@@ -126,7 +126,7 @@ def _embeddings(trained: TrainedRun, pair: Pair) -> dict[str, Tensor]:
     """
     mapped = _map(trained, pair, pair.pictures)
     found = {
-        BEFORE: _map(trained, pair, {name: slerp(*ends, POINTS) for name, ends in pair.pictures.items()}),
+        BEFORE: _map(trained, pair, {name: slerp(ends[0], ends[1], POINTS) for name, ends in pair.pictures.items()}),
         AFTER: slerp(mapped[0], mapped[1], POINTS),
     }
     encoders = trained.data.encoders.by_name
@@ -166,19 +166,22 @@ def _middle_frame(trained: TrainedRun, clip_id: str) -> list[str]:
 def _table(study_runs: StudyRuns, results: Sequence[Result]) -> Table:
     middle = POINTS // 2
     # At the first point and the last, one of the two cosines is 1.
-    places = {
-        "last, point 1": (0, 1),
-        f"first, point {middle}": (middle - 1, 0),
-        f"last, point {middle}": (middle - 1, 1),
+    values = {
+        "to the last, point 1": _cosine(0, 1),
+        f"to the first, point {middle}": _cosine(middle - 1, 0),
+        f"to the last, point {middle}": _cosine(middle - 1, 1),
+        "Largest step ↓": largest_step,
     }
-    values = [*(_cosine(*place) for place in places.values()), largest_step]
     pairs = max(len(found) for result in results for found in result.values())
     missing = [f"{WORDS}: not every encoder of frames has a text tower"] if WORDS not in results[0] else []
     return study_runs.table(
         f"Cosine of a point's sound with the first point's or the last's, in CLAP's space ({study_runs.about}, "
         f"{pairs} pair{'s' * (pairs != 1)} of pictures). {OVER_SEEDS}",
-        ["Way", *(f"to the {name}" for name in places), "Largest step ↓"],
-        [[way, *(_over_seeds(results, way, value) for value in values)] for way in WAYS if way in results[0]],
+        [
+            {"Way": way} | {name: _over_seeds(results, way, value) for name, value in values.items()}
+            for way in WAYS
+            if way in results[0]
+        ],
         "Largest step: the part of the whole change from first to last sound that happens between two neighbours; "
         f"{1 / (POINTS - 1):.2f} when even, 1 when the sound jumps.",
         *missing,

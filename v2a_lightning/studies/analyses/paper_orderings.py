@@ -6,7 +6,7 @@ from typing import Literal
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.reports.measures import measure
-from v2a_lightning.reports.tables import Figure, Table
+from v2a_lightning.reports.tables import Cell, Figure, Table
 from v2a_lightning.studies.plan import Options, plan
 from v2a_lightning.studies.records import Record, by_row, difference_of, read_record
 from v2a_lightning.studies.statistics import Difference, holm
@@ -118,20 +118,17 @@ def paper_orderings(results: Mapping[str, Sequence[Record]]) -> list[Ordering]:
 
 def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> Table:
     """What the paper orders, and what these runs say."""
-    return Table(
-        name="orderings",
-        caption=f"The paper's orderings, on these runs ({label}): the first row less the second, paired by seed.",
-        columns=["Claim", "First", "Second", "Score", "Difference", "p by Holm", "Verdict"],
-        rows=[
-            [
-                one.claim.text,
-                one.claim.first,
-                one.claim.second,
-                measure(one.claim.metric).heading,
-                one.difference,
-                Figure(one.adjusted_p, ".2g"),
-                one.verdict,
-            ]
-            for one in orderings
-        ],
-    )
+    caption = f"The paper's orderings, on these runs ({label}): the first row less the second, paired by seed."
+    rows: list[dict[str, Cell]] = [
+        {
+            "Claim": one.claim.text,
+            "First": one.claim.first,
+            "Second": one.claim.second,
+            "Score": measure(one.claim.metric).heading,
+            "Difference": one.difference,
+            "p by Holm": Figure(one.adjusted_p, ".2g"),
+            "Verdict": one.verdict,
+        }
+        for one in orderings
+    ]
+    return Table.of("orderings", caption, rows)

@@ -42,8 +42,11 @@ def measure_steps(study_runs: StudyRuns) -> list[Finding]:
     table = study_runs.table(
         f"{study_runs.study.title} ({study_runs.about}). {OVER_SEEDS} "
         "Time: of the mapper alone, all validation clips in one batch, on this machine.",
-        ["Training", "Sampler", "Steps", *(measure(metric).heading for metric in METRICS)],
-        [[*map(str, place), *one.values()] for place, one in summaries.items()],
+        [
+            {"Training": training, "Sampler": sampler, "Steps": str(steps)}
+            | {measure(metric).heading: summary for metric, summary in one.items()}
+            for (training, sampler, steps), one in summaries.items()
+        ],
     )
     return [table, _draw(study_runs, summaries)] if summaries else [table]
 

@@ -85,14 +85,12 @@ def measure_floor(options: Options) -> tuple[Floor, int, int]:
 def floor_table(floor: Floor, sounds: int, clips: int) -> Table:
     """The floor by itself."""
     draws = len(next(iter(floor.values())).points)
-    return Table(
-        name="floor",
-        caption="True sounds of other clips against the validation clips' (miniature, "
+    caption = (
+        "True sounds of other clips against the validation clips' (miniature, "
         f"{draws} draws of training clips). Scores of sound: {sounds} against {sounds}; of embeddings: {clips} against "
-        f"{clips}. Mean ± standard deviation [95 % interval of the mean] over draws.",
-        columns=["", *(measure(name).heading for name in floor)],
-        rows=[[ROW, *floor.values()]],
+        f"{clips}. Mean ± standard deviation [95 % interval of the mean] over draws."
     )
+    return Table.of("floor", caption, [{"": ROW} | {measure(name).heading: one for name, one in floor.items()}])
 
 
 def read_floor(options: Options) -> Floor:

@@ -1,7 +1,7 @@
 """Subgroups of clips that may be hard: by attributes, drawing style, and how like another the class is."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,7 @@ class ClipScores:
         cosine: of mapped and true embedding.
         guess: the class whose training clips' mean true embedding is nearest to the mapped one.
         kl, cs: None when no sound was generated.
-        style: whether it is from the clips drawn in another style.
-        looks_alike, sounds_alike: whether its class is among those that look, or sound, most like another one.
-        subgroups: what `subgroups_of` says of it.
+        subgroups: that the clip is in.
     """
 
     clip_id: str
@@ -35,33 +33,34 @@ class ClipScores:
     guess: str
     kl: float | None = None
     cs: float | None = None
-    style: bool = False
-    looks_alike: bool = False
-    sounds_alike: bool = False
     subgroups: list[str] = field(default_factory=list)
 
 
-# Whether a clip is in a subgroup, by its attributes; these are empty for real clips.
-SUBGROUPS: dict[str, Callable[[ClipScores, Attributes], bool]] = {
-    "one scene, object mostly in view": lambda clip, about: _scenes(about) == 1 and _view(about) >= 0.5,
-    "two scenes in the clip": lambda clip, about: _scenes(about) == 2,
-    "object in view less than half of the time": lambda clip, about: bool(about) and _view(about) < 0.5,
-    "behind something (not at the side)": lambda clip, about: (
-        bool(about) and _view(about) < 1 and about["scenes"][0]["entrance"] == "occluder"
+# Whether a clip is in a subgroup, by its attributes; real clips have none.
+BY_ATTRIBUTES: dict[str, Callable[[Attributes], bool]] = {
+    "one scene, object mostly in view": lambda about: len(about["scenes"]) == 1 and _view(about) >= 0.5,
+    "two scenes in the clip": lambda about: len(about["scenes"]) == 2,
+    "object in view less than half of the time": lambda about: _view(about) < 0.5,
+    "behind something (not at the side)": lambda about: (
+        _view(about) < 1 and about["scenes"][0]["entrance"] == "occluder"
     ),
-    "several of its kind": lambda clip, about: bool(about) and about["scenes"][0]["count"] > 1,
-    "class that looks much like another": lambda clip, about: clip.looks_alike,
-    "class that sounds much like another": lambda clip, about: clip.sounds_alike,
+    "several of its kind": lambda about: about["scenes"][0]["count"] > 1,
 }
+LOOKS_ALIKE, SOUNDS_ALIKE = "class that looks much like another", "class that sounds much like another"
 STYLE = "drawn in another style"
+SUBGROUPS = (*BY_ATTRIBUTES, LOOKS_ALIKE, SOUNDS_ALIKE, STYLE)
 
 
-def subgroups_of(clip: ClipScores, attributes: Mapping[str, Attributes]) -> list[str]:
-    """A clip's subgroups. Clips in another style are in that one alone, so that it is not mixed with the others."""
-    if clip.style:
-        return [STYLE]
-    about = attributes.get(clip.clip_id, {})
-    return [name for name, holds in SUBGROUPS.items() if holds(clip, about)]
+def subgroups_of(clip: ClipScores, about: Attributes | None, alike: Mapping[str, Collection[str]]) -> list[str]:
+    """A clip's subgroups, but for STYLE: clips in another style are in that one alone.
+
+    Args:
+        clip: the clip.
+        about: its attributes.
+        alike: which classes LOOKS_ALIKE and SOUNDS_ALIKE are said of.
+    """
+    found = [name for name, holds in BY_ATTRIBUTES.items() if about is not None and holds(about)]
+    return found + [name for name, labels in alike.items() if clip.label in labels]
 
 
 def read_attributes(root: Path | None) -> dict[str, Attributes]:
@@ -94,10 +93,6 @@ def like_another(means: Mapping[str, Tensor]) -> set[str]:
     cosines = (directions @ directions.T).fill_diagonal_(-1).amax(1)
     nearest = cosines.argsort(descending=True)[: max(1, round(ALIKE * len(means)))]
     return {list(means)[place] for place in nearest.tolist()}
-
-
-def _scenes(about: Attributes) -> int:
-    return len(about.get("scenes", ()))
 
 
 def _view(about: Attributes) -> float:

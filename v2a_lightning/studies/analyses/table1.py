@@ -49,8 +49,7 @@ def compare_systems(study_runs: StudyRuns) -> list[Finding]:
         f"{study_runs.study.title} ({study_runs.about}). {OVER_SEEDS}"
         f"{about_sounds(study_runs.records)} Seconds: from frame embeddings to sound, over {timed} clips in turn. "
         "Published rows were measured with other extractors, clips and machines: not to be compared with the others.",
-        COLUMNS,
-        rows,
+        [dict(zip(COLUMNS, row, strict=True)) for row in rows],
     )
     return [table, *_draw(study_runs, measured)]
 

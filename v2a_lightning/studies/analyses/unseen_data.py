@@ -12,7 +12,7 @@ import yaml
 from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 from v2a_lightning.reports.measures import measure
 from v2a_lightning.reports.pages import write_page
-from v2a_lightning.reports.tables import Table
+from v2a_lightning.reports.tables import Cell, Table
 from v2a_lightning.studies.plan import Options, digest
 from v2a_lightning.studies.records import difference_of
 from v2a_lightning.studies.run import StudyRuns
@@ -49,18 +49,13 @@ def compare_unseen_data(study_runs: StudyRuns) -> list[Finding]:
     """What leaving classes out of training costs on each test: the part less the whole, seed by seed."""
     whole, part = (variant.name for variant in study_runs.study.variants[:2])
     metrics = [metric for metric in study_runs.study.metrics if metric != "cosine_unrelated"]
-    rows = []
+    rows: list[dict[str, Cell]] = []
     for evaluation in study_runs.study.evaluations:
         all_classes, some = (study_runs.evaluations(variant, evaluation.name) for variant in (whole, part))
-        rows.append([evaluation.name, *(difference_of(all_classes, some, metric) for metric in metrics)])
-    return [
-        Table(
-            name="cost",
-            caption=f"“{part}” less “{whole}”, paired by seed [95 % interval], two-sided p of the paired t-test.",
-            columns=["Tested on", *(measure(metric).heading for metric in metrics)],
-            rows=rows,
-        )
-    ]
+        differences = {measure(metric).heading: difference_of(all_classes, some, metric) for metric in metrics}
+        rows.append({"Tested on": evaluation.name, **differences})
+    caption = f"“{part}” less “{whole}”, paired by seed [95 % interval], two-sided p of the paired t-test."
+    return [Table.of("cost", caption, rows)]
 
 
 def _write(folder: Path, base: Sequence[str], options: Options) -> list[str]:
