@@ -54,11 +54,7 @@ class Encoder(SelfDescribing, ABC):
 
 
 class EncoderSet(SelfDescribing, Mapping[str, Encoder]):
-    """Several encoders of the same frames, as a YAML says it; in Python any dict of encoders will do.
-
-    Args:
-        encoders: by the names that their embeddings have in batches.
-    """
+    """Several encoders of the same frames by name, as a YAML says it; in Python any dict of them will do."""
 
     def __init__(self, encoders: dict[str, Encoder]) -> None:
         self.encoders = encoders
@@ -88,11 +84,7 @@ def of_each(encoder: Encoders, what: Callable[[Encoder], Any]) -> Any:
 
 
 def checked_frames(frames: Tensor | np.ndarray[Any, Any]) -> Tensor:
-    """Frames as a tensor.
-
-    Raises:
-        ValueError: when they are not uint8 of shape (T, H, W, 3).
-    """
+    """Frames as a tensor; ValueError when they are not uint8 of shape (T, H, W, 3)."""
     # Torch warns of arrays that cannot be written to, such as Pillow's.
     frames = torch.as_tensor(np.require(frames, requirements="W") if isinstance(frames, np.ndarray) else frames)
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:

@@ -19,13 +19,7 @@ from v2a_lightning.errors import RunFailure, UsageError
 
 @dataclass(frozen=True)
 class Condition:
-    """What a generator is conditioned on: (N, D) numbers for each sound.
-
-    Args:
-        tokens: N, how many vectors.
-        width: D, numbers in each.
-        normalized: whether each vector is L2-normalised.
-    """
+    """What a generator is conditioned on: `tokens` vectors of `width` numbers, each L2-normalised or not."""
 
     tokens: int = 1
     width: int = 512
@@ -134,11 +128,9 @@ class Generator(SelfDescribing, ABC):
         return None
 
     def load(self) -> Self:
-        """Read the weights, if there are any, unless that was done before."""
         return self
 
     def to(self, device: torch.device | str) -> Self:
-        """Move to a device."""
         self.device = torch.device(device)
         return self
 

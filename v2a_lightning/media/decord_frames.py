@@ -37,11 +37,7 @@ CLOCK_TOLERANCE = 1e-3
 
 
 def read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames] | None:
-    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read.
-
-    Raises:
-        MediaError: missing or undecodable.
-    """
+    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read. Or MediaError."""
     import decord
 
     with open_media(path) as container:
