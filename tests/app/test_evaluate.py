@@ -30,11 +30,7 @@ def test_same_numbers_as_the_suite_that_training_uses(folders: Path, extractors:
     assert run(folders, extractors) == 0
     suite = EvaluationSuite(**extractors)
     for clip in CLIPS:
-        (made, rate), (own, _) = (
-            read_waveform(folders / "made" / f"{clip}.wav"),
-            read_waveform(folders / "own" / f"{clip}.wav"),
-        )
-        suite.update([clip], [made], rate, [own])
+        suite.add(clip, *(read_waveform(folders / side / f"{clip}.wav") for side in ("made", "own")))
     expected = suite.compute()
     found = scores(folders)
     assert set(found) == set(expected)

@@ -1,11 +1,14 @@
 """Sounds, and reduced extractors with random weights in the shipped ones' format."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from v2a_lightning.evaluation import EvaluationSuite
 from v2a_lightning.evaluation.extractors import Cnn14, Cnn14Config, VGGish, VGGishConfig, Wav2CLIP, Wav2CLIPConfig
 
 RATE = 16_000
@@ -21,6 +24,25 @@ def sound(seed: int, seconds: float = 2.56, rate: int = RATE) -> np.ndarray:
         passed = np.maximum(0.0, time - start)
         waveform += 0.15 * (time >= start) * np.exp(-decay * passed) * np.sin(2 * np.pi * frequency * passed)
     return waveform.astype(np.float32)
+
+
+def add_clips(
+    suite: EvaluationSuite,
+    clip_ids: Sequence[str],
+    generated: Sequence[Any],
+    rate: int,
+    references: Sequence[Any] | None = None,
+    frames: Sequence[torch.Tensor] | None = None,
+    reference_rate: int | None = None,
+    videos: Sequence[Path] | None = None,
+    **others: Any,
+) -> None:
+    """Add clips whose sounds share a rate, and whose references do."""
+    nothing = [None] * len(clip_ids)
+    columns = zip(clip_ids, generated, references or nothing, frames or nothing, videos or nothing, strict=True)
+    for clip_id, sound, own, seen, video in columns:
+        reference = None if own is None else (own, reference_rate or rate)
+        suite.add(clip_id, (sound, rate), reference, seen, video=video, **others)
 
 
 @torch.no_grad()

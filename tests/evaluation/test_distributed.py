@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 
-from tests.evaluation.conftest import RATE, sound
+from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.evaluation import (
     ClipScore,
     EmbeddingMetrics,
@@ -77,7 +77,7 @@ def suite_metrics(extractors: dict[str, str], rows: list[int]) -> dict[str, floa
     """The suite over some of the clips."""
     suite = EvaluationSuite(**extractors)
     for row in rows:
-        suite.update([f"clip{row:02d}"], [sound(row)], RATE, [sound(50 + row)], [features(row)[:, :0].new_ones(2, 512)])
+        add_clips(suite, [f"clip{row:02d}"], [sound(row)], RATE, [sound(50 + row)], [torch.ones(2, 512)])
     return suite.compute()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 import v2a_lightning.evaluation as room
-from tests.evaluation.conftest import RATE, sound
+from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation import (
     CATALOGUE,
@@ -105,7 +105,7 @@ def test_metrics_are_chosen_by_name_and_by_class_path() -> None:
 def test_a_metric_of_ones_own_goes_all_the_way(extractors: dict[str, str], tmp_path: Path) -> None:
     suite = EvaluationSuite([LOUDNESS, "kl"], tagger=extractors["tagger"])
     assert set(suite.extractors) == {"tagger", "waveform"}, "nothing is extracted that no metric takes"
-    suite.update(["a", "b"], [0.5 * sound(0), sound(1)], RATE, [sound(0), sound(1)])
+    add_clips(suite, ["a", "b"], [0.5 * sound(0), sound(1)], RATE, [sound(0), sound(1)])
     level = [20 * torch.tensor(one).square().mean().sqrt().log10() for one in (0.5 * sound(0), sound(1))]
     values = suite.compute()
     assert list(values) == ["kl", "loudness"]
@@ -121,7 +121,7 @@ def test_a_metric_of_ones_own_goes_all_the_way(extractors: dict[str, str], tmp_p
 
 def test_a_metric_that_cannot_be_computed_says_why(extractors: dict[str, str]) -> None:
     suite = EvaluationSuite(["fd", "cs", "clap_text", "is"], clip=extractors["clip"], tagger=extractors["tagger"])
-    suite.update(["a"], [sound(0)], RATE, texts=["a dog"])
+    add_clips(suite, ["a"], [sound(0)], RATE, text="a dog")
     assert suite.compute() == {}
     assert suite.scores().missing == {
         "fd": "needs at least 2 pairs; there are 0",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.checkpoints.malice import Command
-from tests.evaluation.conftest import RATE, sound
+from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation import EvaluationSuite
 from v2a_lightning.evaluation.extractors.imagebind import ImageBindFeatures
@@ -37,7 +37,7 @@ def test_a_metric_of_videos_says_that_none_came(monkeypatch: pytest.MonkeyPatch)
     spec = importlib.machinery.ModuleSpec("installed", None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
     suite = EvaluationSuite(["imagebind", "desync"])
-    suite.update(["a"], [sound(0)], RATE)
+    add_clips(suite, ["a"], [sound(0)], RATE)
     assert suite.compute() == {}
     assert suite.scores().missing == dict.fromkeys(["imagebind", "desync"], "no clip came with its video")
 
@@ -50,7 +50,7 @@ def test_package_metrics_are_scored_by_what_their_networks_give(
     monkeypatch.setattr(ImageBindFeatures, "extract", lambda self, waveform, rate, video: {"score": torch.tensor(7.0)})
     monkeypatch.setattr(SynchformerFeatures, "extract", lambda *given: {"seconds": torch.tensor(len(given[1]) / 1e5)})
     suite = EvaluationSuite(["imagebind", "desync"])
-    suite.update(["a", "b"], [sound(0), sound(1, 1.0)], RATE, videos=[tmp_path / "a.mp4", tmp_path / "b.mp4"])
+    add_clips(suite, ["a", "b"], [sound(0), sound(1, 1.0)], RATE, videos=[tmp_path / "a.mp4", tmp_path / "b.mp4"])
     seconds = (len(sound(0)) + RATE) / 2e5
     assert suite.compute() == pytest.approx({"imagebind": 7.0, "desync": seconds})
 

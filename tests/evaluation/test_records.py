@@ -5,6 +5,7 @@ import torch
 
 from v2a_lightning.evaluation import ClipScore
 from v2a_lightning.evaluation.records import ClipRecord, score_records
+from v2a_lightning.evaluation.score_files import Score, resample_counts
 
 VALUES = (3.0, 10.0, 44.0)
 
@@ -22,3 +23,18 @@ def test_resamples_of_a_mean_are_means_of_the_clips_drawn() -> None:
     drawn = torch.randint(3, (5, 3), generator=torch.Generator().manual_seed(7)).tolist()
     assert score.value == 19.0
     assert score.replicates.tolist() == pytest.approx([sum(VALUES[clip] for clip in one) / 3 for one in drawn])
+
+
+def test_intervals_shrink_with_the_root_of_the_clips() -> None:
+    values = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    widths = []
+    for part in (values[:25], values):
+        replicates = resample_counts(len(part), 1000, 0) @ part / len(part)
+        interval = Score(float(part.mean()), [], replicates).interval()
+        assert interval is not None
+        assert interval[0] < part.mean() < interval[1]
+        widths.append(interval[1] - interval[0])
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)
+    bounded = Score(0.0, [], torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)).interval(floor=0.0)
+    assert bounded is not None
+    assert bounded[0] == 0.0

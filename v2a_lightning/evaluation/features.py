@@ -22,6 +22,8 @@ from v2a_lightning.files import atomic_write
 from v2a_lightning.media import resample
 
 Waveform = NDArray[np.float32]
+Sound = tuple[Tensor | Waveform, int]
+"""Mono samples (N,) in [-1, 1] and their rate in Hz."""
 Features = dict[str, Tensor]
 
 CHANNELS = "mean of all channels"
@@ -164,9 +166,9 @@ class ClapFeatures(FeatureExtractor):
     def extract(self, waveform: Waveform, rate: int, video: Path | None = None) -> Features:
         return {"embedding": self.encoder.encode_audio(waveform[None], rate)[0].float().cpu()}
 
-    def extract_text(self, text: str) -> Features:
-        """A text's {"text": (512,)}."""
-        return {"text": self.encoder.encode_text([text])[0].float().cpu()}
+    def extract_text(self, text: str) -> Tensor:
+        """A text's embedding (512,)."""
+        return self.encoder.encode_text([text])[0].float().cpu()
 
 
 class WaveformFeatures(FeatureExtractor):
@@ -214,16 +216,13 @@ class FeatureCache:
         return features
 
 
-def as_waveform(sound: Any) -> Waveform:
-    """A tensor or an array (N,) as a float32 array.
-
-    Raises:
-        ValueError: when it is not (N,), or empty.
-    """
-    waveform = sound.detach().float().cpu().numpy() if isinstance(sound, Tensor) else np.asarray(sound, np.float32)
-    if waveform.ndim != 1 or not len(waveform):
-        raise ValueError(f"a sound is (N,) with N > 0, not {waveform.shape}")
-    return waveform
+def as_waveform(sound: Sound) -> tuple[Waveform, int]:
+    """The sound as a float32 array; ValueError when it is not (N,)."""
+    samples, rate = sound
+    given = samples.detach().float().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples, np.float32)
+    if given.ndim != 1:
+        raise ValueError(f"a sound is (N,), not {given.shape}")
+    return given, rate
 
 
 def content_sha256(samples: NDArray[Any], rate: int = 0) -> str:
@@ -245,47 +244,3 @@ def make_extractors(
     if "waveform" in needed:
         found["waveform"] = WaveformFeatures(device, crop)
     return found
-
-
-class ClipFeatures:
-    """The features that metrics need of clips, as "extractor/feature"; of each reference they are extracted once.
-
-    Args:
-        needs: for each metric, input of a clip -> feature, as `AudioMetric.needs`.
-        extractors: by name.
-        cache: keeps features from run to run.
-    """
-
-    def __init__(
-        self, needs: Sequence[Mapping[Any, str]], extractors: Mapping[str, FeatureExtractor], cache: FeatureCache
-    ) -> None:
-        self.needs, self.extractors, self.cache = needs, extractors, cache
-        self._references: dict[str, Features] = {}
-
-    def generated(self, waveform: Waveform, rate: int, video: Path | None) -> Features:
-        """Of a generated sound (N,)."""
-        return self._extract("generated", waveform, rate, video)
-
-    def reference(self, waveform: Waveform, rate: int) -> Features:
-        """Of a clip's own sound (N,)."""
-        key = content_sha256(waveform, rate)
-        if key not in self._references:
-            self._references[key] = self._extract("reference", waveform, rate, None)
-        return self._references[key]
-
-    def text(self, text: str) -> Features:
-        """Of a clip's label."""
-        clap = self.extractors.get("clap")
-        return _named("clap", clap.extract_text(text)) if isinstance(clap, ClapFeatures) else {}
-
-    def _extract(self, side: str, waveform: Waveform, rate: int, video: Path | None) -> Features:
-        needed = {needs[side].partition("/")[0] for needs in self.needs if side in needs}
-        found: Features = {}
-        for name, extractor in self.extractors.items():
-            if name in needed and (video is not None or not extractor.needs_video):
-                found |= _named(name, self.cache.extract(extractor, waveform, rate, video))
-        return found
-
-
-def _named(extractor: str, features: Features) -> Features:
-    return {f"{extractor}/{name}" if name else extractor: feature for name, feature in features.items()}

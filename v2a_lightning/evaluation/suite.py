@@ -15,17 +15,18 @@ from v2a_lightning.evaluation.features import (
     RESAMPLER,
     SHORTEST_SECONDS,
     ClapFeatures,
-    ClipFeatures,
     Crop,
     FeatureCache,
     Features,
     NetworkFeatures,
+    Sound,
     Waveform,
     as_waveform,
+    content_sha256,
     make_extractors,
 )
 from v2a_lightning.evaluation.frames import ClipFrames, FrameSampling, default_clip, require_width
-from v2a_lightning.evaluation.metric import ClipMetric
+from v2a_lightning.evaluation.metric import ClipMetric, Input
 from v2a_lightning.evaluation.records import (
     ClipRecord,
     clips_of,
@@ -42,9 +43,8 @@ from v2a_lightning.media import read_waveform
 class EvaluationSuite:
     """Extracts features of generated sounds and of the clips' own, and computes metrics of them.
 
-    Construction is cheap: networks are loaded when the first sound comes. It is no module and holds no part of a
-    training, so it ends up in no checkpoint. The same clips give the same numbers in any order, in any batches and over
-    any number of processes.
+    Networks are loaded when the first sound comes. The same clips give the same numbers in any order and over any
+    number of processes.
 
     Args:
         metrics: names of the catalogue, class paths of `AudioMetric`s, and "default" for all that need no package of
@@ -80,7 +80,8 @@ class EvaluationSuite:
         self.crop = Crop(seconds)
         classes, self.names = choose(metrics)
         self.metrics = [metric(sync_on_compute=False) for metric in classes]
-        self.numbers = {name: number for metric in self.metrics for name, number in metric.numbers().items()}
+        self._by_number = {name: metric for metric in self.metrics for name in metric.numbers()}
+        self.numbers = {name: metric.numbers()[name] for name, metric in self._by_number.items()}
         self.cache = FeatureCache(cache)
         needed = {feature.partition("/")[0] for metric in self.metrics for feature in metric.needs.values()}
         networks = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip}
@@ -88,7 +89,7 @@ class EvaluationSuite:
         for metric in self.metrics:
             self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
         self.clip = ClipFrames(clip or default_clip(wav2clip), self.device, self.cache)
-        self._features = ClipFeatures([metric.needs for metric in self.metrics], self.extractors, self.cache)
+        self._references: dict[str, Features] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -105,7 +106,7 @@ class EvaluationSuite:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the `evaluate` command is to be given to compute the same numbers."""
+        """The options with which `evaluate` computes the same numbers."""
         metrics = list(self._arguments["metrics"])
         found: dict[str, Any] = {"device": self.device, **({} if metrics == [DEFAULT] else {"metrics": metrics})}
         for name, extractor in self.extractors.items():
@@ -116,10 +117,7 @@ class EvaluationSuite:
         return found if self.crop.seconds is None else {**found, "seconds": self.crop.seconds}
 
     def load(self, frames: bool = True) -> None:
-        """Load every network, so that what is wrong with one is found before the first sound.
-
-        Args:
-            frames: whether clips will come with frames.
+        """Load every network, before the first sound; with `frames` those of the clip-score have to fit.
 
         Raises:
             UsageError: naming the checkpoint that cannot be used.
@@ -139,15 +137,9 @@ class EvaluationSuite:
         text: str | None = None,
         frames: FrameSampling | Tensor | None = None,
     ) -> None:
-        """Add one clip from its files: whole files at their own rates, of which the suite takes its part.
+        """`add` one clip from whole files, of which the suite takes its part; the reference may be in the video.
 
-        Args:
-            clip_id: the clip.
-            generated: file of the generated sound.
-            reference: file of the clip's own sound, its video for instance.
-            video: the clip's video or picture.
-            text: what the clip is labelled.
-            frames: which frames of the video the suite embeds, or embeddings (T, D) by `clip`.
+        `frames` are embeddings (T, D) by `clip`, or say which frames of the video the suite embeds.
 
         Raises:
             MediaError: when a file cannot be read.
@@ -156,51 +148,58 @@ class EvaluationSuite:
         if isinstance(frames, FrameSampling) and video is not None and self._takes("frames"):
             embeddings, described = self.clip.read(video, frames), frames.describe(video)
         sounds = read_waveform(generated), None if reference is None else read_waveform(reference)
-        self._add(clip_id, *sounds, embeddings, text, video, described)
+        self.add(clip_id, *sounds, embeddings, text, video, described)
 
-    def update(
+    def add(
         self,
-        clip_ids: Sequence[str],
-        generated: Sequence[Tensor | Waveform],
-        sample_rate: int,
-        references: Sequence[Tensor | Waveform | None] | None = None,
-        frame_embeddings: Sequence[Tensor | None] | None = None,
-        texts: Sequence[str | None] | None = None,
-        reference_rate: int | None = None,
-        videos: Sequence[Path | None] | None = None,
+        clip_id: str,
+        generated: Sound,
+        reference: Sound | None = None,
+        frames: Tensor | None = None,
+        text: str | None = None,
+        video: Path | None = None,
         frames_described: str = "",
     ) -> None:
-        """Add some clips. A clip that comes again replaces what was known of it before.
+        """Add one clip, in the place of what was known of it before.
 
         Args:
-            clip_ids: B ids.
-            generated: B mono waveforms (N,) in [-1, 1]; lengths may differ.
-            sample_rate: of the generated waveforms.
-            references: the clips' own waveforms; None where a clip has none. Features of each are extracted once.
-            frame_embeddings: CLIP embeddings (T, D) of the clips' real frames, padding left out.
-            texts: what the clips are labelled.
-            reference_rate: of the references, if it is not `sample_rate`.
-            videos: the clips' videos or pictures; only metrics that look at them themselves need their files.
+            clip_id: the clip.
+            generated: mono waveform (N,) in [-1, 1] and its rate in Hz.
+            reference: the clip's own, whose features are extracted once.
+            frames: CLIP embeddings (T, D) of the clip's real frames, padding left out.
+            text: what the clip is labelled.
+            video: the clip's video or picture, for metrics that look at the file.
             frames_described: which frames were embedded, for cards.
 
         Raises:
-            ValueError: when the sequences' lengths differ or a waveform is not (N,).
+            ValueError: when a waveform is not (N,).
         """
-        count = len(clip_ids)
-        given = (generated, references, frame_embeddings, texts, videos)
-        columns: list[list[Any]] = [[None] * count if one is None else list(one) for one in given]
-        if any(len(column) != count for column in columns):
-            raise ValueError(f"{count} clip ids come with {[len(column) for column in columns]} sounds, frames, texts")
-        for clip_id, waveform, own, frames, text, video in zip(clip_ids, *columns, strict=True):
-            reference = None if own is None else (as_waveform(own), reference_rate or sample_rate)
-            self._add(clip_id, (as_waveform(waveform), sample_rate), reference, frames, text, video, frames_described)
+        self._gathered = self._scores = None
+        made, own = as_waveform(generated), None if reference is None else as_waveform(reference)
+        faults = find_faults(*made, self.crop.seconds or (own and len(own[0]) / own[1]))
+        own_faults = find_faults(*own, self.crop.seconds) if own else frozenset()
+        features: dict[str, Features] = {}
+        if "not_finite" not in faults:
+            features = {"generated": self._extract("generated", *made, video), **self._beside(frames, text)}
+        if own and "not_finite" not in own_faults:
+            key = content_sha256(*own)
+            if key not in self._references:
+                self._references[key] = self._extract("reference", *own, None)
+            features["reference"] = self._references[key]
+        values = {
+            metric.name: float(metric.score(**inputs))
+            for metric in self.metrics
+            if isinstance(metric, ClipMetric) and (inputs := metric.inputs_of(features)) is not None
+        }
+        given = frozenset(features) | (frozenset() if video is None else {"video"})
+        kept = self._of_sets(features)
+        self._records[clip_id] = ClipRecord(clip_id, kept, values, given, frames_described, faults, own_faults)
 
     def compute(self) -> dict[str, float]:
         """Every chosen metric that the clips of all processes allow, by name (fd, fad, kl, is, cs, ...).
 
-        Under DDP every process must call it, and every process gets the same numbers; afterwards `scores`, `faults`,
-        `records` and `card` need no other process. Warns when more than 1 % of the sounds are silent: distances of
-        distributions can look well on silence.
+        Under DDP every process must call it and gets the same numbers; afterwards `scores`, `faults`, `records` and
+        `card` need no other process. Warns when more than 1 % of the sounds are silent, on which distances can look well.
         """
         self._gathered, self._scores = gather_records(self._records.values()), None
         for line in self.faults():
@@ -228,19 +227,15 @@ class EvaluationSuite:
         return self._gathered
 
     def card(self, name: str = "fd", generation: Mapping[str, Any] | None = None) -> MetricCard:
-        """What one number was measured with.
-
-        Args:
-            name: the number's.
-            generation: how the sounds were generated (seed, generator, mapper, checkpoint).
+        """What one number was measured with, of sounds that were generated as `generation` says.
 
         Raises:
             ValueError: when it is not among the chosen ones, or its extractor was not named.
         """
-        metric = next((one for one in self.metrics if name in one.numbers() and name in self.names), None)
-        if metric is None or (extractor := self.extractors.get(metric.extractor)) is None:
+        if name not in self.names or self._unnamed(name):
             raise ValueError(f"no metric {name!r} in this evaluation")
-        number, records = metric.numbers()[name], self.records()
+        metric, number, records = self._by_number[name], self.numbers[name], self.records()
+        extractor = self.extractors[metric.extractor]
         clips = clips_of(metric, records)
         return MetricCard(
             metric=name,
@@ -272,44 +267,30 @@ class EvaluationSuite:
 
     def _unnamed(self, name: str) -> str:
         """Why a number's extractor is not there; "" when it is."""
-        metric = next(one for one in self.metrics if name in one.numbers())
-        return "" if metric.extractor in self.extractors else f"no {metric.extractor.upper()} was named"
+        needed = self._by_number[name].extractor
+        return "" if needed in self.extractors else f"no {needed.upper()} was named"
 
     def _takes(self, given: str) -> bool:
         return any(given in metric.needs for metric in self.metrics)
 
-    def _add(
-        self,
-        clip_id: str,
-        generated: tuple[Waveform, int],
-        reference: tuple[Waveform, int] | None,
-        frames: Tensor | None,
-        text: str | None,
-        video: Path | None,
-        frames_described: str,
-    ) -> None:
-        self._gathered = self._scores = None
-        own_seconds = None if reference is None else len(reference[0]) / reference[1]
-        faults = find_faults(*generated, self.crop.seconds or own_seconds)
-        own_faults = frozenset() if reference is None else find_faults(*reference, self.crop.seconds)
-        features: dict[str, Features] = {}
-        if "not_finite" not in faults:
-            features["generated"] = self._features.generated(*generated, video)
-            features |= {} if frames is None else {"frames": {"clip/frames": frames}}
-            features |= {} if text is None else {"text": self._features.text(text)}
-        if reference is not None and "not_finite" not in own_faults:
-            features["reference"] = self._features.reference(*reference)
-        values = {
-            metric.name: float(metric.score(**inputs))
-            for metric in self.metrics
-            if isinstance(metric, ClipMetric) and (inputs := metric.inputs_of(features)) is not None
-        }
-        given = frozenset(features) | (frozenset() if video is None else {"video"})
-        shown = frames_described if frames is not None else ""
-        record = ClipRecord(clip_id, self._kept(features), values, given, shown, faults, own_faults)
-        self._records[clip_id] = record
+    def _extract(self, side: Input, waveform: Waveform, rate: int, video: Path | None) -> Features:
+        """A sound's features by "extractor/feature": those that metrics need of this side of a clip."""
+        needed = {metric.needs[side].partition("/")[0] for metric in self.metrics if side in metric.needs}
+        found: Features = {}
+        for name, extractor in self.extractors.items():
+            if name in needed and (video is not None or not extractor.needs_video):
+                features = self.cache.extract(extractor, waveform, rate, video)
+                found |= {f"{name}/{one}" if one else name: feature for one, feature in features.items()}
+        return found
 
-    def _kept(self, features: Mapping[str, Features]) -> dict[str, Features]:
+    def _beside(self, frames: Tensor | None, text: str | None) -> dict[str, Features]:
+        """The features that come with a sound: of the clip's frames (T, D) and label."""
+        found: dict[str, Features] = {} if frames is None else {"frames": {"clip/frames": frames}}
+        if text is not None and isinstance(clap := self.extractors.get("clap"), ClapFeatures):
+            found["text"] = {"clap/text": clap.extract_text(text)}
+        return found
+
+    def _of_sets(self, features: Mapping[str, Features]) -> dict[str, Features]:
         """Of a clip's features what metrics of sets take; the others have given their value."""
         sets = [metric for metric in self.metrics if not isinstance(metric, ClipMetric)]
         kept = {item for metric in sets for item in metric.needs.items()}

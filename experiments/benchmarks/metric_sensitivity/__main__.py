@@ -150,7 +150,7 @@ def _conventions(clips: Clips) -> str:
 def _formulas(clips: Clips) -> str:
     suite = EvaluationSuite(conventions.METRICS, cache=clips.folder)
     noisy = [add_noise(waveform, 10.0) for waveform in clips.waveforms]
-    suite.update(clips.clip_ids, noisy, SAMPLE_RATE, clips.waveforms, clips.frames)
+    _add(suite, clips, noisy)
     rows = [
         [metric, ours, f"{value:.4g}", theirs, f"{other:.4g}"]
         for metric, ours, value, theirs, other in conventions.formulas(suite.records())
@@ -185,7 +185,7 @@ def _order(clips: Clips, mapper: str) -> str:
     table: dict[str, dict[str, float]] = {}
     for name, waveforms in systems.items():
         clips.suite.reset()
-        clips.suite.update(clips.clip_ids, waveforms, SAMPLE_RATE, clips.waveforms, clips.frames)
+        _add(clips.suite, clips, waveforms)
         table[name] = {metric: score.value for metric, score in clips.suite.scores().found.items()}
     rows = [[name, *(f"{values[metric]:.4g}" for metric in LADDER)] for name, values in table.items()]
     headings = ["sound from", *(_title(name) for name in LADDER)]
@@ -221,6 +221,11 @@ def _by_matrix_root(first: np.ndarray, second: np.ndarray) -> float:
     a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
     difference = first.mean(0) - second.mean(0)
     return float(difference @ difference + np.trace(a) + np.trace(b) - 2 * np.trace(sqrtm(a @ b)).real)
+
+
+def _add(suite: EvaluationSuite, clips: Clips, waveforms: Sequence[Waveform]) -> None:
+    for clip_id, sound, own, frames in zip(clips.clip_ids, waveforms, clips.waveforms, clips.frames, strict=True):
+        suite.add(clip_id, (sound, SAMPLE_RATE), (own, SAMPLE_RATE), frames)
 
 
 def _distances(clips: Clips, heard: Sequence[Waveform], usual: Sequence[Waveform]) -> list[str]:

@@ -88,7 +88,8 @@ def distances(
 ) -> dict[str, float]:
     """FD, FAD, KAD and KL of the same sounds, read in two ways."""
     suite.reset()
-    suite.update([f"{index:05d}" for index in range(len(heard))], heard, rate, usual)
+    for index, (one, own) in enumerate(zip(heard, usual, strict=True)):
+        suite.add(f"{index:05d}", (one, rate), (own, rate))
     found = suite.scores().found
     return {name: found[name].value for name in ("fd", "fad", "kad", "kl")}
 

@@ -75,9 +75,11 @@ def responses(
 ) -> dict[str, list[float]]:
     """Each metric's value on the untouched sounds and after each dose; the references are the untouched sounds."""
     rate, table = suite.extractors["tagger"].sample_rate, []
+    labels = [None] * len(clips) if texts is None else texts
     for harmed in [list(waveforms), *(dose(waveforms) for dose in distortion.doses.values())]:
         suite.reset()
-        suite.update(clips, harmed, rate, waveforms, frames, texts)
+        for clip_id, sound, own, seen, text in zip(clips, harmed, waveforms, frames, labels, strict=True):
+            suite.add(clip_id, (sound, rate), (own, rate), seen, text)
         table.append({name: score.value for name, score in suite.scores().found.items()})
     return {name: [row[name] for row in table] for name in table[0]}
 
