@@ -75,7 +75,7 @@ class Mapper(nn.Module, OnTheHub):
         frames: Frames,
         frame_mask: Tensor | None = None,
         *,
-        generator: Generators,
+        generator: Generators | None = None,
         steps: int | None = None,
         guidance: float | None = None,
     ) -> Tensor:
@@ -85,12 +85,14 @@ class Mapper(nn.Module, OnTheHub):
             frames: (B, T, D) frame embeddings, L2-normalised; of several encoders, a dict of them.
             frame_mask: (B, T), true where a frame is real; all are when not given.
             generator: one for the batch, or one for each clip; with the latter a clip never depends on its neighbours.
+                PyTorch's own when not given.
             steps: instead of `sampling_steps`.
             guidance: instead of `guidance`.
 
         Returns:
             (B, N, D) float32, L2-normalised unless the objective has a `target_scale`.
         """
+        generator = torch.default_generator if generator is None else generator
         if frame_mask is None:
             some = frames if isinstance(frames, Tensor) else next(iter(frames.values()))
             frame_mask = torch.ones(some.shape[:2], dtype=torch.bool, device=some.device)

@@ -203,7 +203,8 @@ def _value(value: Any, hint: Any, place: str) -> Any:
 def _values_class(kinds: tuple[Any, ...]) -> Any:
     """The class of a dict's values, where the signature has a dict of names to objects of ours."""
     of = [get_args(kind)[1] for kind in kinds if get_origin(kind) in (dict, Mapping) and len(get_args(kind)) == 2]
-    return next((one for one in of if isinstance(one, type) and one.__module__ not in ("builtins", "pathlib")), None)
+    named = [one for one in of if isinstance(one, type) and one.__module__ not in ("builtins", "pathlib", "typing")]
+    return named[0] if named else None
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -18,44 +18,16 @@ from v2a_lightning.components import parsed
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.json_files import write_json
+from v2a_lightning.model_card import in_words, mapper_card
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "README.md"
 PARTS = ("network", "objective", "aggregator")
 
-CARD_TEXT = """---
-library_name: v2a-lightning
-pipeline_tag: other
-tags: [video-to-audio, model_hub_mixin]
----
-# {name}
-
-Maps embeddings of a clip's frames to the condition from which a frozen generator makes sound, such as a CLAP audio
-embedding for AudioLDM.
-
-| part | made as |
-|---|---|
-{rows}
-| parameters | {parameters:,} |
-
-```python
-{usage}
-```
-"""
-MAPPER_USAGE = """from v2a_lightning.module import V2AMapper
-
-mapper = V2AMapper.from_pretrained("this folder, or its name on the Hugging Face Hub")"""
-PIPELINE_USAGE = """from v2a_lightning.pipeline import V2APipeline
-
-pipeline = V2APipeline.from_pretrained("this folder, or its name on the Hugging Face Hub")
-waveforms = pipeline("dog.jpg", seed=0, samples=2)"""
-
 
 class Savable(Protocol):
     """A mapper, as far as files are concerned."""
-
-    network: Any
 
     def describe(self) -> dict[str, Any]: ...
     def state_dict(self) -> dict[str, Tensor]: ...
@@ -92,19 +64,18 @@ class SavedMapper:
         mapper.load_state_dict(self.weights)
 
 
-def save_pretrained(mapper: Savable, folder: Path, others: Mapping[str, str] | None = None) -> None:
-    """Write `model.safetensors`, `config.json` and README.md.
-
-    Args:
-        mapper: what is saved.
-        folder: where to.
-        others: further rows of the card: the models that a pipeline needs beside the mapper.
-    """
+def save_pretrained(mapper: Savable, folder: Path, card: str | None = None) -> None:
+    """Write `model.safetensors`, `config.json` and README.md, which is the mapper's own card when none is given."""
     with atomic_write(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in mapper.state_dict().items()}, temporary)
     write_json(folder / CONFIG, mapper.describe(), indent=2)
     with atomic_write(folder / CARD) as temporary:
-        temporary.write_text(_card(mapper, others or {}))
+        temporary.write_text(mapper_card(mapper.describe(), parameters_of(mapper)) if card is None else card)
+
+
+def parameters_of(mapper: Savable) -> int:
+    """How many numbers a mapper has learned."""
+    return sum(tensor.numel() for tensor in mapper.state_dict().values())
 
 
 def read_mapper(source: str | Path) -> SavedMapper:
@@ -136,7 +107,7 @@ def refuse_other_mapper(mapper: Savable, weights: Mapping[str, Tensor], config: 
     own = mapper.describe()
     for part in PARTS:
         if config.get(part) and _differs(config[part], own[part]):
-            there, here = _words(config[part]), _words(own[part])
+            there, here = in_words(config[part]), in_words(own[part])
             raise UsageError(f"the checkpoint holds a mapper with {part} {there}, and here it is {here}")
     name = different[0]
     shapes = f"{_shape(weights.get(name))} there and {_shape(expected.get(name))} here"
@@ -191,20 +162,3 @@ def _public(config: Any) -> dict[str, Any]:
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | str:
     return "absent" if tensor is None else tuple(tensor.shape)
-
-
-def _words(part: Mapping[str, Any]) -> str:
-    arguments = ", ".join(f"{name}={value}" for name, value in part["init_args"].items() if value is not None)
-    return f"{part['class_path'].rpartition('.')[2]}({arguments})"
-
-
-def _card(mapper: Savable, others: Mapping[str, str]) -> str:
-    parts = {key: _words(value) if isinstance(value, dict) else value for key, value in mapper.describe().items()}
-    rows = [f"| {key} | `{value}` |" for key, value in parts.items()]
-    rows += [f"| {key} | {value} |" for key, value in others.items()]
-    return CARD_TEXT.format(
-        name=type(mapper.network).__name__,
-        rows="\n".join(rows),
-        parameters=sum(tensor.numel() for tensor in mapper.state_dict().values()),
-        usage=PIPELINE_USAGE if others else MAPPER_USAGE,
-    )

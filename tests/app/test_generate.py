@@ -171,7 +171,10 @@ def test_two_calls_do_not_write_into_one_folder(
 
 @pytest.mark.parametrize(
     "option",
-    ["--samples=0", "--seconds=0", "--seconds=.nan", "--steps=0", "--steps=-3", "--guidance=-1", "--guidance=.inf"],
+    [
+        *("--samples=0", "--best_of=0", "--batch=0", "--steps=0", "--steps=-3"),
+        *("--seconds=0", "--seconds=.nan", "--guidance=-1", "--guidance=.inf"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(
     checkpoint: str, media: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
@@ -179,3 +182,56 @@ def test_numbers_out_of_range_are_refused(
     assert generate(checkpoint, tmp_path / "out", media, option) == 2
     assert f"error: {option.partition('=')[0]} is " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_patterns_stand_for_files(media: Path, tmp_path: Path) -> None:
+    shutil.copytree(media, tmp_path / "deep" / "er")
+    assert [path.name for path in find_inputs([str(tmp_path / "**" / "*.mp4")])] == ["long.mp4", "short.mp4"]
+    shutil.copy(media / "still.png", tmp_path / "a[1].png")
+    assert find_inputs([str(tmp_path / "a[1].png")]) == [tmp_path / "a[1].png"], "a name that looks like a pattern"
+    with pytest.raises(UsageError, match=r"\*\.gif: no file matches"):
+        find_inputs([str(tmp_path / "*.gif")])
+
+
+def test_overwrite_makes_what_is_there_once_more(
+    checkpoint: str, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = (media / "still.png", media / "short.mp4")
+    assert generate(checkpoint, tmp_path, *inputs) == 0
+    before = content(tmp_path)
+    (tmp_path / "still.wav").write_bytes(b"spoilt")
+    assert generate(checkpoint, tmp_path, inputs[0], "--overwrite=true") == 0
+    assert "1 made" in capsys.readouterr().out
+    assert content(tmp_path) == before
+    assert generate(checkpoint, tmp_path, inputs[0], "--overwrite=true", "--seed=1") == 2
+    assert "made with seed 0, not 1" in capsys.readouterr().err, "the other sound would belong to nothing"
+    assert generate(checkpoint, tmp_path, *inputs, "--overwrite=true", "--seed=1") == 0
+    assert content(tmp_path)["still.wav"] != before["still.wav"]
+
+
+def test_devices_share_the_inputs_and_batches_are_made_together(
+    checkpoint: str, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"this is no clip")
+    inputs = (media / "short.mp4", media / "still.png", tmp_path / "broken.mp4")
+    assert generate(checkpoint, tmp_path / "one", *inputs) == 1
+    assert generate(checkpoint, tmp_path / "shared", *inputs, "--device=cpu,cpu") == 1
+    assert "2 made, 1 left out" in capsys.readouterr().out
+    assert content(tmp_path / "shared") == content(tmp_path / "one")
+    assert generate(checkpoint, tmp_path / "together", *inputs, "--batch=3") == 1
+    together, alone = (read_waveform(tmp_path / name / "short.wav")[0] for name in ("together", "one"))
+    assert np.allclose(together, alone, atol=1e-4)
+
+
+def test_texts_are_recorded_and_need_their_own_folder(
+    checkpoint: str, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--text=a bell rings", "--negative=rain", "--text_space=clip", "--text_strength=0.7")
+    assert generate(checkpoint, tmp_path / "plain", media / "still.png") == 0
+    assert generate(checkpoint, tmp_path / "steered", media / "still.png", *options) == 0
+    plain, steered = (json.loads((tmp_path / name / "generation.json").read_text()) for name in ("plain", "steered"))
+    steering = {"text": "a bell rings", "negative": "rain", "strength": 0.7, "negative_strength": 0.5, "space": "clip"}
+    assert {**plain, "steering": steering} == steered
+    assert content(tmp_path / "plain")["still.wav"] != content(tmp_path / "steered")["still.wav"]
+    assert generate(checkpoint, tmp_path / "plain", media / "still.png", *options) == 2
+    assert "made with steering nothing, not {'text': 'a bell rings'" in capsys.readouterr().err

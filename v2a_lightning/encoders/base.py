@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from v2a_lightning.components import SelfDescribing
+from v2a_lightning.errors import UsageError
 
 SOLE = ""
 """Stands for the one encoder of frames that there is, where several would have names."""
@@ -43,6 +44,10 @@ class Encoder(SelfDescribing, ABC):
     @abstractmethod
     def encode_frames(self, frames: Tensor) -> Tensor:
         """Frames uint8 RGB (T, H, W, 3) of one size to (T, D) float32, L2-normalised. No row depends on another."""
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts to (N, D) float32, L2-normalised, in the space of the frames; of an encoder that has a text tower."""
+        raise UsageError(f"{self.name} reads no texts; mix them in CLAP's space (--text_space clap)")
 
     def preprocess(self, frames: Tensor) -> Tensor:
         """The encoder's own transform of frames uint8 (T, H, W, 3), where it has one."""

@@ -46,6 +46,10 @@ class Generator(SelfDescribing, ABC):
     """Sounds made at once."""
     bytes_per_second: float = 0.0
     """Memory for each second of each of them beside the weights; 0 where that is next to nothing, or not known."""
+    reports_steps: bool = False
+    """Whether `generate` takes `on_step`, which it calls after each sampling step of each batch."""
+    scheduler: Any = None
+    """diffusers' scheduler that is sampled with, where there is one; another may be put in its place."""
     device: torch.device = torch.device("cpu")
     dtype: torch.dtype = torch.float32
 
@@ -101,6 +105,10 @@ class Generator(SelfDescribing, ABC):
             (B, N, D) float32.
         """
         raise UsageError(f"{self.name} does not compute targets; name an encoder that does")
+
+    def target_of_text(self, texts: Sequence[str]) -> Tensor:
+        """(B, N, D) float32: the condition that texts stand for, of a generator that reads texts."""
+        raise UsageError(f"{self.name} reads no texts; mix them in the visual encoder's space (--text_space clip)")
 
     @property
     def name(self) -> str:

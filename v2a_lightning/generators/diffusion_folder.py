@@ -1,8 +1,9 @@
 """Folders in diffusers' layout of a latent diffusion model of log-mels: reading and writing their parts strictly."""
 
+import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,13 +112,37 @@ def _attention_renamed(state: State) -> State:
     return {old.sub(lambda match: f"{match[1]}.{OLD_ATTENTION[match[2]]}.", name): one for name, one in state.items()}
 
 
-def make_scheduler(path: Path, sampler: Sampler) -> Any:
-    """A sampler over the noise schedule that the folder's scheduler config describes."""
+def scheduler_config(scheduler: Any) -> dict[str, Any]:
+    """What makes one of diffusers' schedulers again, in plain values.
+
+    Raises:
+        UsageError: when it is none.
+    """
+    from diffusers import SchedulerMixin
+
+    if not isinstance(scheduler, SchedulerMixin):
+        raise UsageError(f"a scheduler is one of diffusers', such as DDIMScheduler, not a {type(scheduler).__name__}")
+    plain: dict[str, Any] = json.loads(scheduler.to_json_string())  # type: ignore[attr-defined]
+    return plain
+
+
+def make_scheduler(path: Path, sampler: Sampler, config: Mapping[str, Any] | None = None) -> Any:
+    """A sampler over the noise schedule that the folder's scheduler config describes, or another of diffusers'.
+
+    Raises:
+        UsageError: when diffusers has none of that name.
+    """
     import diffusers
 
     name, options = SAMPLERS[sampler]
-    config = diffusers.DDIMScheduler.load_config(path / "scheduler", local_files_only=True)
-    return getattr(diffusers, name).from_config(config, **options)
+    if config is None:
+        config = diffusers.DDIMScheduler.load_config(path / "scheduler", local_files_only=True)
+    else:
+        name, options = str(config.get("_class_name")), {}
+    named = getattr(diffusers, name, None)
+    if not (isinstance(named, type) and issubclass(named, diffusers.SchedulerMixin)):
+        raise UsageError(f"scheduler: diffusers has no {name}; give a _class_name, as its configs do")
+    return named.from_config(dict(config), **options)  # type: ignore[attr-defined]
 
 
 def read_unconditional(path: Path) -> Tensor:

@@ -1,7 +1,8 @@
 """Latent diffusion of log-mels on one CLAP embedding, from diffusers' maintained parts and transformers' HiFi-GAN."""
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from v2a_lightning.generators.diffusion_folder import (
     read_unet,
     read_vae,
     read_vocoder,
+    scheduler_config,
 )
 from v2a_lightning.randomness import generators, randn
 
@@ -43,12 +45,14 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         batch_size: clips denoised at once.
         dtype: precision of the UNet. The autoencoder and the vocoder stay in float32: they take little of the time.
         clap: computes targets; by default the CLAP that the checkpoint holds.
+        scheduler: config of another of diffusers' schedulers, with its `_class_name`, in place of `sampler`.
     """
 
     published_guidance: ClassVar[float]
     parts: ClassVar[tuple[str, ...]] = ("unet", "vae", "vocoder", "scheduler")
     """Folders without which a checkpoint is none of this kind."""
     advice: ClassVar[str] = ""
+    reports_steps: bool = True
     bytes_per_second: float = 34e6
     """Memory of the small models for each second of each clip at once, float32, beside the weights; measured by
     `python -m tests.full.generation_memory`."""
@@ -64,6 +68,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         batch_size: int = 8,
         dtype: Precision = "float32",
         clap: ClapEncoder | None = None,
+        scheduler: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(checkpoint, dtype)
         if sampler not in SAMPLERS:
@@ -79,6 +84,25 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         self.head_counts = head_counts
         self.batch_size = batch_size
         self.clap = clap or ClapEncoder(checkpoint)
+        self._scheduler = scheduler
+
+    @property
+    def scheduler(self) -> Any:
+        """A scheduler as it samples with; `scheduler = X.from_config(scheduler.config)` puts another in its place."""
+        return make_scheduler(self.path, self.sampler, self._scheduler)
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Any) -> None:
+        self._scheduler = scheduler_config(scheduler)
+
+    def describe(self) -> dict[str, Any]:
+        """See `FrozenModel.describe`."""
+        described = super().describe()
+        described["init_args"]["scheduler"] = self._scheduler
+        if self._scheduler is None:
+            # Descriptions of earlier versions, which are compared with, have no such key.
+            del described["init_args"]["scheduler"]
+        return described
 
     @property
     def sample_rate(self) -> int:
@@ -135,16 +159,19 @@ class ClapLatentDiffusion(FrozenModel, Generator):
     def target(
         self, waveforms: Tensor | NDArray[np.float32], sample_rate: int, labels: Sequence[str] | None = None
     ) -> Tensor:
-        """(B, 1, D) CLAP's audio embeddings of waveforms (B, samples), on the model's device.
+        """(B, 1, D) CLAP's audio embeddings of waveforms (B, samples); UsageError without a CLAP."""
+        return self._clap().encode_audio(waveforms, sample_rate)[:, None]
 
-        Raises:
-            UsageError: when the checkpoint holds no CLAP and none was given.
-        """
+    def target_of_text(self, texts: Sequence[str]) -> Tensor:
+        """(B, 1, D) CLAP's embeddings of texts, on the model's device."""
+        return self._clap().encode_text(texts)[:, None]
+
+    def _clap(self) -> ClapEncoder:
         try:
             self.clap.load()
         except UsageError as error:
             raise UsageError(f"{self.name}: give clap, which computes the targets ({error})") from error
-        return self.clap.to(self.device).encode_audio(waveforms, sample_rate)[:, None]
+        return self.clap.to(self.device)
 
     @torch.no_grad()
     def generate(
@@ -155,6 +182,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         seeds: Sequence[int],
         steps: int | None = None,
         guidance: float | None = None,
+        on_step: Callable[[], None] | None = None,
     ) -> Tensor:
         """See `Generator.generate`. Conditions are L2-normalised here once more.
 
@@ -170,7 +198,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         waveforms = [torch.empty(0, samples)]
         for start in range(0, len(embeddings), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            latents = self._denoise(embeddings[batch], seconds, generators(seeds[batch]), **options)
+            latents = self._denoise(embeddings[batch], seconds, generators(seeds[batch]), on_step=on_step, **options)
             waveforms.append(self.decode(latents)[:, :samples].cpu())
         return torch.cat(waveforms)
 
@@ -196,14 +224,21 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         return latents
 
     def _denoise(
-        self, embeddings: Tensor, seconds: float, noise: list[torch.Generator], steps: int, guidance: float
+        self,
+        embeddings: Tensor,
+        seconds: float,
+        noise: list[torch.Generator],
+        steps: int,
+        guidance: float,
+        on_step: Callable[[], None] | None,
     ) -> Tensor:
         """From noise to latents (B, C, T / factor, bins / factor), float32 throughout: each of hundreds of steps moves
         them by less than half precision resolves. Only the UNet sees them in its own."""
-        unet, scheduler = self._part("unet"), make_scheduler(self.path, self.sampler)
+        unet, scheduler = self._part("unet"), self.scheduler
         condition = self._doubled(embeddings, guided=guidance > 1)
         # diffusers draws row i from generator i.
-        options = {"generator": noise, "eta": self.eta} if self.sampler == "ddim" else {"generator": noise}
+        takes_eta = "eta" in inspect.signature(scheduler.step).parameters
+        options = {"generator": noise, "eta": self.eta} if takes_eta else {"generator": noise}
         scheduler.set_timesteps(steps, device=self.device)
         latents: Tensor = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
         latents = latents * scheduler.init_noise_sigma
@@ -215,6 +250,8 @@ class ClapLatentDiffusion(FrozenModel, Generator):
                 unconditional, conditional = predicted.chunk(2)
                 predicted = unconditional + guidance * (conditional - unconditional)
             latents = scheduler.step(predicted, step, latents, **options).prev_sample
+            if on_step is not None:
+                on_step()
         return latents
 
     def _doubled(self, embeddings: Tensor, guided: bool) -> Tensor:
@@ -243,7 +280,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         width = unet.config.projection_class_embeddings_input_dim
         if len(unconditional) != width:
             raise UsageError(f"{path}: the unconditional embedding has {len(unconditional)} numbers, the UNet {width}")
-        make_scheduler(path, self.sampler)  # found out now rather than with the first sound
+        make_scheduler(path, self.sampler, self._scheduler)  # found out now rather than with the first sound
         return {"unet": unet, "vae": read_vae(path), "vocoder": read_vocoder(path), "unconditional": unconditional}
 
     def _place(self, name: str, part: Any) -> Any:

@@ -1,29 +1,32 @@
 """`generate`: pictures and clips to sound."""
 
 import unicodedata
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from glob import glob, has_magic
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from v2a_lightning import __version__
+from v2a_lightning.app.batch_generation import Input, Order, Outcome, moves, outcomes
 from v2a_lightning.devices import choose_device
-from v2a_lightning.errors import RunFailure, UsageError, V2AError
-from v2a_lightning.files import path_of_id, refuse_inputs_as_outputs, remove_temporaries, sha256_file
+from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.files import refuse_inputs_as_outputs, remove_temporaries, sha256_file
 from v2a_lightning.generation import (
     GENERATION_FILE,
     GenerationRecord,
     describe_generator,
     describe_mapper,
+    read_generation,
     refuse_other_settings,
 )
-from v2a_lightning.media import CONTAINERS, MediaError, copy_with_sound, find_media_files, is_picture, write_waveform
+from v2a_lightning.media import CONTAINERS, find_media_files
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from v2a_lightning.pipeline import V2APipeline
+
+MADE, THERE, LEFT_OUT = "made", "there already", "left out"
 
 
 def generate(
@@ -31,14 +34,22 @@ def generate(
     /,
     checkpoint: str,
     output: str = "generated",
+    text: str | None = None,
+    negative: str | None = None,
+    text_strength: float = 0.6,
+    negative_strength: float = 0.5,
+    text_space: Literal["clip", "clap"] = "clap",
     seed: int = 0,
     samples: int = 1,
+    best_of: int = 1,
     seconds: float | None = None,
     steps: int | None = None,
     guidance: float | None = None,
     generator: str | None = None,
     encoder: str | None = None,
     device: str = "auto",
+    batch: int = 1,
+    overwrite: bool = False,
 ) -> int:
     """Turn pictures and clips into sound.
 
@@ -52,59 +63,109 @@ def generate(
     options give another --output.
 
     Args:
-        inputs: pictures and clips, or folders of them.
+        inputs: pictures and clips, folders of them, or patterns such as "clips/**/*.mp4".
         checkpoint: a checkpoint that `fit` wrote, or a folder of V2APipeline.save_pretrained.
         output: folder to write to.
+        text: is mixed with what is seen.
+        negative: a text to keep away from.
+        text_strength: 0 is the picture alone, 1 the text alone.
+        negative_strength: 0 is none; 1 is a guidance scale of 2.
+        text_space: where texts are mixed in: before the mapper ("clip"), for visual encoders with a text tower, or
+            after it ("clap").
         seed: another seed gives another sound.
         samples: different sounds for each input.
+        best_of: candidates for each sound; the one whose CLAP embedding is nearest to the mapper's target is kept.
         seconds: length of a picture's sound, by default that of the clips the mapper was trained on; of a clip, so many
             seconds at most.
         steps: the generator's sampling steps, if not those of the checkpoint's config.
         guidance: the generator's guidance scale, if not that of the checkpoint's config.
         generator: another checkpoint for the config's generator; a class path where the config has none.
         encoder: another checkpoint for the config's visual encoder.
-        device: where to compute; "auto" takes a GPU when there is one.
+        device: where to compute; "auto" takes a GPU when there is one. Several share the inputs: "cuda:0,cuda:1".
+        batch: inputs whose sounds are made together, which is faster on a GPU; a sound's seventh digit then depends on
+            its neighbours.
+        overwrite: make sounds that are there once more.
     """
-    from v2a_lightning.pipeline import V2APipeline, check_numbers
+    from v2a_lightning.pipeline import V2APipeline
+    from v2a_lightning.request import check_numbers
+    from v2a_lightning.steering import Steering
 
-    check_numbers(samples, seconds, steps, guidance, prefix="--")
+    counts = {"--samples": samples, "--best_of": best_of, "--steps": steps, "--batch": batch}
+    check_numbers(counts, {"--seconds": seconds}, {"--guidance": guidance})
+    steering = Steering(text, negative, text_strength, negative_strength, text_space)
     files, folder = find_inputs(inputs), Path(output)
     names = name_sounds(files, samples)
     _check_outputs(names, folder, checkpoint)
-    pipeline = V2APipeline.from_pretrained(checkpoint, encoder, generator).to(choose_device(device))
+    devices = [choose_device(one) for one in device.split(",")]
+    parts = (checkpoint, encoder, generator)
+    pipeline = V2APipeline.from_pretrained(*parts, devices[0])
     settings = _settings(pipeline, Path(checkpoint), seed, seconds, steps, guidance)
-    refuse_other_settings(folder, settings, "--output")
+    settings |= ({"best_of": best_of} if best_of > 1 else {}) | ({"steering": asdict(steering)} if steering else {})
+    if not overwrite or not (read_generation(folder)[1] or set()) <= {name for one in names.values() for name in one}:
+        refuse_other_settings(folder, settings, "--output")
+    texts = {"prompt": text, "prompt_strength": text_strength, "prompt_space": text_space}
+    texts |= {"negative_prompt": negative, "negative_strength": negative_strength}
+    numbers = {"num_waveforms_per_prompt": samples, "best_of": best_of, "num_inference_steps": steps}
+    order = Order(folder, {**texts, **numbers, "guidance_scale": guidance, "seconds": seconds, "seed": seed})
     record = GenerationRecord(folder, settings)
     _check_sources(record, names)
-    make = partial(pipeline, seed=seed, samples=samples, steps=steps, guidance=guidance, seconds=seconds)
-    counts: Counter[str] = Counter()
-    reasons: list[str] = []
     record.begin()
     remove_temporaries(folder, ["generation", *(name for one in names.values() for name in one)])
     try:
-        for file in files:
-            counts[_make(record, make, file, names[file], reasons)] += 1
+        missing, unreadable = _missing(record, names, overwrite)
+        there = len(files) - len(missing) - len(unreadable)
+        made = outcomes(order, pipeline, parts, devices, missing, batch)
+        reasons = _record_all(record, chain(unreadable, made))
     finally:
         # Also of what was made before something went wrong.
         record.finish()
-    print(f"{folder}: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome]))
+    counts = {MADE: len(missing) + len(unreadable) - len(reasons), THERE: there, LEFT_OUT: len(reasons)}
+    print(f"{folder}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
     if reasons:
         told = folder / GENERATION_FILE
         raise RunFailure(f"{len(reasons)} of {len(files)} inputs could not be used; {told} says why: {reasons[0]}")
     return 0
 
 
-OUTCOMES = MADE, THERE, LEFT_OUT = "made", "there already", "left out"
+def _missing(
+    record: GenerationRecord, names: Mapping[Path, Sequence[str]], overwrite: bool
+) -> tuple[list[Input], list[Outcome]]:
+    """The inputs whose sounds are to be made, and those that cannot be read."""
+    missing, unreadable = [], []
+    for file, own in names.items():
+        try:
+            one = Input(file, own, {"source": str(file), "source_sha256": _sha256(file)})
+        except RunFailure as error:
+            unreadable.append(Outcome(Input(file, own, {"source": str(file)}), reason=str(error)))
+            continue
+        if overwrite or not all(_is_made(record, file, name, one.source["source_sha256"]) for name in own):
+            missing.append(one)
+    return missing, unreadable
+
+
+def _record_all(record: GenerationRecord, made: Iterable[Outcome]) -> list[str]:
+    """Write down what becomes of each input; the reasons of those that are left out."""
+    reasons = []
+    for outcome in made:
+        for line in outcome.lines if outcome.reason is None else [f"left out: {outcome.reason}"]:
+            print(line)
+        if outcome.reason is None:
+            record.add(outcome.sounds, {})
+        else:
+            reason = {"source": outcome.input.source["source"], "reason": outcome.reason}
+            record.add({}, dict.fromkeys(outcome.input.names, reason))
+            reasons.append(outcome.reason)
+    return reasons
 
 
 def find_inputs(inputs: Sequence[str]) -> list[Path]:
-    """The files that are named, and the pictures and clips in folders that are named, each once.
+    """The files that are named, by patterns too, and the pictures and clips in folders that are named, each once.
 
     Raises:
         UsageError: when a name is nothing, or a folder holds nothing to use.
     """
     files: list[Path] = []
-    for path in map(Path, inputs):
+    for path in [Path(one) for given in inputs for one in _matching(given)]:
         if not path.is_file() and not path.is_dir():
             raise UsageError(f"{path}: there is no such file")
         found = find_media_files(path) if path.is_dir() else [path]
@@ -112,6 +173,15 @@ def find_inputs(inputs: Sequence[str]) -> list[Path]:
             raise UsageError(f"{path} holds no picture or clip")
         files += found
     return list({file.absolute(): file for file in files}.values())
+
+
+def _matching(given: str) -> list[str]:
+    """A name itself, or what a pattern with `*`, `?`, `[...]` or `**` stands for."""
+    if Path(given).exists() or not has_magic(given):
+        return [given]
+    if not (found := sorted(glob(given, recursive=True))):
+        raise UsageError(f"{given}: no file matches")
+    return found
 
 
 def name_sounds(files: Sequence[Path], samples: int) -> dict[Path, list[str]]:
@@ -138,7 +208,7 @@ def _check_outputs(names: Mapping[Path, Sequence[str]], folder: Path, checkpoint
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {folder} is a file, and a folder is wanted")
-    suffixes = {file: (".wav", *(CONTAINERS if _moves(file) else ())) for file in names}
+    suffixes = {file: (".wav", *(CONTAINERS if moves(file) else ())) for file in names}
     outputs = [folder / f"{name}{suffix}" for file in names for name in names[file] for suffix in suffixes[file]]
     refuse_inputs_as_outputs([*names, Path(checkpoint)], [*outputs, folder / GENERATION_FILE], "--output")
     if (folder / GENERATION_FILE).exists() or not folder.is_dir():
@@ -177,62 +247,6 @@ def _settings(
         settings["checkpoint_sha256"] = sha256_file(checkpoint)
     settings |= describe_generator(pipeline.generator, steps, guidance) | describe_mapper(pipeline.mapper)
     return settings | pipeline.describe_encoder()
-
-
-def _make(
-    record: GenerationRecord, make: "partial[Tensor]", file: Path, names: Sequence[str], reasons: list[str]
-) -> str:
-    """Make an input's sounds if they are not there, and write down the outcome.
-
-    Returns:
-        one of OUTCOMES; of what is left out, the reason is put with `reasons`.
-    """
-    try:
-        source = {"source": str(file), "source_sha256": _sha256(file)}
-        if all(_is_made(record, file, name, source["source_sha256"]) for name in names):
-            return THERE
-        paths = [path_of_id(record.folder, name, ".wav") for name in names]
-        waveforms = make(file)
-        if not waveforms.isfinite().all():
-            # A file could not tell.
-            raise RunFailure(f"{file}: the sound is not finite")
-    except V2AError as error:
-        reasons.append(str(error))
-        print(f"left out: {error}")
-        record.add({}, {name: {"source": str(file), "reason": str(error)} for name in names})
-        return LEFT_OUT
-    pipeline: V2APipeline = make.func  # type: ignore[assignment]
-    for sample, (path, waveform) in enumerate(zip(paths, waveforms, strict=True)):
-        written = _write(file, path, waveform, pipeline.sample_rate, make.keywords["seconds"])
-        record.add({path.stem: {**source, "seed": make.keywords["seed"], "sample": sample, **written}}, {})
-    return MADE
-
-
-def _write(file: Path, path: Path, waveform: "Tensor", sample_rate: int, seconds: float | None) -> dict[str, str]:
-    """Write a waveform, and for a clip a copy with it.
-
-    Returns:
-        the copy's name, or why there is none; nothing for a picture.
-    """
-    write_waveform(path, waveform.numpy(), sample_rate)
-    print(path)
-    if not _moves(file):
-        return {}
-    try:
-        copy = copy_with_sound(file, waveform.numpy(), sample_rate, path.parent, path.stem, seconds=seconds)
-    except (MediaError, UsageError) as error:
-        print(f"{path}: there is no copy of the clip with it: {error}")
-        return {"no_video": str(error)}
-    print(copy)
-    return {"video": copy.name}
-
-
-def _moves(file: Path) -> bool:
-    """Whether there is to be a copy of the input with its sound."""
-    try:
-        return not is_picture(file)
-    except MediaError:
-        return False
 
 
 def _is_made(record: GenerationRecord, file: Path, name: str, source_sha256: str) -> bool:
