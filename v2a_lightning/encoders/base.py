@@ -1,7 +1,5 @@
 """The encoder protocol: what makes an embedding of every frame."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -10,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.components import SelfDescribing
+from v2a_lightning.components import Identified, SelfDescribing
 from v2a_lightning.errors import UsageError
 
 SOLE = ""
 """Stands for the one encoder of frames that there is, where several would have names."""
 
 
-class Encoder(SelfDescribing, ABC):
+class Encoder(Identified, ABC):
     """A frozen encoder of frames, of any width. One of your own has `embedding_dim` and `encode_frames`.
 
     Its constructor's arguments are plain values, which its description in cards and saved pipelines repeats.
@@ -27,19 +25,9 @@ class Encoder(SelfDescribing, ABC):
     """Side of the square that `preprocess` makes of a frame, in pixels; None where frames of any size are encoded."""
 
     @property
-    def name(self) -> str:
-        """As logs and stores write it."""
-        return type(self).__name__
-
-    @property
     @abstractmethod
     def embedding_dim(self) -> int:
         """Width of the embeddings."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Sha256 of everything that changes the embeddings; an encoder with weights adds theirs."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
     @abstractmethod
     def encode_frames(self, frames: Tensor) -> Tensor:
