@@ -1,4 +1,4 @@
-"""The models page: `python -m experiments.benchmarks.models` writes docs/models.md from the catalogue of checkpoints."""
+"""The models page, from the catalogue: `python -m experiments.benchmarks.models` writes docs/models.md."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ KINDS = {
 SIZES = {"tests/full": "full size, random weights", "tests": "published layout, random weights"}
 TEXT = """# Models and licences
 
-Written by `python -m experiments.benchmarks.models` from the project's catalogue. No weights of others could be had where
-this project is built: what is said to be tested was run with random weights in the published layout, and against the
-publisher's code where a package of it is kept. The shipped miniature is tested throughout, in the same formats.
+Written by `python -m experiments.benchmarks.models` from the project's catalogue. No weights of others could be had
+where this project is built: what is said to be tested was run with random weights in the published layout, and against
+the publisher's code where a package of it is kept. The shipped miniature is tested throughout, in the same formats.
 
 ## Published weights by name
 
-A config takes any of these names for `checkpoint`. `doctor --fetch true` fetches what is missing and holds it to the size
-and digest its publisher states.
+A config takes any of these names for `checkpoint`. `doctor --fetch true` fetches what is missing and holds it to the
+size and digest its publisher states.
 
 {checkpoints}
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.docs.blocks import BLOCK, PAGES, ROOT, blocks_of, program_arguments
-from v2a_lightning.app.cli import COMMANDS, LIGHTNING_COMMANDS, _load, main, run_command
+from v2a_lightning.app.cli import COMMANDS, LIGHTNING_COMMANDS, load, main, run_command
 from v2a_lightning.app.lightning_cli import MapperCLI
 from v2a_lightning.project_configs import with_config_paths
 
@@ -60,7 +60,7 @@ def test_a_command_is_understood(words: list[str], tmp_path: Path) -> None:
 
 def understood(name: str, options: list[str]) -> None:
     """A plain command takes these options."""
-    real = _load(COMMANDS[name][0])
+    real = load(COMMANDS[name][0])
     if isinstance(real, dict):
         real, options = real[options[0]], options[1:]
     calls: list[dict[str, Any]] = []
@@ -77,14 +77,20 @@ def understood(name: str, options: list[str]) -> None:
 def refuse_others(words: list[str]) -> None:
     """A target of the Makefile, an extra of the package, or a program that is known."""
     if words[0] == "make":
-        targets = set(re.findall(r"^([a-z0-9-]+):|\b([a-z0-9-]+)(?= |$)", (ROOT / "Makefile").read_text(), re.MULTILINE))
-        assert words[1] in {name for pair in targets for name in pair}, f"there is no target {words[1]}"
+        named = (word for word in words[1:] if "=" not in word)
+        assert {*named} <= {*re.findall(r"[a-z0-9-]+", targets_of(ROOT / "Makefile"))}
     elif words[0] == "pip":
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         extras = {one for word in words for some in re.findall(r"\[([\w,-]+)\]", word) for one in some.split(",")}
         assert extras <= set(project["optional-dependencies"])
     else:
         assert words[0] in OTHER_PROGRAMS, f"the page starts {words[0]}"
+
+
+def targets_of(makefile: Path) -> str:
+    """The lines that name targets, the list of studies among them."""
+    text = makefile.read_text().replace("\\\n", " ")
+    return " ".join(re.findall(r"^(?:STUDIES =.*|[a-z0-9-]+(?=:))", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Many inputs to sound: in batches, on one device or shared by several, with the time left."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -110,7 +110,7 @@ def moves(file: Path) -> bool:
 
 def outcomes(
     order: Order, pipeline: "V2APipeline", parts: Parts, devices: Sequence[str], inputs: Sequence[Input], batch: int
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Make the sounds of all inputs; each outcome as soon as it is known.
 
     Args:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from glob import glob, has_magic
 from itertools import chain
@@ -114,8 +115,9 @@ def generate(
     try:
         missing, unreadable = _missing(record, names, overwrite)
         there = len(files) - len(missing) - len(unreadable)
-        made = outcomes(order, pipeline, parts, devices, missing, batch)
-        reasons = _record_all(record, chain(unreadable, made))
+        # Closed before an error is printed, so that no bar stands in its way.
+        with closing(outcomes(order, pipeline, parts, devices, missing, batch)) as made:
+            reasons = _record_all(record, chain(unreadable, made))
     finally:
         # Also of what was made before something went wrong.
         record.finish()
