@@ -10,7 +10,7 @@ from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.generators.clap_match import write_self_test
 from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm
 from v2a_lightning.json_files import write_json
-from v2a_lightning.miniature.models.architectures import (
+from v2a_lightning.miniature.models import (
     build_clap,
     build_clip,
     build_unet,

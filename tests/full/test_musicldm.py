@@ -13,7 +13,7 @@ from tests.random_weights import SAMPLE_CAPTIONS
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.generators import MusicLDM
 from v2a_lightning.generators.diffusion_folder import build_scheduler
-from v2a_lightning.miniature.models.architectures import train_tokenizer
+from v2a_lightning.miniature.models import train_tokenizer
 from v2a_lightning.randomness import generators
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]

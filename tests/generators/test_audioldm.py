@@ -14,7 +14,7 @@ from transformers import ClapTextConfig, ClapTextModelWithProjection
 from tests.random_weights import SAMPLE_CAPTIONS
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.generators import AudioLDM
-from v2a_lightning.miniature.models.architectures import CONTEXT_LENGTH, train_tokenizer
+from v2a_lightning.miniature.models import CONTEXT_LENGTH, train_tokenizer
 from v2a_lightning.randomness import generators
 
 

@@ -16,7 +16,7 @@ from v2a_lightning.generators import AudioLDM
 from v2a_lightning.generators.audioldm_conversion import convert_audioldm
 from v2a_lightning.generators.clap_match import SAMPLE_RATE, compare, self_test_waveform
 from v2a_lightning.generators.diffusion_folder import build_scheduler, save_audioldm
-from v2a_lightning.miniature.models.architectures import build_unet, build_vae
+from v2a_lightning.miniature.models import build_unet, build_vae
 
 
 def small_parts(seed: int) -> tuple[Any, Any, Any]:

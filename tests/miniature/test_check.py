@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.test_module import small_mapper
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.errors import UsageError
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature import check
 from v2a_lightning.miniature.check import Figure, markdown
@@ -63,3 +65,8 @@ def test_the_shipped_audioldm_makes_what_clap_heard(held_out: check.HeldOut) -> 
     made = audioldm.generate(heard, seconds=2.56, seeds=held_out.seeds())
     assert accuracy(referee, made, held_out.events) >= 0.75
     assert made.shape == held_out.waveforms.shape
+
+
+def test_one_clip_of_an_event_is_too_few_to_rank() -> None:
+    with pytest.raises(UsageError, match="--per_event is 1; give at least 2"):
+        check.measure(small_mapper(), per_event=1, seed=0)

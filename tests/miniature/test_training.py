@@ -9,13 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from v2a_lightning.miniature.models.architectures import build_vae
+from v2a_lightning.errors import UsageError
+from v2a_lightning.miniature.models import build_vae
 from v2a_lightning.miniature.training.classifiers import TaggerTraining, event_shares
 from v2a_lightning.miniature.training.data import Sounds
 from v2a_lightning.miniature.training.diffusion import spread_out
 from v2a_lightning.miniature.training.part import Part, threads, train_part
 from v2a_lightning.miniature.training.sound_codec import VocoderTraining
-from v2a_lightning.miniature.training.workshop import FOLDERS, changed, halve, read_cards, write_cards
+from v2a_lightning.miniature.training.workshop import FOLDERS, changed, claim_folder, halve, read_cards, write_cards
+from v2a_lightning.miniature.world.scenes import WORLD_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +142,11 @@ def test_figures_stay_on_the_cards_of_the_weights_they_were_measured_with(tmp_pa
     write_cards(tmp_path, trained)
     assert changed(first, read_cards(tmp_path)) == ["clap"]
     assert not any("figures" in card for card in read_cards(tmp_path).values())
+
+
+def test_a_training_does_not_mix_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim_folder(tmp_path / "work")
+    claim_folder(tmp_path / "work")
+    monkeypatch.setattr("v2a_lightning.miniature.training.workshop.WORLD_VERSION", WORLD_VERSION + 1)
+    with pytest.raises(UsageError, match=f"holds version {WORLD_VERSION} of the world, not {WORLD_VERSION + 1}"):
+        claim_folder(tmp_path / "work")

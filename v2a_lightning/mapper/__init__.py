@@ -18,25 +18,8 @@ from v2a_lightning.mapper.regression import Regression
 from v2a_lightning.mapper.transformer import TransformerMapper, TransformerRegressor
 
 __all__ = [
-    "Aggregator",
-    "AttentionPooling",
-    "AverageFrames",
-    "Diffusion",
-    "FlowMatching",
-    "Identity",
-    "JointAggregator",
-    "MLPMapper",
-    "MLPRegressor",
-    "MaxFrames",
-    "MiddleFrame",
-    "NearestNeighbour",
-    "Network",
-    "Objective",
-    "OrthogonalProcrustes",
-    "RandomFrame",
-    "Regression",
-    "RidgeRegression",
-    "TransformerMapper",
-    "TransformerRegressor",
-    "WarmupCosine",
-]
+    "Aggregator", "AttentionPooling", "AverageFrames", "Diffusion", "FlowMatching", "Identity",
+    "JointAggregator", "MLPMapper", "MLPRegressor", "MaxFrames", "MiddleFrame", "NearestNeighbour", "Network",
+    "Objective", "OrthogonalProcrustes", "RandomFrame", "Regression", "RidgeRegression", "TransformerMapper",
+    "TransformerRegressor", "WarmupCosine",
+]  # fmt: skip

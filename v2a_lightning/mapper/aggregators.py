@@ -15,7 +15,6 @@ class RandomFrame(Aggregator):
     """One real frame, drawn again at every call."""
 
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`."""
         chosen = (uniform(len(frames), generator, frames.device) * mask.sum(1)).long()
         return _pick(frames, mask, chosen)
 
@@ -24,7 +23,6 @@ class MiddleFrame(Aggregator):
     """The middle one of the real frames; of an even number, the first of the second half."""
 
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`."""
         return _pick(frames, mask, mask.sum(1) // 2)
 
 
@@ -32,7 +30,6 @@ class AverageFrames(Aggregator):
     """The mean of the real frames."""
 
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`."""
         return F.normalize(frames.masked_fill(~mask[..., None], 0.0).sum(1), dim=-1)
 
 
@@ -40,7 +37,6 @@ class MaxFrames(Aggregator):
     """The largest value of each element over the real frames."""
 
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`."""
         return F.normalize(frames.masked_fill(~mask[..., None], -torch.inf).amax(1), dim=-1)
 
 
@@ -62,7 +58,6 @@ class AttentionPooling(Aggregator):
         nn.init.zeros_(self.scores.bias)
 
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`."""
         real = mask[..., None]
         frames = frames.masked_fill(~real, 0.0)
         # Elements of a unit vector are small; scaled, a weight of ordinary size makes a difference.
@@ -86,15 +81,7 @@ class JointAggregator(Aggregator):
         self.aggregators = nn.ModuleDict(aggregators)
 
     def forward(self, frames: Frames, mask: Tensor, generator: Generators) -> Tensor:
-        """See `Aggregator.forward`.
-
-        Args:
-            frames: (B, T, D_i) by the encoder's name.
-            mask: (B, T).
-            generator: for aggregators that draw.
-
-        Returns:
-            (B, sum of D_i), L2-normalised.
+        """(B, T, D_i) by the encoder's name to (B, sum of D_i), L2-normalised.
 
         Raises:
             UsageError: when the encoders are not those of the aggregators.

@@ -1,5 +1,6 @@
 """What a mapper is made of: a network, an objective and an aggregator, each of which describes how it was made."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,7 +22,13 @@ Frames = Tensor | Mapping[str, Tensor]
 """Frame embeddings (B, T, D); of several encoders, (B, T, D_i) by the encoder's name."""
 
 
-class Component(SelfDescribing, nn.Module):
+class Module(nn.Module):
+    """A module whose forward pass gives one tensor."""
+
+    __call__: Callable[..., Tensor]
+
+
+class Component(SelfDescribing, Module):
     """A part of a mapper."""
 
 
@@ -42,12 +49,9 @@ class Network(Component):
     """False for a network in closed form that has not been solved yet."""
 
     def __init__(
-        self,
-        dim: int = WIDTH,
-        condition_dim: int | None = None,
-        target_dim: int | None = None,
+        self, dim: int = WIDTH, condition_dim: int | None = None, target_dim: int | None = None,
         tokens: int | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self.dim = dim
         self.condition_dim = condition_dim or dim
@@ -55,16 +59,7 @@ class Network(Component):
 
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Predict.
-
-        Args:
-            x: (B, N, D) noisy targets.
-            t: (B,) noise levels on [0, 1000).
-            condition: (B, C).
-
-        Returns:
-            (B, N, D)
-        """
+        """Noisy targets x (B, N, D), their noise levels t (B,) on [0, 1000) and conditions (B, C) to (B, N, D)."""
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """Bind what stays the same over a sampling run: the conditions (B, C) and the noise levels (S,) of its steps.
@@ -72,6 +67,31 @@ class Network(Component):
         Networks override this to compute once whatever depends on these alone.
         """
         return lambda x, step: self(x, times[step].expand(len(x)), condition)
+
+
+class TimeEmbedding(Module):
+    """Sines and cosines of the noise level at geometrically spaced frequencies, then two linear layers.
+
+    A function of a real number rather than a table of timesteps, so that one network serves any number of training
+    timesteps and the continuous levels of flow matching. Formula: Vaswani et al. 2017, section 3.5, as used for
+    timesteps by Ho et al. 2020.
+
+    Args:
+        dim: width of the embedding, even.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.layers = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(N,) noise levels on [0, 1000) to (N, dim)."""
+        half = self.dim // 2
+        exponents = torch.arange(half, device=t.device, dtype=torch.float32) / half
+        angles = t.float()[:, None] * torch.exp(-math.log(10_000.0) * exponents)
+        result: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return result
 
 
 class Objective(Component):
@@ -90,31 +110,19 @@ class Objective(Component):
 
     @abstractmethod
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
-        """Loss of each sample.
+        """(B,) loss of each sample, for elements of unit variance: 1 is about what predicting zero costs.
 
-        Args:
-            network: what is trained.
-            condition: (B, C), L2-normalised.
-            target: (B, N, D), each token L2-normalised unless there is a `target_scale`.
-            generator: one for the batch, or one for each row.
-
-        Returns:
-            (B,) for elements of unit variance: 1 is about what predicting zero costs.
+        `condition` (B, C) is L2-normalised, and so is each token of `target` (B, N, D) unless there is a
+        `target_scale`. There is one generator for the batch, or one for each row.
         """
 
     @abstractmethod
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
-        """Draw one target for each condition.
+        """Draw one target for each L2-normalised condition (B, C), in so many `steps` of one network evaluation.
 
-        Args:
-            network: what was trained.
-            condition: (B, C), L2-normalised.
-            steps: number of network evaluations.
-            guidance: scale of classifier-free guidance; 1 is the plain conditional model.
-            generator: one for the batch, or one for each row; with the latter a row never depends on its neighbours.
-
-        Returns:
-            (B, N, D) float32, each token L2-normalised unless there is a `target_scale`.
+        `guidance` is the scale of classifier-free guidance; 1 is the plain conditional model. There is one generator
+        for the batch, or one for each row; with the latter a row never depends on its neighbours. Returns (B, N, D)
+        float32, each token L2-normalised unless there is a `target_scale`.
         """
 
     def scaled(self, target: Tensor) -> Tensor:
@@ -134,15 +142,9 @@ class Aggregator(Component):
 
     @abstractmethod
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        """Aggregate.
+        """Frame embeddings (B, T, D) to (B, C), L2-normalised.
 
-        Args:
-            frames: (B, T, D) frame embeddings.
-            mask: (B, T), true where a frame is real; each clip has at least one real frame.
-            generator: used only by aggregators that draw.
-
-        Returns:
-            (B, C), L2-normalised.
+        `mask` (B, T) is true where a frame is real; each clip has one. `generator` is for aggregators that draw.
         """
 
 

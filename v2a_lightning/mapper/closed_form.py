@@ -30,16 +30,12 @@ class ClosedForm(Network):
         self.length = nn.Parameter(torch.ones(()))
         self._make_tables()
 
-    def solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """Fit to all training pairs, (P, C) and (P, N, D), L2-normalised."""
-        self._solve(conditions, targets.flatten(1))
-
     def _make_tables(self) -> None:
         """Make what is solved for, and refuse widths that do not fit."""
 
     @abstractmethod
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
-        """Fit to (P, C) and (P, N * D)."""
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
+        """Fit to all training pairs, (P, C) and (P, N, D), L2-normalised."""
 
     @abstractmethod
     def predict(self, condition: Tensor) -> Tensor:
@@ -54,8 +50,7 @@ class ClosedForm(Network):
         if not self.solved:
             raise RunFailure(f"{type(self).__name__} has not been solved: run `fit` first, or load its checkpoint")
         predicted = self.predict(condition) * self.target_shape[1] ** 0.5 * self.length
-        result: Tensor = predicted.unflatten(1, self.target_shape)
-        return result
+        return torch.unflatten(predicted, 1, self.target_shape)
 
 
 class Identity(ClosedForm):
@@ -72,11 +67,10 @@ class Identity(ClosedForm):
                 f"wide, and the target has {self.target_shape[0]} tokens of width {self.target_shape[1]}"
             )
 
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
         pass
 
     def predict(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.predict`."""
         return condition
 
 
@@ -96,15 +90,14 @@ class _Affine(ClosedForm):
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         """(C, N * D) from centred pairs, (P, C) and (P, N * D), in double precision."""
 
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
-        x, y = conditions.double(), targets.double()
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
+        x, y = conditions.double(), targets.flatten(1).double()
         mean_x, mean_y = x.mean(0), y.mean(0)
         weight = self._matrix(x - mean_x, y - mean_y)
         self.weight.data.copy_(weight)
         self.bias.data.copy_(mean_y - mean_x @ weight)
 
     def predict(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.predict`."""
         return condition @ self.weight + self.bias
 
 
@@ -135,8 +128,7 @@ class OrthogonalProcrustes(_Affine):
 
     def _matrix(self, x: Tensor, y: Tensor) -> Tensor:
         left, _, right = torch.linalg.svd(x.T @ y, full_matrices=False)
-        result: Tensor = left @ right
-        return result
+        return torch.matmul(left, right)
 
 
 class NearestNeighbour(ClosedForm):
@@ -151,12 +143,11 @@ class NearestNeighbour(ClosedForm):
         """Whether `solve` has been called, now or before the checkpoint was written."""
         return len(self.conditions) > 0
 
-    def _solve(self, conditions: Tensor, targets: Tensor) -> None:
+    def solve(self, conditions: Tensor, targets: Tensor) -> None:
         self.conditions.data = F.normalize(conditions, dim=-1).to(self.conditions)
-        self.targets.data = targets.to(self.targets)
+        self.targets.data = targets.flatten(1).to(self.targets)
 
     def predict(self, condition: Tensor) -> Tensor:
-        """See `ClosedForm.predict`."""
         return self.targets[(condition @ self.conditions.T).argmax(-1)]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import TIME_RANGE, WIDTH, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
-from v2a_lightning.mapper.samplers import DDIM, DPMSolver, Sampler
+from v2a_lightning.mapper.samplers import DDIM, DPMSolver
 from v2a_lightning.randomness import Generators, randn
 
 BetaSchedule = Literal["squaredcos_cap_v2", "linear", "scaled_linear", "sigmoid"]
@@ -82,22 +82,17 @@ class Diffusion(Objective):
             )
 
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
-        """See `Objective.loss`."""
         target = self.scaled(target)
         t = (uniform(len(target), generator, target.device) * self.timesteps).long()
         condition = self.conditions(condition, generator)
         noise = randn(target.shape, generator, target.device, target.dtype)
         noisy = self.schedule.add_noise(target, noise, t)
         prediction = network(noisy, self._level(t), condition)
-        return (
-            F.mse_loss(prediction.float(), self._expected_prediction(target, noise, t), reduction="none")
-            .flatten(1)
-            .mean(-1)
-        )
+        expected = self._expected_prediction(target, noise, t)
+        return F.mse_loss(prediction.float(), expected, reduction="none").flatten(1).mean(-1)
 
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
-        """See `Objective.sample`."""
         sampler = self._sampler(steps, generator)
         times = self._level(sampler.times.to(condition.device))
         denoise = self.conditions.denoiser(network, condition, times, guidance)
@@ -122,17 +117,15 @@ class Diffusion(Objective):
 
     def _predicted_target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The target a prediction stands for at timestep `t`: the inverse of `_expected_prediction`."""
-        kept = self.schedule.alphas_cumprod[t]
+        kept: Tensor = self.schedule.alphas_cumprod[t]
         signal, noise = kept.sqrt().item(), (1 - kept).sqrt().item()
         match self.prediction_type:
             case "sample":
                 return prediction
             case "epsilon":
-                output: Tensor = (x - noise * prediction) / signal
-                return output
+                return (x - noise * prediction) / signal
             case "v_prediction":
-                output = signal * x - noise * prediction
-                return output
+                return signal * x - noise * prediction
 
     def _clamped(self, target: Tensor) -> Tensor:
         if self.target_scale is not None:
@@ -141,7 +134,7 @@ class Diffusion(Objective):
         output: Tensor = target * (radius / target.norm(dim=-1, keepdim=True).clamp(min=radius))
         return output
 
-    def _sampler(self, steps: int, generator: Generators) -> Sampler:
+    def _sampler(self, steps: int, generator: Generators) -> DDIM | DPMSolver:
         if not 1 <= steps <= self.timesteps:
             raise UsageError(f"sampling_steps is {steps}: give 1 to {self.timesteps}, the timesteps trained on")
         if self.sampler == "dpm++":

@@ -26,12 +26,9 @@ class FlowMatching(Objective):
     """
 
     def __init__(
-        self,
-        dim: int | None = None,
-        condition_dropout: float = 0.1,
-        shift: float = 1.0,
+        self, dim: int | None = None, condition_dropout: float = 0.1, shift: float = 1.0,
         target_scale: float | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(dim or WIDTH, target_scale)
         if shift <= 0:
             raise UsageError(f"shift is above 0, not {shift}")
@@ -50,7 +47,6 @@ class FlowMatching(Objective):
 
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
-        """See `Objective.sample`."""
         from diffusers import FlowMatchEulerDiscreteScheduler
 
         if steps < 1:

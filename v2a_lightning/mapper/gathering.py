@@ -10,11 +10,8 @@ def gather_clips(clip_ids: list[str], *tables: Tensor) -> tuple[Tensor, ...]:
     """All processes' rows of `tables` (N, ...), on every process in the same order, each clip's first row only.
 
     Samplers may hand a clip to two processes to give all of them the same number; here it counts once. Rows are sorted
-    by clip, so that the result depends neither on the number of processes nor on the order of the data.
-
-    Args:
-        clip_ids: N names.
-        tables: on the CPU, with N rows each; N may differ between processes and be zero.
+    by clip, so that the result depends neither on the number of processes nor on the order of the data. Tables are on
+    the CPU; N may differ between processes and be zero.
     """
     shares = gather_lists([(clip_ids, tables)])
     names = [name for share_names, _ in shares for name in share_names]

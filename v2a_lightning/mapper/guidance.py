@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.mapper.base import Denoiser, Network, uniform
+from v2a_lightning.mapper.base import Denoiser, Module, Network, uniform
 from v2a_lightning.randomness import Generators
 
 
-class ConditionDropout(nn.Module):
+class ConditionDropout(Module):
     """Replaces some conditions by a learned null condition, and guides a network by the difference.
 
     Formula: Ho and Salimans 2021, equation 6, as `null + (conditional - null) * scale`.

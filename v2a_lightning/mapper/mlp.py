@@ -1,10 +1,10 @@
 """The light mappers: one hidden layer, or a few."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.mapper.base import WIDTH, Denoiser, Network
-from v2a_lightning.mapper.time_embedding import TimeEmbedding
+from v2a_lightning.mapper.base import WIDTH, Denoiser, Module, Network, TimeEmbedding
 
 
 class MLPMapper(Network):
@@ -21,12 +21,7 @@ class MLPMapper(Network):
     """
 
     def __init__(
-        self,
-        dim: int = WIDTH,
-        hidden: int = 2048,
-        depth: int = 2,
-        dropout: float = 0.0,
-        **widths: int | None,
+        self, dim: int = WIDTH, hidden: int = 2048, depth: int = 2, dropout: float = 0.0, **widths: int | None
     ) -> None:
         super().__init__(dim, **widths)
         numbers = self.target_shape[0] * self.target_shape[1]
@@ -37,25 +32,18 @@ class MLPMapper(Network):
         self.head = Head(numbers, hidden, depth, dropout)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """See `Network.forward`."""
-        return self._predict(self._condition_part(condition) + self._time_part(t), x)
+        return self._predict(self._of_condition(condition) + self.from_time(self.time(t)), x)
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
-        """See `Network.denoiser`."""
-        conditions, levels = self._condition_part(condition), self._time_part(times)
+        conditions, levels = self._of_condition(condition), self.from_time(self.time(times))
         return lambda x, step: self._predict(conditions + levels[step], x)
 
-    def _predict(self, hidden: Tensor, x: Tensor) -> Tensor:
-        result: Tensor = self.head(hidden + self.from_target(x.flatten(1))).unflatten(1, self.target_shape)
-        return result
-
-    def _condition_part(self, condition: Tensor) -> Tensor:
+    def _of_condition(self, condition: Tensor) -> Tensor:
         result: Tensor = self.from_condition(condition * self.condition_dim**0.5)
         return result
 
-    def _time_part(self, t: Tensor) -> Tensor:
-        result: Tensor = self.from_time(self.time(t))
-        return result
+    def _predict(self, hidden: Tensor, x: Tensor) -> Tensor:
+        return torch.unflatten(self.head(hidden + self.from_target(x.flatten(1))), 1, self.target_shape)
 
 
 class MLPRegressor(Network):
@@ -70,12 +58,7 @@ class MLPRegressor(Network):
     """
 
     def __init__(
-        self,
-        dim: int = WIDTH,
-        hidden: int = 2048,
-        depth: int = 1,
-        dropout: float = 0.0,
-        **widths: int | None,
+        self, dim: int = WIDTH, hidden: int = 2048, depth: int = 1, dropout: float = 0.0, **widths: int | None
     ) -> None:
         super().__init__(dim, **widths)
         self.from_condition = nn.Linear(self.condition_dim, hidden)
@@ -83,11 +66,11 @@ class MLPRegressor(Network):
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """See `Network.forward`; `x` and `t` are ignored."""
-        predicted: Tensor = self.head(self.from_condition(condition * self.condition_dim**0.5))
+        predicted = self.head(self.from_condition(condition * self.condition_dim**0.5))
         return predicted.reshape(-1, *self.target_shape)
 
 
-class Head(nn.Module):
+class Head(Module):
     """From the first hidden layer, before its nonlinearity, to the prediction."""
 
     def __init__(self, outputs: int, hidden: int, depth: int, dropout: float) -> None:

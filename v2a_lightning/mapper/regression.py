@@ -20,16 +20,12 @@ class Regression(Objective):
     """
 
     def __init__(
-        self,
-        dim: int | None = None,
-        distance: Literal["mse", "cosine"] = "mse",
-        target_scale: float | None = None,
+        self, dim: int | None = None, distance: Literal["mse", "cosine"] = "mse", target_scale: float | None = None
     ) -> None:
         super().__init__(dim, target_scale)
         self.distance = distance
 
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
-        """See `Objective.loss`."""
         prediction = self._predict(network, condition)
         if self.distance == "cosine":
             return (1 - F.cosine_similarity(prediction, target, dim=-1)).mean(-1)
@@ -43,5 +39,4 @@ class Regression(Objective):
     def _predict(self, network: Network, condition: Tensor) -> Tensor:
         # A network made for denoising gets a target and a noise level of zero; a regressor ignores both.
         x = condition.new_zeros(len(condition), *network.target_shape)
-        result: Tensor = network(x, condition.new_zeros(len(condition)), condition).float()
-        return result
+        return network(x, condition.new_zeros(len(condition)), condition).float()

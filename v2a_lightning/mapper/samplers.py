@@ -4,22 +4,13 @@ A sampler has `times`, the (S,) timesteps at which the target is predicted, and 
 noisy x (B, N, D) from `times[index]` to the next of them, or to the end.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from v2a_lightning.randomness import Generators, randn
-
-
-class Sampler(Protocol):
-    """What every sampler has."""
-
-    times: Tensor
-
-    def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """The next x, given the predicted target: (B, N, D) each."""
 
 
 def trailing_times(timesteps: int, steps: int) -> Tensor:
@@ -30,13 +21,8 @@ def trailing_times(timesteps: int, steps: int) -> Tensor:
 class DDIM:
     """Denoising diffusion implicit models (Song et al. 2021, equations 12 and 16), given predicted targets.
 
-    With an `eta` of 1 each step draws from the posterior of DDPM. The last step ends at the target itself.
-
-    Args:
-        kept: (T,) cumulative products of the schedule, from little noise to full noise.
-        steps: how many predictions, 1 to T.
-        eta: noise put back, 0 to 1.
-        generator: draws the noise.
+    `kept` (T,) are the schedule's cumulative products, from little noise to full noise, and `eta` (0 to 1) is the noise
+    put back: with 1 each step draws from the posterior of DDPM. The last of 1 to T steps ends at the target itself.
     """
 
     def __init__(self, kept: Tensor, steps: int, eta: float, generator: Generators) -> None:
@@ -50,7 +36,6 @@ class DDIM:
         self.noise_kept = (1 - then - self.spread**2).clamp(min=0) ** 0.5
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """See `Sampler.step`."""
         now = self.now[index]
         noise = (x - now**0.5 * target) / (1 - now) ** 0.5
         x = self.then[index] ** 0.5 * target + self.noise_kept[index] * noise
@@ -59,12 +44,7 @@ class DDIM:
 
 
 class DPMSolver:
-    """DPM-Solver++ of second order (Lu et al. 2022) by diffusers, given predicted targets.
-
-    Args:
-        betas: (T,) of the schedule.
-        steps: how many predictions at most, 1 to T.
-    """
+    """DPM-Solver++ of second order (Lu et al. 2022) by diffusers, given predicted targets and the betas (T,)."""
 
     def __init__(self, betas: Tensor, steps: int) -> None:
         from diffusers import DPMSolverMultistepScheduler
@@ -81,6 +61,5 @@ class DPMSolver:
         self.scheduler, self.times = scheduler, scheduler.timesteps
 
     def step(self, target: Tensor, x: Tensor, index: int) -> Tensor:
-        """See `Sampler.step`."""
         output: Tensor = self.scheduler.step(target, self.times[index], x).prev_sample
         return output

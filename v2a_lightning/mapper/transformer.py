@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from v2a_lightning.mapper.base import WIDTH, Denoiser, Network
-from v2a_lightning.mapper.time_embedding import TimeEmbedding
+from v2a_lightning.mapper.base import WIDTH, Denoiser, Module, Network, TimeEmbedding
 
 KeyValues = Tensor
 """Keys and values of N tokens side by side: (B, N, 2 * dim_head)."""
@@ -36,16 +35,9 @@ class TransformerMapper(Network):
     """
 
     def __init__(
-        self,
-        dim: int = WIDTH,
-        depth: int = 12,
-        heads: int = 12,
-        dim_head: int = 64,
-        ff_mult: int = 4,
-        registers: int = 0,
-        dropout: float = 0.0,
-        **widths: int | None,
-    ) -> None:
+        self, dim: int = WIDTH, depth: int = 12, heads: int = 12, dim_head: int = 64, ff_mult: int = 4,
+        registers: int = 0, dropout: float = 0.0, **widths: int | None,
+    ) -> None:  # fmt: skip
         super().__init__(dim, **widths)
         count, width = self.target_shape
         self.time = TimeEmbedding(dim)
@@ -58,10 +50,8 @@ class TransformerMapper(Network):
         self.target_in = _resize(width, dim)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """See `Network.forward`."""
         context = torch.stack([self._condition_token(condition), self._time_token(t)], dim=1)
-        result: Tensor = self.trunk(torch.cat([context, self._target_tokens(x)], dim=1), context=2)
-        return result
+        return self.trunk(torch.cat([context, self._target_tokens(x)], dim=1), context=2)
 
     def denoiser(self, condition: Tensor, times: Tensor) -> Denoiser:
         """See `Network.denoiser`: keys and values of the condition and of all times are computed once, here."""
@@ -83,8 +73,7 @@ class TransformerMapper(Network):
         return result
 
     def _time_token(self, t: Tensor) -> Tensor:
-        result: Tensor = self.time(t) + self.roles[1]
-        return result
+        return self.time(t) + self.roles[1]
 
     def _target_tokens(self, x: Tensor) -> Tensor:
         """The tokens that are computed anew at each step: registers, noisy target (B, N, dim), queries (B, N, dim)."""
@@ -110,15 +99,9 @@ class TransformerRegressor(Network):
     """
 
     def __init__(
-        self,
-        dim: int = WIDTH,
-        depth: int = 12,
-        heads: int = 12,
-        dim_head: int = 64,
-        ff_mult: int = 4,
-        dropout: float = 0.0,
-        **widths: int | None,
-    ) -> None:
+        self, dim: int = WIDTH, depth: int = 12, heads: int = 12, dim_head: int = 64, ff_mult: int = 4,
+        dropout: float = 0.0, **widths: int | None,
+    ) -> None:  # fmt: skip
         super().__init__(dim, **widths)
         self.output_token = nn.Parameter(torch.randn(self.target_shape[0], dim) * 0.02)
         self.trunk = Trunk(dim, depth, heads, dim_head, ff_mult, dropout, self.target_shape)
@@ -128,11 +111,10 @@ class TransformerRegressor(Network):
         """See `Network.forward`; `x` and `t` are ignored."""
         token = self.condition_in(condition * self.condition_dim**0.5)[:, None]
         tokens = torch.cat([token, self.output_token.expand(len(condition), -1, -1)], dim=1)
-        result: Tensor = self.trunk(tokens, context=1)
-        return result
+        return self.trunk(tokens, context=1)
 
 
-class Trunk(nn.Module):
+class Trunk(Module):
     """The blocks, and the projection of the last N tokens to the prediction, (N, D) being the target's shape.
 
     Context tokens attend to themselves alone, and the others to all. So the keys and values of context can be computed

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
+from v2a_lightning.errors import UsageError
 from v2a_lightning.generators import AudioLDM
 from v2a_lightning.miniature.referee import accuracy, load_referee
 from v2a_lightning.miniature.world.events import EVENT_NAMES, EVENTS
@@ -92,7 +93,9 @@ class HeldOut:
 
 @torch.inference_mode()
 def measure(mapper: V2AMapper, per_event: int, seed: int) -> list[Figure]:
-    """All figures, on 28 x `per_event` held-out clips."""
+    """All figures, on 28 x `per_event` held-out clips; UsageError for one alone of an event, which has no rank."""
+    if per_event < 2:
+        raise UsageError(f"--per_event is {per_event}; give at least 2")
     held_out = HeldOut(per_event)
     clip, clap, audioldm, referee = ClipEncoder(), ClapEncoder(), AudioLDM(steps=25), load_referee()
     seeds, waveforms, frames = held_out.seeds(seed), held_out.waveforms, held_out.frame_embeddings(clip)

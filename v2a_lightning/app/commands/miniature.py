@@ -22,8 +22,7 @@ def render(clips: int = 2000, seed: int = 0, output: Path = Path("data/miniature
     from v2a_lightning.miniature.world.render import render_world
 
     world = render_world(output, clips, seed, workers)
-    speed = f", {world.rate:.1f} a second" if world.rendered else ""
-    print(f"{world.output}: {world.clips} clips, {world.rendered} of them rendered now{speed}")
+    print(f"{world.output}: {world.clips} clips, {world.rendered} of them rendered now in {world.seconds:.0f} s")
 
 
 def check(

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import RobertaTokenizer
 
 from v2a_lightning.encoders.log_mel import MelSpec, audioldm_log_mel, clap_log_mel
-from v2a_lightning.miniature.models.architectures import CLIP_MEAN, CLIP_STD, CONTEXT_LENGTH, build_clap, build_clip
+from v2a_lightning.miniature.models import CLIP_MEAN, CLIP_STD, CONTEXT_LENGTH, build_clap, build_clip
 from v2a_lightning.miniature.training.data import FRAMES_PER_CLIP, Pictures, Sounds, kept_array
 from v2a_lightning.miniature.training.part import Part
 from v2a_lightning.miniature.world.scenes import ClipDescription, captions
@@ -88,7 +88,7 @@ def mask_stripes(mel: Tensor, random: np.random.Generator) -> Tensor:
 def clap_features(sounds: Sounds) -> NDArray[np.float16]:
     """(count, 256, 64) float16 log-mels as CLAP takes them, kept beside the waveforms."""
     path = sounds.folder / f"clap-{sounds.seed}-{sounds.split}-{sounds.count}.npy"
-    return kept_array(path, lambda: [recipe_features(waveforms) for waveforms in sounds.batches(64)])
+    return kept_array(path, sounds.count, lambda: map(recipe_features, sounds.batches(64)))
 
 
 @torch.inference_mode()
@@ -99,7 +99,7 @@ def rebuilt_features(sounds: Sounds, vae: Any, vocoder: Any, path: Path) -> NDAr
         mel = vae.decode(vae.encode(audioldm_log_mel(waveforms).unsqueeze(1)).latent_dist.mode()).sample
         return recipe_features(vocoder(mel.squeeze(1))[:, : waveforms.shape[1]])
 
-    return kept_array(path, lambda: [again(waveforms) for waveforms in sounds.batches(16, REBUILT)])
+    return kept_array(path, min(REBUILT, sounds.count), lambda: map(again, sounds.batches(16, REBUILT)))
 
 
 def recipe_features(waveforms: Tensor) -> NDArray[np.float16]:

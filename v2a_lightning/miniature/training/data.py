@@ -1,7 +1,6 @@
 """What the foundation models learn from: sounds, and pictures with captions, made once and memory-mapped."""
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,15 +14,7 @@ from torch import Tensor
 from v2a_lightning.files import atomic_write, reserve
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.miniature.world.pictures import FRAMES, frames_in_view, moment, paint
-from v2a_lightning.miniature.world.scenes import (
-    DURATION,
-    PICTURE_SIZE,
-    SAMPLE_RATE,
-    ClipDescription,
-    Scene,
-    captions,
-    describe_clip,
-)
+from v2a_lightning.miniature.world.scenes import ClipDescription, Scene, captions, describe_clip
 from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.processes import spawned_processes
 
@@ -44,19 +35,15 @@ class _Clips:
         """What is in each clip."""
         return [describe_clip(self.seed, self.split, index) for index in range(self.count)]
 
-    def _array(self, kind: str, shape: tuple[int, ...], make: Callable[[int, str, int], NDArray[Any]]) -> NDArray[Any]:
-        """(count, *shape) memory-mapped; `make(seed, split, number)` makes each row on first use, on all cores."""
-        path = self.folder / f"{kind}-{self.seed}-{self.split}-{self.count}.npy"
-        if not path.exists():
-            with atomic_write(path) as temporary, spawned_processes() as pool:
-                dtype = np.uint8 if kind == "frames" else np.int16
-                rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(self.count, *shape))
-                reserve(temporary)
-                made = pool.map(partial(make, self.seed, self.split), range(self.count), chunksize=32)
-                for index, row in enumerate(made):
-                    rows[index] = row
-                rows.flush()
-        return np.asarray(np.load(path, mmap_mode="r"))
+    def _array(self, kind: str, make: Callable[[int, str, int], NDArray[Any]]) -> NDArray[Any]:
+        """(count, ...) memory-mapped; `make(seed, split, number)` makes each row on first use, on all cores."""
+
+        def rows() -> Iterator[NDArray[Any]]:
+            with spawned_processes() as pool:
+                for row in pool.map(partial(make, self.seed, self.split), range(self.count), chunksize=32):
+                    yield row[None]
+
+        return kept_array(self.folder / f"{kind}-{self.seed}-{self.split}-{self.count}.npy", self.count, rows)
 
 
 class Sounds(_Clips):
@@ -75,7 +62,7 @@ class Sounds(_Clips):
     @cached_property
     def waveforms(self) -> NDArray[np.int16]:
         """(count, samples) 16-bit mono, memory-mapped."""
-        return self._array("waves", (round(DURATION * SAMPLE_RATE),), _mono)
+        return self._array("waves", _mono)
 
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """(B, samples) float32 waveforms in [-1, 1] for indices (B,)."""
@@ -94,7 +81,7 @@ class Pictures(_Clips):
     @cached_property
     def frames(self) -> NDArray[np.uint8]:
         """(count, FRAMES_PER_CLIP, 96, 96, 3) uint8 RGB, memory-mapped."""
-        return self._array("frames", (FRAMES_PER_CLIP, PICTURE_SIZE, PICTURE_SIZE, 3), _some_frames)
+        return self._array("frames", _some_frames)
 
     def batch(self, clips: NDArray[np.int64], frames: NDArray[np.int64]) -> Tensor:
         """(B, 96, 96, 3) uint8: kept frame `frames[i]` of clip `clips[i]`, both (B,)."""
@@ -122,13 +109,19 @@ def chosen_frames(clip: ClipDescription) -> list[int]:
     return [phase + index * (FRAMES // FRAMES_PER_CLIP) for index in range(FRAMES_PER_CLIP)]
 
 
-def kept_array(path: Path, make: Callable[[], list[NDArray[Any]]]) -> NDArray[Any]:
-    """The concatenated parts that `make` gives, kept as a .npy file and memory-mapped; RunFailure for a full disk."""
+def kept_array(path: Path, count: int, blocks: Callable[[], Iterable[NDArray[Any]]]) -> NDArray[Any]:
+    """(count, ...) memory-mapped from a .npy file, which is written block after block on first use."""
     if not path.exists():
-        content = io.BytesIO()
-        np.save(content, np.concatenate(make()))
         with atomic_write(path) as temporary:
-            temporary.write_bytes(content.getbuffer())
+            begin = 0
+            for block in blocks():
+                if begin == 0:
+                    shape = (count, *block.shape[1:])
+                    rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=block.dtype, shape=shape)
+                    reserve(temporary)
+                rows[begin : begin + len(block)] = block
+                begin += len(block)
+            rows.flush()
     return np.asarray(np.load(path, mmap_mode="r"))
 
 

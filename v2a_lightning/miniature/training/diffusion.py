@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.generators.diffusion_folder import build_scheduler
-from v2a_lightning.miniature.models.architectures import build_unet
+from v2a_lightning.miniature.models import build_unet
 from v2a_lightning.miniature.training.part import Part
 
 CONDITION_DROPOUT = 0.1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from v2a_lightning.encoders.log_mel import audioldm_log_mel
-from v2a_lightning.miniature.models.architectures import build_vae, build_vocoder
+from v2a_lightning.miniature.models import build_vae, build_vocoder
 from v2a_lightning.miniature.training.data import Sounds, kept_array
 from v2a_lightning.miniature.training.part import Part
 
@@ -64,7 +64,7 @@ def encode_all(vae: Any, sounds: Sounds, path: Path) -> NDArray[np.float16]:
         posterior = vae.encode(audioldm_log_mel(waveforms).unsqueeze(1)).latent_dist
         return torch.cat([posterior.mean, posterior.std], dim=1).half().numpy()
 
-    return kept_array(path, lambda: [moments(waveforms) for waveforms in sounds.batches(64)])
+    return kept_array(path, sounds.count, lambda: map(moments, sounds.batches(64)))
 
 
 def set_scaling_factor(vae: Any, moments: NDArray[np.float16]) -> float:
@@ -78,7 +78,7 @@ def set_scaling_factor(vae: Any, moments: NDArray[np.float16]) -> float:
 class VocoderTraining(Part):
     """From log-mels to waveforms. Half of the mels have been through `vae`, as those of generated sounds have.
 
-    The learning rate is low: the first weights are worked out (`vocoder_start`), and large steps undo them.
+    The learning rate is low: the first weights are worked out (`begin_as_sinusoids`), and large steps undo them.
     """
 
     def __init__(self, sounds: Sounds, vae: Any, steps: int = 1600, batch: int = 8, seed: int = 4) -> None:

@@ -27,7 +27,7 @@ from v2a_lightning.files import atomic_write, sha256_file
 from v2a_lightning.generators.clap_match import write_self_test
 from v2a_lightning.generators.diffusion_folder import save_audioldm
 from v2a_lightning.json_files import write_json
-from v2a_lightning.miniature.models import architectures as build
+from v2a_lightning.miniature import models as build
 from v2a_lightning.miniature.referee import WEIGHTS
 from v2a_lightning.miniature.training import classifiers, contrastive, diffusion, sound_codec
 from v2a_lightning.miniature.training.data import Pictures, Sounds

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from v2a_lightning.files import atomic_write
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.miniature.world.pictures import paint
-from v2a_lightning.miniature.world.scenes import PICTURE_SIZE, ClipDescription, Scene, Style, draw_scene
+from v2a_lightning.miniature.world.scenes import PICTURE_SIZE, ClipDescription, Style, draw_scene
 
 COLUMNS = 4
 GAP, CAPTION = 4, 20
@@ -42,12 +42,7 @@ def _strip(event: str, number: int) -> Image.Image:
     for variant, (style, size, speed, count, frame) in enumerate(VARIANTS):
         # Two frames of one clip stand side by side, so those have to be of the same scene.
         scene = draw_scene(event, np.random.default_rng([SEED, number, min(variant, 2)]))
-        scene = in_full_view(scene, size, speed, count)
+        count = count if scene.kind.countable else 1
+        scene = replace(scene, size=size, speed=speed, count=count, visible_from=0.0, visible_to=1.0)
         pictures.append(paint(ClipDescription("sheet_000000", "train", style, event, (scene,), 1.0))[frame])
     return Image.fromarray(np.concatenate(pictures, axis=1))
-
-
-def in_full_view(scene: Scene, size: float, speed: float, count: int = 1) -> Scene:
-    """The same scene with its object always in view, of another size, speed and (where there may be several) count."""
-    count = count if scene.kind.countable else 1
-    return replace(scene, size=size, speed=speed, count=count, visible_from=0.0, visible_to=1.0)

@@ -42,18 +42,12 @@ FEW_CLIPS = 24
 
 @dataclass(frozen=True)
 class RenderedWorld:
-    """A world on disk: its folder, how many clips it has (those out of domain included), how many of them were
-    rendered now, and how long that took."""
+    """A world on disk: how many clips it has (those out of domain included), and how many were rendered now."""
 
     output: Path
     clips: int
     rendered: int
     seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Clips rendered in a second."""
-        return self.rendered / max(self.seconds, 1e-9)
 
 
 def plan_world(clips: int, seed: int) -> list[ClipDescription]:

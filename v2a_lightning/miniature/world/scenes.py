@@ -35,42 +35,26 @@ MOSTLY_HIDDEN_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Scene:
-    """One event in one place.
-
-    Args:
-        event: name of the sound event.
-        size: 0 (small, high) to 1 (large, low). Seen and heard.
-        speed: 0 (slow) to 1 (fast); drawn as motion and as speed lines, heard as rate. Seen and heard.
-        count: how many of it, 1 to 3. Seen, and heard as density.
-        colour, background, distractor: seen only.
-        x, y: where it stands, in parts of the picture (0 to 1), when it is fully in view.
-        drift: camera drift across the clip, in parts of the picture, signed.
-        visible_from, visible_to: the part of the scene's time in which the object is in view (0 to 1).
-        entrance: how it comes and goes: "slide" (from a side) or "occluder" (something stands in front).
-        timbre: 0 to 1, heard only: brightness or material.
-        room: 0 (dry) to 1 (a hall), heard only.
-        onset: 0 to 1, heard only: where in its rhythm the sound begins.
-        level: loudness in decibels relative to full scale (about -20 to -8), heard only.
-        seed: of everything smaller (jitter, noise, pebbles).
-    """
+    """One event in one place. What is seen is in parts of the picture or of the scene's time; `seed` is that of
+    everything smaller (jitter, noise, pebbles)."""
 
     event: str
-    size: float
-    speed: float
-    count: int
+    size: float  # 0 (small, high) to 1 (large, low); seen and heard
+    speed: float  # 0 (slow) to 1 (fast); seen as motion and as speed lines, heard as rate
+    count: int  # 1 to 3; seen, and heard as density
     colour: str
     background: str
     distractor: str
-    x: float
+    x: float  # where it stands when it is fully in view
     y: float
-    drift: float
-    visible_from: float
+    drift: float  # of the camera across the clip, signed
+    visible_from: float  # the part of the scene's time in which the object is in view
     visible_to: float
-    entrance: Literal["slide", "occluder"]
-    timbre: float
-    room: float
-    onset: float
-    level: float
+    entrance: Literal["slide", "occluder"]  # from a side, or something stands in front
+    timbre: float  # 0 to 1, heard only: brightness or material
+    room: float  # 0 (dry) to 1 (a hall), heard only
+    onset: float  # 0 to 1, heard only: where in its rhythm the sound begins
+    level: float  # decibels relative to full scale (about -20 to -8), heard only
     seed: int
 
     @property

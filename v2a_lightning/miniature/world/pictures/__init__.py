@@ -38,9 +38,6 @@ PALETTE: dict[str, Colour] = {
     "blue": (54, 108, 220), "purple": (146, 78, 188), "brown": (140, 92, 54), "grey": (140, 146, 154),
 }  # fmt: skip
 
-SMALL, LARGE = 0.22, 0.65
-"""The width or height of an object, in parts of the picture, at sizes 0 and 1."""
-WEATHER_SMALL, WEATHER_LARGE = 0.4, 0.95
 CROWD = {1: 1.0, 2: 0.9, 3: 0.82}
 """Several objects are each drawn a little smaller, to fit."""
 PLACES = {1: ((0.0, 0.0),), 2: ((-0.42, -0.1), (0.42, 0.1)), 3: ((0.0, -0.36), (-0.46, 0.16), (0.46, 0.16))}
@@ -92,7 +89,7 @@ def _ground(scene: Scene, style: Style) -> Image.Image:
     size = (round(CANVAS_SIZE * (1 + 2 * MARGIN)), CANVAS_SIZE)
     image = Image.new("RGB", size) if flat else Image.new("L", size, PAPER)
     pen = Pen(ImageDraw.Draw(image), flat, stroke=0 if flat else 2, fills=False).at(MARGIN, 0)
-    still = Pose(pose(scene, Moment(0, 0.0, 0.0, 0.0)).colour, 0.0, 0.0, 0.0, scene.seed)
+    still = Pose(PALETTE[scene.colour], 0.0, 0.0, scene.seed)
     BACKGROUNDS[scene.background](pen, still)
     distractor(pen.outlined(2), scene.distractor, still)
     return image
@@ -146,8 +143,8 @@ def moment(clip: ClipDescription, frame: int) -> Moment:
 def extent(scene: Scene) -> float:
     """Width of the square one object is drawn in, in parts of the picture."""
     if scene.kind.family == "weather" and scene.event != "tap":
-        return between(WEATHER_SMALL, WEATHER_LARGE, scene.size)
-    return between(SMALL, LARGE, scene.size) * (CROWD[scene.count] if scene.event != "rain" else 1.0)
+        return between(0.4, 0.95, scene.size)
+    return between(0.22, 0.65, scene.size) * (CROWD[scene.count] if scene.event != "rain" else 1.0)
 
 
 def facing(scene: Scene) -> int:
@@ -184,9 +181,7 @@ def pose(scene: Scene, now: Moment, number: int = 0) -> Pose:
     """How object `number` of the scene looks now."""
     rate = between(0.7, 3.0, scene.speed)
     begin = (scene.seed % 97) / 97 + 0.37 * number
-    return Pose(
-        PALETTE[scene.colour], scene.size, scene.speed, begin + rate * now.seconds, scene.seed + number, scene.count
-    )
+    return Pose(PALETTE[scene.colour], scene.size, begin + rate * now.seconds, scene.seed + number, scene.count)
 
 
 def speed_lines(pen: Pen, scene: Scene, now: Moment) -> None:

@@ -19,7 +19,6 @@ LEAF = (58, 140, 70)
 
 
 def dog(pen: Pen, pose: Pose) -> None:
-    """Stands on four legs, wags its tail, and opens its mouth."""
     coat, shaded = pose.colour, dark(pose.colour, 0.3)
     pen.limb([(-0.3, 0.02), (-0.42, -0.12), (-0.46 + 0.06 * pose.swing, -0.3)], coat, 0.08)
     for x in (-0.18, 0.16):
@@ -41,7 +40,6 @@ def dog(pen: Pen, pose: Pose) -> None:
 
 
 def bird(pen: Pen, pose: Pose) -> None:
-    """Sits on a twig, flaps a wing, and opens its beak."""
     coat = pose.colour
     pen.limb([(-0.5, 0.38), (0.46, 0.34)], WOOD, 0.05)
     for x in (-0.04, 0.08):
@@ -60,7 +58,6 @@ def bird(pen: Pen, pose: Pose) -> None:
 
 
 def frog(pen: Pen, pose: Pose) -> None:
-    """Sits on a lily pad, seen from the front, and blows up its throat."""
     skin, belly = mix(pose.colour, (90, 170, 70), 0.25), light(pose.colour, 0.7)
     pen.ellipse(0, 0.38, 0.5, 0.11, LEAF)
     for side in (-1, 1):
@@ -82,7 +79,6 @@ def frog(pen: Pen, pose: Pose) -> None:
 
 
 def cow(pen: Pen, pose: Pose) -> None:
-    """White with patches of its colour, horns, an udder, and a head that rises to moo."""
     hide, patch = WHITE, dark(pose.colour, 0.15)
     tail = [(-0.42, -0.1), (-0.47 - 0.03 * pose.swing, 0.08), (-0.45 - 0.06 * pose.swing, 0.2)]
     pen.line(tail, dark(hide, 0.6), 0.03)
@@ -111,7 +107,6 @@ def cow(pen: Pen, pose: Pose) -> None:
 
 
 def cricket(pen: Pen, pose: Pose) -> None:
-    """Long body, long feelers, folded hind legs, and wings that tremble."""
     shell, leg = mix(pose.colour, (110, 120, 50), 0.2), dark(pose.colour, 0.45)
     for bend in (0.0, 0.07):
         feeler = [(0.36, -0.04), (0.42, -0.22 - bend), (0.32 + 0.4 * bend, -0.42)]
@@ -132,7 +127,6 @@ def cricket(pen: Pen, pose: Pose) -> None:
 
 
 def owl(pen: Pen, pose: Pose) -> None:
-    """Sits upright and looks straight ahead with very large eyes; its chest swells as it hoots."""
     feathers, shaded = mix(pose.colour, (130, 95, 60), 0.25), dark(pose.colour, 0.4)
     pen.limb([(-0.42, 0.42), (0.42, 0.42)], WOOD, 0.07)
     pen.polygon([(-0.27, -0.24), (-0.31, -0.5), (-0.06, -0.36)], shaded)

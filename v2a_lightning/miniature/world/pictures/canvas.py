@@ -85,7 +85,6 @@ class Pose:
 
     colour: Colour
     size: float
-    speed: float
     turns: float
     seed: int
     count: int = 1
@@ -116,8 +115,8 @@ class Pose:
 class Pen:
     """Draws on a picture in coordinates of its own: x to the right, y down, one unit long as `at` says.
 
-    The image is "RGB" for `flat` pictures, "L" (tones) for sketches, `CANVAS_SIZE` pixels high; `wobble` is the phase of
-    a sketch's slowly trembling line. A sketch that does not fill leaves paper inside its shapes: for what is far away.
+    The image is "RGB" for `flat` pictures and "L" (tones) for sketches, `CANVAS_SIZE` high; `wobble` is the phase of a
+    sketch's slowly trembling line. A sketch that does not fill leaves paper inside its shapes: for what is far away.
     """
 
     draw: ImageDraw.ImageDraw

@@ -33,7 +33,6 @@ def _note(pen: Pen, x: float, y: float, size: float) -> None:
 
 
 def drum(pen: Pen, pose: Pose) -> None:
-    """A snare with cords and two sticks that hit in turn."""
     shell = pose.colour
     bottom = [(0.36 * math.cos(a), 0.3 + 0.12 * math.sin(a)) for a in (0.4, 0.8, 1.2, 1.57, 1.94, 2.34, 2.74)]
     pen.polygon([(-0.36, -0.02), (0.36, -0.02), *arc(0, 0.3, 0.36, 0, 0, 1), *bottom, (-0.36, 0.3)], shell)
@@ -52,7 +51,6 @@ def drum(pen: Pen, pose: Pose) -> None:
 
 
 def flute(pen: Pen, pose: Pose) -> None:
-    """A long slanted tube with a mouth plate and keys that move, and notes that fly off."""
     metal = mix(pose.colour, STEEL, 0.3)
     for number in range(2):
         age = (pose.turns * 0.5 + number / 2) % 1.0
@@ -69,7 +67,6 @@ def flute(pen: Pen, pose: Pose) -> None:
 
 
 def guitar(pen: Pen, pose: Pose) -> None:
-    """Body, sound hole, neck with frets, head with pegs, strings that tremble, and a hand that strums."""
     body = pose.colour
     tilted = pen.at(0.02, 0.0, 1.12, -38)
     tilted.polygon([(-0.2, -0.042), (0.36, -0.038), (0.36, 0.038), (-0.2, 0.042)], dark(WOOD, 0.35))
@@ -89,7 +86,6 @@ def guitar(pen: Pen, pose: Pose) -> None:
 
 
 def bell(pen: Pen, pose: Pose) -> None:
-    """A church bell that swings under a beam, its clapper lagging behind."""
     metal = mix(pose.colour, GOLD, 0.35)
     for x in (-0.42, 0.42):
         pen.rectangle(x - 0.035, -0.46, x + 0.035, 0.44, WOOD)
@@ -104,7 +100,6 @@ def bell(pen: Pen, pose: Pose) -> None:
 
 
 def piano(pen: Pen, pose: Pose) -> None:
-    """An upright piano seen from the front, keys going down one after the other."""
     case = pose.colour
     for x in (-0.4, 0.34):
         pen.rectangle(x, 0.2, x + 0.07, 0.46, dark(case, 0.4))
@@ -126,7 +121,6 @@ def piano(pen: Pen, pose: Pose) -> None:
 
 
 def trumpet(pen: Pen, pose: Pose) -> None:
-    """Mouthpiece, looped tube, three valves and a flaring bell with sound before it."""
     brass, shaded = mix(pose.colour, GOLD, 0.35), dark(mix(pose.colour, GOLD, 0.35), 0.25)
     horn = pen.at(0, 0.0, 1.0, -8)
     horn.limb([(-0.28, -0.02), (-0.3, 0.08), (-0.24, 0.15), (0.12, 0.15), (0.18, 0.08), (0.14, -0.02)], shaded, 0.05)

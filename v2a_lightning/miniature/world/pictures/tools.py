@@ -9,7 +9,6 @@ BEAM = (255, 240, 120)
 
 
 def hammer(pen: Pen, pose: Pose) -> None:
-    """Swings down on a nail in a plank."""
     pen.rectangle(-0.16, 0.3, 0.5, 0.46, WOOD)
     pen.line([(-0.06, 0.36), (0.4, 0.36)], dark(WOOD, 0.3), 0.015)
     pen.line([(0.05, 0.4), (0.35, 0.41)], dark(WOOD, 0.3), 0.015)
@@ -27,7 +26,6 @@ def hammer(pen: Pen, pose: Pose) -> None:
 
 
 def saw(pen: Pen, pose: Pose) -> None:
-    """A hand saw going to and fro through a log on a block."""
     stroke = 0.1 * pose.swing
     for x in (-0.18, 0.36):
         pen.limb([(x, 0.26), (x - 0.08, 0.46)], dark(WOOD, 0.4), 0.05)
@@ -46,7 +44,6 @@ def saw(pen: Pen, pose: Pose) -> None:
 
 
 def drill(pen: Pen, pose: Pose) -> None:
-    """A power drill with its bit turning in a brick wall."""
     body = pose.colour
     pen.rectangle(0.34, -0.42, 0.5, 0.42, BRICK)
     for y in (-0.28, -0.14, 0.0, 0.14, 0.28):
@@ -71,7 +68,6 @@ def drill(pen: Pen, pose: Pose) -> None:
 
 
 def clock(pen: Pen, pose: Pose) -> None:
-    """A tall pendulum clock: gable, face with hands, and the pendulum behind its window."""
     case = pose.colour
     pen.polygon([(-0.26, -0.36), (0, -0.5), (0.26, -0.36)], dark(case, 0.3))
     pen.rectangle(-0.23, -0.36, 0.23, 0.4, case)
@@ -88,7 +84,6 @@ def clock(pen: Pen, pose: Pose) -> None:
 
 
 def siren(pen: Pen, pose: Pose) -> None:
-    """A turning light under a dome on a black foot, with beams to both sides and rays above."""
     angle = 2 * math.pi * pose.turns * 0.5
     glow = abs(math.cos(angle))
     for side in (-1, 1):
@@ -105,7 +100,6 @@ def siren(pen: Pen, pose: Pose) -> None:
 
 
 def alarm_clock(pen: Pen, pose: Pose) -> None:
-    """Round, on two feet, with two bells and a striker on top; it shakes as it rings."""
     body = pose.colour
     shaken = pen.at(0.025 * math.sin(2 * math.pi * pose.turns * 2), 0, 1.0, 6 * math.sin(2 * math.pi * pose.turns * 2))
     for side in (-1, 1):

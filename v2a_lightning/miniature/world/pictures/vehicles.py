@@ -37,7 +37,6 @@ def _puffs(pen: Pen, x: float, y: float, turns: float, reach: float) -> None:
 
 
 def car(pen: Pen, pose: Pose) -> None:
-    """A saloon with windows, a door, lamps and two turning wheels."""
     paint = pose.colour
     y = 0.008 * pose.swing
     cabin = [(-0.3, -0.02 + y), (-0.2, -0.22 + y), (0.12, -0.22 + y), (0.26, -0.02 + y)]
@@ -56,7 +55,6 @@ def car(pen: Pen, pose: Pose) -> None:
 
 
 def train(pen: Pen, pose: Pose) -> None:
-    """A steam engine and a wagon on rails with sleepers."""
     paint = pose.colour
     shift = (pose.turns * 0.16) % 0.12
     for number in range(10):
@@ -86,7 +84,6 @@ def train(pen: Pen, pose: Pose) -> None:
 
 
 def motorcycle(pen: Pen, pose: Pose) -> None:
-    """Two large wheels, a tank, an exhaust, and a rider with a helmet."""
     paint, leather = pose.colour, (62, 64, 78)
     _puffs(pen, -0.4, 0.22, pose.turns, 0.14)
     for x in (-0.29, 0.31):
@@ -107,7 +104,6 @@ def motorcycle(pen: Pen, pose: Pose) -> None:
 
 
 def helicopter(pen: Pen, pose: Pose) -> None:
-    """A glass bubble, a tail boom with its own rotor, skids, and a spinning main rotor."""
     paint = pose.colour
     y = 0.02 * pose.swing
     pen = pen.at(0, y)
@@ -131,7 +127,6 @@ def helicopter(pen: Pen, pose: Pose) -> None:
 
 
 def ship(pen: Pen, pose: Pose) -> None:
-    """A steamer on the water: hull, bridge with portholes, two funnels, steam from the horn."""
     paint = pose.colour
     rocking = pen.at(0, 0.015 * pose.swing, 1.0, 2.5 * pose.swing)
     _puffs(rocking, -0.02, -0.3, pose.turns, 0.3)

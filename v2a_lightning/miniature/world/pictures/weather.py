@@ -34,7 +34,6 @@ def cloud(pen: Pen, x: float, y: float, width: float, fill: Colour) -> None:
 
 
 def rain(pen: Pen, pose: Pose) -> None:
-    """Grey clouds, slanted drops, and rings where they land."""
     grey = mix((165, 172, 186), pose.colour, 0.2)
     drops = round(between(10, 22, pose.size)) * (1 + pose.count) // 2
     length = between(0.09, 0.13, pose.size)
@@ -54,7 +53,6 @@ def rain(pen: Pen, pose: Pose) -> None:
 
 
 def thunder(pen: Pen, pose: Pose) -> None:
-    """A dark cloud and forked lightning that flickers."""
     flash = pose.pulse
     for number in range(2 if pose.size < 0.5 else 3):
         x = (-0.02, 0.24, -0.27)[number]
@@ -71,7 +69,6 @@ def thunder(pen: Pen, pose: Pose) -> None:
 
 
 def wind(pen: Pen, pose: Pose) -> None:
-    """Gusts that end in a curl, and leaves blown along."""
     gusts = 3 + round(2 * pose.size)
     for number in range(gusts):
         y = -0.36 + 0.74 * number / (gusts - 1)
@@ -98,7 +95,6 @@ _SPIRAL = [
 
 
 def waves(pen: Pen, pose: Pose) -> None:
-    """A breaker that curls over, foam on its crest, smaller waves behind and before it."""
     sea = mix(WATER, pose.colour, 0.12)
     travel = 0.05 * pose.swing
     for y, fill in ((0.02, light(sea, 0.35)), (0.34, sea)):
@@ -129,7 +125,6 @@ def _breaker(pen: Pen, travel: float, sea: Colour) -> None:
 
 
 def tap(pen: Pen, pose: Pose) -> None:
-    """A tap on a wall, drops that fall from it, and a basin."""
     metal = mix(STEEL, pose.colour, 0.12)
     pen.polygon([(-0.28, 0.3), (0.5, 0.3), (0.42, 0.48), (-0.2, 0.48)], WHITE)
     pen.ellipse(0.11, 0.3, 0.39, 0.06, WATER)

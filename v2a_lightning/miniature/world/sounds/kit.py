@@ -112,7 +112,11 @@ def chorus(slow: float, fast: float, jitter: float = 0.08) -> Callable[[Voice], 
                 detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
                 phase = scene.onset if number == 0 else float(random.random())
                 times = onsets(rate * float(random.uniform(0.92, 1.08)), length, phase, random, jitter)
-                waveform += place(length, times, lambda _, detune=detune: one(scene, random, detune))
+
+                def sing(_: int, detune: float = detune) -> Waveform:
+                    return one(scene, random, detune)
+
+                waveform += place(length, times, sing)
             return waveform
 
         return play

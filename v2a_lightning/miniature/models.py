@@ -9,9 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from open_clip import CLIP
 from tokenizers import ByteLevelBPETokenizer
+from torch import Tensor
 from transformers import (
     ClapAudioConfig,
     ClapConfig,
@@ -23,9 +26,9 @@ from transformers import (
     SpeechT5HifiGanConfig,
 )
 
+from v2a_lightning.encoders.log_mel import AUDIOLDM_MEL, audioldm_log_mel
 from v2a_lightning.generators.diffusion_folder import save_tensors
 from v2a_lightning.json_files import write_json
-from v2a_lightning.miniature.models.vocoder_start import begin_as_sinusoids
 
 EMBEDDING_DIM = 512
 IMAGE_SIZE = 96
@@ -34,6 +37,10 @@ SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 PADDING, END = 1, 2
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+KNOTS = (-5.0, -2.0, 0.5)
+"""Natural logarithms at which the piecewise linear exponential bends."""
+SPACING = AUDIOLDM_MEL.sample_rate / AUDIOLDM_MEL.hop
+"""Hertz between two sinusoids: the frame rate."""
 
 
 def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> RobertaTokenizer:
@@ -49,45 +56,45 @@ def train_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> Rob
         return tokenizer
 
 
-def clip_config(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> dict[str, Any]:
-    """open_clip's config of a CLIP with a ModifiedResNet of `width` channels and a text tower of two layers."""
+def clip_config(vocabulary_size: int) -> dict[str, Any]:
+    """open_clip's config of a CLIP with a ModifiedResNet of 16 channels and a text tower of two layers."""
     text = {
         "hf_tokenizer_name": "roberta",  # any name: a local folder's own tokenizer files are read
         "context_length": CONTEXT_LENGTH, "vocab_size": vocabulary_size, "width": 128, "heads": 4, "layers": 2,
         "pool_type": "eos", "eos_id": END, "pad_id": PADDING,
     }  # fmt: skip
-    vision = {"image_size": IMAGE_SIZE, "layers": list(layers), "width": width}
+    vision = {"image_size": IMAGE_SIZE, "layers": [1, 1, 1, 1], "width": 16}
     return {"embed_dim": EMBEDDING_DIM, "vision_cfg": vision, "text_cfg": text}
 
 
-def build_clip(vocabulary_size: int, width: int = 16, layers: tuple[int, ...] = (1, 1, 1, 1)) -> CLIP:
+def build_clip(vocabulary_size: int) -> CLIP:
     """An open_clip CLIP: `encode_image` takes (B, 3, 96, 96) normalised by CLIP's mean and deviation, `encode_text`
     takes (B, 32) tokens; both give (B, 512)."""
-    return CLIP(**clip_config(vocabulary_size, width, layers))
+    return CLIP(**clip_config(vocabulary_size))
 
 
-def save_clip(model: CLIP, tokenizer: RobertaTokenizer, folder: Path | str, **architecture: Any) -> None:
-    """Write an open_clip "local-dir:" folder. `architecture` repeats what `build_clip` was given."""
+def save_clip(model: CLIP, tokenizer: RobertaTokenizer, folder: Path | str) -> None:
+    """Write an open_clip "local-dir:" folder."""
     preprocess = {
         "size": IMAGE_SIZE, "mean": CLIP_MEAN, "std": CLIP_STD, "interpolation": "bicubic", "resize_mode": "shortest"
     }  # fmt: skip
-    config = {"model_cfg": clip_config(len(tokenizer), **architecture), "preprocess_cfg": preprocess}
+    config = {"model_cfg": clip_config(len(tokenizer)), "preprocess_cfg": preprocess}
     _save_tokenizer(tokenizer, folder)
     write_json(Path(folder) / "open_clip_config.json", config, indent=2)
     save_tensors(model.state_dict(), Path(folder) / "open_clip_model.safetensors")
 
 
-def build_clap(vocabulary_size: int, hidden: int = 64, depths: tuple[int, ...] = (2, 2)) -> ClapModel:
+def build_clap(vocabulary_size: int) -> ClapModel:
     """A small HTSAT and a small RoBERTa. `get_audio_features` takes (B, 1, T <= 256, 64) log-mels: 2.55 s."""
     audio = ClapAudioConfig(
         spec_size=128,
         patch_size=8,  # a quarter of the tokens of the large one's 4, and as many numbers to a token as pixels
         patch_stride=[8, 8],
-        depths=list(depths),
-        num_attention_heads=[2 * 2**stage for stage in range(len(depths))],
-        patch_embeds_hidden_size=hidden,
-        hidden_size=hidden * 2 ** (len(depths) - 1),
-        num_hidden_layers=len(depths),
+        depths=[2, 2],
+        num_attention_heads=[2, 4],
+        patch_embeds_hidden_size=64,
+        hidden_size=128,
+        num_hidden_layers=2,
     )
     text = ClapTextConfig(
         vocab_size=vocabulary_size,
@@ -146,15 +153,15 @@ def build_vae(channels: tuple[int, ...] = (16, 32, 64, 64), scaling_factor: floa
     )
 
 
-def build_vocoder(channels: int = 192) -> SpeechT5HifiGan:
+def build_vocoder() -> SpeechT5HifiGan:
     """HiFi-GAN from log-mels (B, T, 64) to waveforms (B, 160 T) at 16 kHz.
 
-    It works at two rates only, frames and samples, and begins as a bank of sinusoids (`vocoder_start`).
+    It works at two rates only, frames and samples, and begins as a bank of sinusoids.
     """
     config = SpeechT5HifiGanConfig(
         model_in_dim=64,
         sampling_rate=16_000,
-        upsample_initial_channel=channels,
+        upsample_initial_channel=192,
         upsample_rates=[1, 160],
         upsample_kernel_sizes=[3, 512],
         resblock_kernel_sizes=[3],
@@ -176,3 +183,71 @@ def _save_tokenizer(tokenizer: RobertaTokenizer, folder: Path | str) -> None:
     config = json.loads((folder / "tokenizer_config.json").read_text())
     settings = {key: value for key, value in config.items() if key not in ("is_local", "local_files_only")}
     write_json(folder / "tokenizer_config.json", settings, indent=2)
+
+
+@torch.no_grad()
+def begin_as_sinusoids(vocoder: Any) -> None:
+    """Set the weights of a SpeechT5HifiGan with rates 1 and the hop, and three channels to a mel bin at the first.
+
+    From random weights a vocoder of this size takes days to find tones. Here it begins as what it would have to find:
+    the log-mel's exponential, spread over sinusoids at the multiples of the frame rate (which alone are in phase from
+    frame to frame), added up. Training mends what that leaves: noise, attacks, and pitches between the multiples.
+    """
+    bins, first = AUDIOLDM_MEL.bins, vocoder.upsampler[0]
+    synthesis = vocoder.upsampler[1]
+    carriers = int(AUDIOLDM_MEL.sample_rate / 2 / SPACING)
+    slopes, offset = _exponential(vocoder.config.leaky_relu_slope)
+    share = _shares(carriers)
+    vocoder.conv_pre.weight.mul_(0.05)
+    first.weight.mul_(0.01)
+    for number, knot in enumerate(KNOTS):
+        rows = slice(number * bins, (number + 1) * bins)
+        vocoder.conv_pre.weight[rows, :, 3] += torch.eye(bins)
+        vocoder.conv_pre.bias[rows] = -knot
+        first.weight[rows, :carriers, 1] += slopes[number] * share
+    first.bias.zero_()
+    first.bias[:carriers] = offset * share.sum(0)
+    signs = torch.tensor([1.0, -1.0]).repeat(synthesis.weight.shape[1] // 2)
+    waveforms = _sinusoids(synthesis.weight.shape[0], synthesis.weight.shape[2])
+    synthesis.weight.mul_(0.1).add_(waveforms[:, None] * signs[:, None])
+    synthesis.bias.zero_()
+    # A rectifier's two halves, taken from opposite signs, add up to the waveform again.
+    vocoder.conv_post.weight.mul_(0.1)
+    vocoder.conv_post.weight[0, :, 3] += signs / (1.01 * len(signs) / 2)
+    vocoder.conv_post.bias.zero_()
+    for block in vocoder.resblocks:
+        for convolution in block.convs2:
+            convolution.weight.mul_(0.1)
+
+
+def _exponential(slope: float) -> tuple[Tensor, float]:
+    """Weights of leaky rectifiers bent at the knots, and a constant, that come near exp between -8 and 2.5."""
+    point = torch.linspace(-8, 2.5, 400)
+    columns = [F.leaky_relu(point - knot, slope) for knot in KNOTS]
+    # An error counts by what it is heard as: relative, but less so where it is quiet.
+    weight = (-0.7 * point).exp()[:, None]
+    basis = torch.stack([*columns, torch.ones_like(point)], dim=1)
+    solved = torch.linalg.lstsq(basis * weight, point.exp()[:, None] * weight).solution[:, 0]
+    return solved[:-1], float(solved[-1])
+
+
+def _shares(carriers: int) -> Tensor:
+    """(bins, carriers): how a bin's magnitude is dealt out to the sinusoids in its band, as their amplitudes."""
+    response = audioldm_log_mel(_tones(carriers, 4096)).exp()[:, 8]  # (carriers, bins) of unit tones
+    weight = response / response.sum(1, keepdim=True)
+    return (weight / response.sum(0).clamp(min=1e-3)).T
+
+
+def _tones(carriers: int, samples: int) -> Tensor:
+    frequencies = SPACING * torch.arange(1, carriers + 1)
+    return torch.sin(2 * torch.pi * frequencies[:, None] * torch.arange(samples) / AUDIOLDM_MEL.sample_rate)
+
+
+def _sinusoids(channels: int, length: int) -> Tensor:
+    """(channels, length): windowed sinusoids whose overlapping copies, a hop apart, have unit amplitude."""
+    frequencies = SPACING * (torch.arange(channels) % int(AUDIOLDM_MEL.sample_rate / 2 / SPACING) + 1)
+    phases = 2 * torch.pi * torch.rand(channels)
+    time = torch.arange(length) / AUDIOLDM_MEL.sample_rate
+    overlap = length / 2 / AUDIOLDM_MEL.hop
+    waveform = torch.cos(2 * torch.pi * frequencies[:, None] * time + phases[:, None])
+    return waveform * torch.hann_window(length) / overlap
