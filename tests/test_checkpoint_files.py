@@ -47,7 +47,7 @@ def test_the_one_before_is_kept_of_last_alone(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_is_cleared_away(tmp_path: Path) -> None:
-    (tmp_path / ".last.abcd.ckpt").write_bytes(b"half")
+    (tmp_path / ".last.abcdefgh.ckpt").write_bytes(b"half")
     write(tmp_path / "last.ckpt", 1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 

@@ -126,11 +126,7 @@ class Mapper(nn.Module, OnTheHub):
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> Self:  # type: ignore[override]
-        """A mapper ready to sample from: of a checkpoint file, a folder of `save_pretrained`, or a Hugging Face name.
-
-        Raises:
-            UsageError: when there is no mapper there.
-        """
+        """A mapper to sample from: of a checkpoint, a saved folder, or a Hugging Face name; or UsageError."""
         saved = read_mapper(source)
         config = dict(saved.config)
         origin = config.pop("init_from", None)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-from v2a_lightning.files import atomic_write
+from v2a_lightning.files import atomic_write, remove_temporaries
 from v2a_lightning.runs import LAST, PREVIOUS
 
 
@@ -24,8 +24,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         path = Path(path)
-        for left_by_a_kill in path.parent.glob(f".{path.stem}.*{path.suffix}"):
-            left_by_a_kill.unlink(missing_ok=True)
+        remove_temporaries(path.parent, [path.stem])  # what a kill left
         # In memory first: writing by torch itself does not say why a disk refuses.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)

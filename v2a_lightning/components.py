@@ -9,8 +9,10 @@ constructor of a class that is what the place asks for. A package of one's own p
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import inspect
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -61,6 +63,19 @@ class SelfDescribing:
         name = type(self).__qualname__
         plain = {key: _described(value, f"{name}: the argument {key!r}") for key, value in arguments.items()}
         return {"class_path": class_path(type(self)), "init_args": plain}
+
+
+class Identified(SelfDescribing):
+    """Has a name for logs and stores, and a fingerprint of everything that changes what it makes."""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 of its description; one with weights adds theirs."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
 
 def class_path(cls: type) -> str:

@@ -27,12 +27,9 @@ STEM_LENGTH, TEMPORARY = 40, re.compile("[a-z0-9_]{8}")
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`, moved onto `path` when the block ends well and removed when it does not.
 
-    The content is on the disk before it gets its name. The temporary keeps the suffix of `path`, since many writers
-    choose their format by it. What soundfile, numpy and torch raise does not tell why a disk refuses: let them write
-    into memory.
-
-    Raises:
-        RunFailure: when the disk is full, or the folder cannot be written to.
+    It is on the disk before it gets its name, and keeps the suffix of `path`, by which many writers choose their
+    format. RunFailure when the disk is full, or the folder cannot be written to; soundfile, numpy and torch do not say
+    so: let them write into memory.
     """
     path = Path(path)
     try:

@@ -16,13 +16,9 @@ NAMED = 8
 
 
 class StepGuard:
-    """Watches the batches of one optimiser step.
+    """Watches the batches of one optimiser step; the `share` of a run's steps may be left out, with 0 none.
 
-    A loss that is not finite is made NaN, so that its gradients are, too, in every process of a run: they then agree
-    on what to do with the step without asking one another.
-
-    Args:
-        share: how many of the run's steps may be left out; 0 stops at the first.
+    A loss that is not finite is made NaN, so that the gradients are in every process of a run, and all decide alike.
     """
 
     def __init__(self, share: float = 0.0) -> None:

@@ -14,9 +14,9 @@ LOOK_SECONDS = 0.5
 
 
 def end_with_parent(parent: int) -> None:
-    """Kill this process soon after its parent, given by process id, has ended: a thread looks.
+    """Kill this process soon after its parent, given by process id, has ended.
 
-    Linux's own signal for it (PR_SET_PDEATHSIG) comes when the *thread* ends that started this process.
+    A thread looks, since Linux's own signal (PR_SET_PDEATHSIG) comes when the *thread* ends that started this process.
     """
     if sys.platform != "win32":
         threading.Thread(target=_look, args=(parent,), daemon=True, name="end with parent").start()

@@ -11,11 +11,7 @@ FLAG = "--config"
 
 
 def config_path(name: str) -> str:
-    """A config that is there, or the project's own of this name, such as `quickstart`; UsageError when there is
-    neither.
-
-    A parser also takes the YAML itself, which has a colon behind its first key.
-    """
+    """A config that is there, a YAML itself, or the project's own by its name (`quickstart`); or UsageError."""
     if ": " in name or (Path(name).exists() and not Path(name).is_dir()):
         return name
     if not Path(name).suffix and (own := CONFIGS / f"{name}.yaml").is_file():

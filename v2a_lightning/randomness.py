@@ -24,11 +24,7 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
 def randn(
     shape: Sequence[int], generator: Generators, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Standard normal (B, ...), from one generator in one go, or row i from generator i alone.
-
-    Raises:
-        ValueError: when a sequence of generators does not have one entry per row.
-    """
+    """Standard normal (B, ...), all from one generator, or row i from generator i alone; or ValueError."""
     if isinstance(generator, torch.Generator):
         return torch.randn(tuple(shape), generator=generator, device=generator.device).to(device, dtype)
     if len(generator) != shape[0]:

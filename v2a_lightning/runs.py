@@ -96,10 +96,9 @@ def claim_folder(folder: Path) -> Path:
 
 
 def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Path | None:
-    """The newest `last` or `best` checkpoint of the run, or of all runs of the experiment when the run has no name.
+    """The newest `last` or `best` checkpoint of the run, or of the experiment when the run has no name.
 
-    A damaged `last` gives way, with a line, to what it was before it was written again; UsageError when that is
-    damaged, too.
+    A damaged `last` gives way, with a line, to the one before it; UsageError when that is damaged, too.
     """
     names = [f"{which}.ckpt", f"{which}-previous.ckpt"]
     found = [path for name in names for path in settings.folder.glob(f"{settings.name or '*'}/{CHECKPOINTS}/{name}")]

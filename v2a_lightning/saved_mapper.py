@@ -85,12 +85,7 @@ def read_mapper(source: str | Path) -> SavedMapper:
 
 
 def pretrained_folder(source: str | Path) -> Path:
-    """A folder of `save_pretrained`: a local one, or the Hub's `owner/name` or `owner/name@revision`, fetched once.
-
-    Raises:
-        UsageError: when there is none, or it would have to be fetched and nothing may be.
-        RunFailure: when fetching it fails.
-    """
+    """A saved folder: a local one, or the Hub's `owner/name` or `owner/name@revision`, fetched once; or UsageError."""
     return resolve(str(source), "mapper")
 
 

@@ -25,10 +25,7 @@ class Interrupted(Terminated):
 
 @contextmanager
 def terminated_by_sigterm() -> Iterator[None]:
-    """The first SIGTERM within the block raises `Terminated` in the main thread; a second ends the process.
-
-    Processes that were forked from this one end at once.
-    """
+    """The first SIGTERM raises `Terminated` in the main thread; a second ends the process, and the first a fork."""
     owner = os.getpid()
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -33,10 +33,11 @@ class Widths:
         return sum(width for _, width in self.frames.values())
 
     def fill_in(self, config: Any, condition_dim: int | None = None) -> None:
-        """Set `condition_dim`, `target_dim`, `tokens` and `dim` where a model's config leaves them open, at any depth.
+        """Set `condition_dim`, `target_dim`, `tokens` and `dim` where a model's config leaves them open, at any depth,
+        in place.
 
-        A part under an encoder's key gets that encoder's width; the others `condition_dim`, that of all encoders
-        together when not given. `config` is a namespace or dict of arguments, changed in place.
+        A part under an encoder's key gets that encoder's width; the others `condition_dim`, or that of all encoders
+        together.
         """
         condition = condition_dim or self.condition_dim
         values = {

@@ -94,9 +94,7 @@ def test_a_checkpoint_is_converted_once_when_it_is_named(original: Path, monkeyp
     assert AudioLDM(str(original / "audioldm.ckpt")).path.stat().st_mtime_ns == made
 
 
-def test_other_files_and_folders_in_the_way_are_refused(original: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is there already"):
-        convert_audioldm(original / "audioldm.ckpt", original / "converted")
+def test_other_files_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.ckpt")
     with pytest.raises(UsageError, match="no original AudioLDM checkpoint"):
         convert_audioldm(tmp_path / "other.ckpt", tmp_path / "converted")

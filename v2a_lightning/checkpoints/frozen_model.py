@@ -55,7 +55,7 @@ class FrozenModel(SelfDescribing, ABC):
         """Class path and arguments, as they are by now; an address without the name and password in it."""
         described = super().describe()
         arguments = described["init_args"]
-        now = {name: getattr(self, name, None) for name in arguments if name != "dtype"}
+        now = {name: vars(self).get(name) for name in arguments if name != "dtype"}
         arguments |= {name: value for name, value in now.items() if isinstance(value, bool | int | float | str)}
         arguments |= {"checkpoint": masked(self.checkpoint), "dtype": str(self.dtype).removeprefix("torch.")}
         return described

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 # What unpickling says of damaged bytes depends on where the damage is.
 DAMAGED = (
     pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, ArithmeticError, AttributeError,
-    LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+    LookupError, MemoryError, RuntimeError, TypeError, ValueError, SafetensorError,
 )  # fmt: skip
 STORAGES = {
     f"{name}Storage": dtype
@@ -107,11 +108,7 @@ class TensorUnpickler(pickle.Unpickler):
 
 
 def read_pickled(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a zip archive of torch (TorchScript included, mapped), or of its format before 1.6.
-
-    Raises:
-        one of DAMAGED: when it is neither, or broken.
-    """
+    """The tensors of torch's zip archive (TorchScript's, too) or of its format before 1.6; or one of DAMAGED."""
     content = _read_zip(path) if zipfile.is_zipfile(path) else _read_stream(path)
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

@@ -47,11 +47,7 @@ def resolve(checkpoint: str, kind: str) -> Path:
 
 
 def find(checkpoint: str, kind: str) -> Path | None:
-    """As `resolve`, but without fetching: None when it is not on this machine yet.
-
-    Raises:
-        UsageError: when the name stands for nothing at all.
-    """
+    """As `resolve`, but None for what is not on this machine yet; UsageError when the name stands for nothing."""
     if checkpoint == MINIATURE:
         path = MINIATURE_WEIGHTS / kind
         if not path.exists():

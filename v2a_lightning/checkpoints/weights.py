@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -35,11 +36,8 @@ RANDOM |= {"xavier_uniform_", "orthogonal_", "erfinv_"}
 def find_weights(folder: Path, *stems: str) -> Path:
     """The weights in a folder: safetensors before pickles, one file before parts, whole precision before half.
 
-    `stems` are names without their endings, such as `diffusion_pytorch_model`; the first that is there counts, and
-    where none is, the only file of weights.
-
-    Raises:
-        UsageError: when there are none.
+    The first of `stems`, names without endings such as `diffusion_pytorch_model`, counts, or the only file of weights;
+    UsageError when there are none.
     """
     for suffix, variant, stem in product(SUFFIXES, VARIANTS, stems):
         one = f"{stem}{variant}{suffix}"
@@ -57,10 +55,8 @@ def read_weights(path: Path) -> State:
     """The named tensors of a file: safetensors, a checkpoint of torch in any of its formats, or an index of parts.
 
     What a file is, its content says. Tensors are taken from the top, or from under `state_dict` or `model`, and lose
-    the prefixes of DataParallel and torch.compile. Nothing that the file names is imported or called.
-
-    Raises:
-        RunFailure: naming the file, when it cannot be read or holds no tensors.
+    the prefixes of DataParallel and torch.compile. Nothing that the file names is imported or called. A RunFailure
+    names a file that cannot be read or holds no tensors.
     """
     try:
         state = _read_parts(path) if path.suffix == ".json" else _read_file(path)
@@ -74,20 +70,12 @@ def read_weights(path: Path) -> State:
     return state
 
 
-def load_strictly(
-    module: Module, state: Mapping[str, Tensor], source: Path, *, missing: str = "", left_over: str = ""
-) -> Module:
-    """Give a module the weights of a file, once it is sure that they belong to it.
+def load_strictly(module: Module, state: Mapping[str, Tensor], source: Path, *, left_over: str = "") -> Module:
+    """Give a module the weights of a file, once it is sure that they belong to it: in evaluation mode, in its
+    precision.
 
-    Args:
-        module: gets every tensor of its state dict, converted to its precision.
-        state: by the module's own names.
-        source: where the tensors are from, for messages.
-        missing: pattern of names that the file may lack, beside those of HARMLESS.
-        left_over: pattern of names that the file may have too many.
-
-    Returns:
-        The module in evaluation mode.
+    `state` is by the module's own names, `source` where it is from, and `left_over` a pattern of names that it may have
+    too many, beside those of HARMLESS.
 
     Raises:
         UsageError: naming the first tensor that is missing, left over or of another shape.
@@ -95,8 +83,9 @@ def load_strictly(
     """
     name = type(module).__name__
     expected = module.state_dict()
-    lacking = [one for one in expected if one not in state and not _matches(one, missing)]
-    extra = [one for one in state if one not in expected and not _matches(one, left_over)]
+    unneeded = f"{HARMLESS}|{left_over}" if left_over else HARMLESS
+    lacking = [one for one in expected if one not in state and not re.search(HARMLESS, one)]
+    extra = [one for one in state if one not in expected and not re.search(unneeded, one)]
     if lacking:
         there = f", while it has {extra[0]!r}, which has no place in it" if extra else ""
         raise UsageError(f"{source}: no weights of {name}: tensor {lacking[0]!r} is missing{_more(lacking)}{there}")
@@ -138,10 +127,6 @@ class _Undrawn(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return bool(re.search(HARMLESS, name) or (pattern and re.search(pattern, name)))
-
-
 def _more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
@@ -162,23 +147,13 @@ def first_bytes(path: Path) -> bytes:
 def _read_file(path: Path) -> State:
     # Behind the eight bytes of its header's length a safetensors file has that header, a JSON object.
     is_safetensors = first_bytes(path)[8:9] == b"{"
-    return _read_safetensors(path) if is_safetensors else _unwrapped(read_pickled(path))
+    return load_file(path) if is_safetensors else _unwrapped(read_pickled(path))
 
 
 def _unwrapped(state: State) -> State:
     while state and (wrapper := next((one for one in WRAPPERS if all(name.startswith(one) for name in state)), "")):
         state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
     return state
-
-
-def _read_safetensors(path: Path) -> State:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
 
 
 def _read_parts(index: Path) -> State:

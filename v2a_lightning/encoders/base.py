@@ -1,7 +1,5 @@
 """The encoder protocol: what makes an embedding of every frame."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -10,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from v2a_lightning.components import SelfDescribing
+from v2a_lightning.components import Identified, SelfDescribing
 from v2a_lightning.errors import UsageError
 
 SOLE = ""
 """Stands for the one encoder of frames that there is, where several would have names."""
 
 
-class Encoder(SelfDescribing, ABC):
+class Encoder(Identified, ABC):
     """A frozen encoder of frames, of any width. One of your own has `embedding_dim` and `encode_frames`.
 
     Its constructor's arguments are plain values, which its description in cards and saved pipelines repeats.
@@ -27,19 +25,9 @@ class Encoder(SelfDescribing, ABC):
     """Side of the square that `preprocess` makes of a frame, in pixels; None where frames of any size are encoded."""
 
     @property
-    def name(self) -> str:
-        """As logs and stores write it."""
-        return type(self).__name__
-
-    @property
     @abstractmethod
     def embedding_dim(self) -> int:
         """Width of the embeddings."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Sha256 of everything that changes the embeddings; an encoder with weights adds theirs."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
     @abstractmethod
     def encode_frames(self, frames: Tensor) -> Tensor:
@@ -59,11 +47,7 @@ class Encoder(SelfDescribing, ABC):
 
 
 class EncoderSet(SelfDescribing, Mapping[str, Encoder]):
-    """Several encoders of the same frames, as a YAML says it; in Python any dict of encoders will do.
-
-    Args:
-        encoders: by the names that their embeddings have in batches.
-    """
+    """Several encoders of the same frames by name, as a YAML says it; in Python any dict of them will do."""
 
     def __init__(self, encoders: dict[str, Encoder]) -> None:
         self.encoders = encoders
@@ -93,11 +77,7 @@ def of_each(encoder: Encoders, what: Callable[[Encoder], Any]) -> Any:
 
 
 def checked_frames(frames: Tensor | np.ndarray[Any, Any]) -> Tensor:
-    """Frames as a tensor.
-
-    Raises:
-        ValueError: when they are not uint8 of shape (T, H, W, 3).
-    """
+    """Frames as a tensor; ValueError when they are not uint8 of shape (T, H, W, 3)."""
     # Torch warns of arrays that cannot be written to, such as Pillow's.
     frames = torch.as_tensor(np.require(frames, requirements="W") if isinstance(frames, np.ndarray) else frames)
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:

@@ -108,11 +108,7 @@ class ClapEncoder(FrozenModel):
 
     @torch.no_grad()
     def encode_audio(self, waveforms: Tensor | NDArray[np.float32], sample_rate: int) -> Tensor:
-        """Embed mono waveforms (N, samples), float in [-1, 1].
-
-        Returns:
-            (N, D) float32 on the encoder's device, L2-normalised. Row i depends on waveform i alone.
-        """
+        """Mono (N, samples) in [-1, 1] to (N, D) float32, L2-normalised; row i depends on waveform i alone."""
         array = np.asarray(torch.as_tensor(waveforms).cpu().numpy(), dtype=np.float32)
         if array.ndim != 2:
             raise ValueError(f"waveforms have the shape (N, samples), not {array.shape}")
@@ -204,11 +200,7 @@ def _folder_model(path: Path) -> Any:
 
 
 def listening_of(path: Path) -> Listening:
-    """A ClapModel folder's input by its configs; a single file holds LAION's CLAP, whose input is `Listening()`.
-
-    Raises:
-        UsageError: when the folder is no ClapModel's, or holds a fused one, which AudioLDM was not trained with.
-    """
+    """A ClapModel folder's input by its configs; LAION's for a file. UsageError for a fused CLAP, or none."""
     if not path.is_dir():
         return Listening()
     from transformers import ClapConfig, ClapFeatureExtractor
@@ -233,11 +225,7 @@ def _part_of(path: Path, name: str) -> Path:
 
 
 def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:
-    """A tokenizer from a folder, sure to be whole: transformers may give one of five tokens for a folder without files.
-
-    Raises:
-        UsageError: when the folder holds no tokenizer, or one of another vocabulary than the model's.
-    """
+    """A whole tokenizer, or UsageError: transformers may give one of five tokens for a folder without files."""
     from transformers import AutoTokenizer
 
     try:

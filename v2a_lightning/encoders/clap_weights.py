@@ -34,11 +34,7 @@ NAMES = (
 
 
 def laion_part(state: State, path: Path) -> State:
-    """A checkpoint's CLAP tensors in LAION's names, without what stands before them.
-
-    Raises:
-        UsageError: when there is no CLAP in it, or one of the fused kind, which AudioLDM was not trained with.
-    """
+    """A checkpoint's CLAP tensors in LAION's names, unprefixed; UsageError for a fused CLAP, or none."""
     prefix = next((prefix for prefix in PREFIXES if prefix + ANCHOR in state), None)
     if prefix is None:
         raise UsageError(f"{path} holds no CLAP in LAION's names (no tensor ends in {ANCHOR})")
@@ -94,11 +90,7 @@ def config_of(state: State) -> "ClapConfig":
 
 
 def clap_of_state(checkpoint: State, path: Path) -> "ClapModel":
-    """A transformers ClapModel from all tensors of a checkpoint; `path` is where they came from, for messages.
-
-    Raises:
-        UsageError: when tensors are left over or missing.
-    """
+    """A transformers ClapModel from all tensors of a checkpoint at `path`; UsageError when they do not fit."""
     from transformers import ClapModel
 
     state = laion_part(checkpoint, path)

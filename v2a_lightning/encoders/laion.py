@@ -14,8 +14,10 @@ from v2a_lightning.checkpoints.weights import load_strictly, read_weights
 from v2a_lightning.encoders.clap_weights import config_of, laion_part
 from v2a_lightning.encoders.log_mel import MelSpec
 
-TEXT_SHAPES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-TEXT_SHAPES += ("max_position_embeddings", "layer_norm_eps")
+TEXT_SHAPES = (
+    *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
+    *("intermediate_size", "max_position_embeddings", "layer_norm_eps"),
+)
 AUDIO_MODELS = {96: ("HTSAT-tiny", 768), 128: ("HTSAT-base", 1024)}
 
 

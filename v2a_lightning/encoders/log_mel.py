@@ -14,13 +14,8 @@ from torch import Tensor
 class MelSpec:
     """A mel spectrogram's settings; filters follow Slaney's scale and area normalisation, as librosa's do by default.
 
-    Args:
-        sample_rate: in Hz.
-        n_fft: samples of the Hann window and of the Fourier transform.
-        hop: samples between frames.
-        bins: number of mel filters.
-        low: lower edge of the lowest filter in Hz.
-        high: upper edge of the highest filter in Hz.
+    `sample_rate`, and the edges `low` and `high` of the lowest and highest filter, are in Hz; `n_fft`, of the Hann
+    window and the Fourier transform, and `hop` in samples.
     """
 
     sample_rate: int = 16_000
@@ -37,11 +32,8 @@ AUDIOLDM_MEL = MelSpec()
 def audioldm_log_mel(waveforms: Tensor, spec: MelSpec = AUDIOLDM_MEL) -> Tensor:
     """Natural logarithm of mel-weighted magnitudes, clamped at 1e-5 (haoheliu/AudioLDM, audio/stft.py).
 
-    Args:
-        waveforms: (B, samples) in [-1, 1] at `spec.sample_rate`.
-
-    Returns:
-        (B, samples // hop, bins): the frame centred on the waveform's end is left out, so that 10.24 s are 1024 frames.
+    (B, samples) in [-1, 1] at `spec.sample_rate` to (B, samples // hop, bins): the frame centred on the waveform's end
+    is left out, so that 10.24 s are 1024 frames.
     """
     frames = waveforms.shape[-1] // spec.hop
     magnitudes = _spectrum(waveforms, spec)[:, :frames].abs()
@@ -51,13 +43,8 @@ def audioldm_log_mel(waveforms: Tensor, spec: MelSpec = AUDIOLDM_MEL) -> Tensor:
 def clap_log_mel(waveforms: Tensor, spec: MelSpec) -> Tensor:
     """Mel-weighted powers in decibels, floored at -100 dB, as transformers' ClapFeatureExtractor does without fusion.
 
-    Computed in double precision, as there: bins above an 8 kHz source's band hold next to nothing.
-
-    Args:
-        waveforms: (B, samples) at `spec.sample_rate`.
-
-    Returns:
-        (B, 1, samples // hop + 1, bins) float32.
+    (B, samples) at `spec.sample_rate` to float32 (B, 1, samples // hop + 1, bins), computed in double precision, as
+    there: bins above an 8 kHz source's band hold next to nothing.
     """
     powers = _spectrum(waveforms.double(), spec).abs().square()
     mel = (powers @ _filters(spec).to(powers)).clamp(min=1e-10)

@@ -78,14 +78,10 @@ class ClipEncoder(FrozenModel, Encoder):
         return {"model_name": self.model_name}
 
     @torch.no_grad()
-    def encode_frames(self, frames: Tensor | NDArray[np.uint8], batch_size: int | None = None) -> Tensor:
+    def encode_frames(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
         """Frames uint8 RGB (T, H, W, 3) to (T, D) float32 on the encoder's device, L2-normalised."""
-        frames = checked_frames(frames)
-        model = self._part("model")
-        parts = [
-            model.encode_image(self.preprocess(part).to(self.device, self.dtype))
-            for part in frames.split(batch_size or self.batch_size)
-        ]
+        model, chunks = self._part("model"), checked_frames(frames).split(self.batch_size)
+        parts = [model.encode_image(self.preprocess(chunk).to(self.device, self.dtype)) for chunk in chunks]
         return normalised(parts, self.embedding_dim, self.device)
 
     def preprocess(self, frames: Tensor) -> Tensor:
@@ -104,12 +100,9 @@ class ClipEncoder(FrozenModel, Encoder):
         """Embed texts: (N, D) float32 on the encoder's device, L2-normalised."""
         model = self._part("model")
         chunks = [texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size)]
-        parts = [model.encode_text(self._tokens(chunk)) for chunk in chunks]
+        tokenizer = self._part("tokenizer")
+        parts = [model.encode_text(tokenizer(list(chunk)).to(self.device)) for chunk in chunks]
         return normalised(parts, self.embedding_dim, self.device)
-
-    def _tokens(self, texts: Sequence[str]) -> Tensor:
-        tokens: Tensor = self._part("tokenizer")(list(texts)).to(self.device)
-        return tokens
 
     @torch.no_grad()
     def _load(self) -> dict[str, Any]:

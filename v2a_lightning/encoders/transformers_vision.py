@@ -94,7 +94,7 @@ class TransformersEncoder(FrozenModel, Encoder):
             case "cls":
                 return tokens[:, 0]
             case "mean" if "pixel_attention_mask" in inputs:  # pictures of any shape, padded to one number of patches
-                real = inputs["pixel_attention_mask"].to(tokens)[..., None]
+                real: Tensor = inputs["pixel_attention_mask"].to(tokens)[..., None]
                 return (tokens * real).sum(1) / real.sum(1)
             case "mean":
                 return tokens.mean(1)

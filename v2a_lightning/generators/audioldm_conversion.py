@@ -52,14 +52,9 @@ def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
 
     Beside the UNet (averaged weights, 32 channels to a head), the autoencoder, the vocoder and the scheduler it has
     `unconditional.safetensors` in place of a text tower, `clap` with the CLAP it was trained with, and that CLAP's
-    embedding of a fixed waveform, by which `doctor` finds out whether another CLAP is the same.
-
-    Raises:
-        UsageError: when the folder is there already, or the file is no AudioLDM checkpoint.
-        RunFailure: when the disk is full, or the folder cannot be written to.
+    embedding of a fixed waveform, by which `doctor` finds out whether another CLAP is the same. UsageError when the
+    file is no AudioLDM checkpoint.
     """
-    if folder.exists():
-        raise UsageError(f"{folder} is there already; remove it to convert {checkpoint} again")
     state = read_weights(checkpoint)
     if not any(name.startswith(UNET) for name in state):
         raise UsageError(f"{checkpoint} is no original AudioLDM checkpoint: it has no tensor named {UNET}...")

@@ -1,7 +1,5 @@
 """The generator protocol: what makes sound of the condition that a mapper predicts."""
 
-import hashlib
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,19 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from v2a_lightning.components import SelfDescribing
+from v2a_lightning.components import Identified
 from v2a_lightning.errors import RunFailure, UsageError
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What a generator is conditioned on: (N, D) numbers for each sound.
-
-    Args:
-        tokens: N, how many vectors.
-        width: D, numbers in each.
-        normalized: whether each vector is L2-normalised.
-    """
+    """What a generator is conditioned on: `tokens` vectors of `width` numbers, each L2-normalised or not."""
 
     tokens: int = 1
     width: int = 512
@@ -40,7 +32,7 @@ class Agreement:
     evidence: str
 
 
-class Generator(SelfDescribing, ABC):
+class Generator(Identified, ABC):
     """Makes sound of conditions. Callbacks, pipeline, commands and studies know this and no generator by name.
 
     One of your own has `sample_rate`, `condition` and `generate`; with `target` it can be trained for without another
@@ -100,31 +92,15 @@ class Generator(SelfDescribing, ABC):
     def target(
         self, waveforms: Tensor | NDArray[np.float32], sample_rate: int, labels: Sequence[str] | None = None
     ) -> Tensor:
-        """The condition under which the generator would make these very sounds.
+        """The condition (B, N, D) float32 under which the generator would make these very sounds.
 
-        Args:
-            waveforms: (B, samples) float in [-1, 1].
-            sample_rate: of the waveforms, in Hz.
-            labels: of the sounds, for generators that take texts.
-
-        Returns:
-            (B, N, D) float32.
+        They are (B, samples) float in [-1, 1] at `sample_rate` Hz, with labels for generators that take texts.
         """
         raise UsageError(f"{self.name} does not compute targets; name an encoder that does")
 
     def target_of_text(self, texts: Sequence[str]) -> Tensor:
         """(B, N, D) float32: the condition that texts stand for, of a generator that reads texts."""
         raise UsageError(f"{self.name} reads no texts; mix them in the visual encoder's space (--text_space clip)")
-
-    @property
-    def name(self) -> str:
-        """As logs write it."""
-        return type(self).__name__
-
-    @property
-    def fingerprint(self) -> str:
-        """Sha256 of everything that changes the sound; one with weights adds theirs."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
     def sampling(self, steps: int | None = None, guidance: float | None = None) -> dict[str, Any]:
         """The steps and the guidance that are taken when these are given, for the record of what was generated.
@@ -142,11 +118,9 @@ class Generator(SelfDescribing, ABC):
         return None
 
     def load(self) -> Self:
-        """Read the weights, if there are any, unless that was done before."""
         return self
 
     def to(self, device: torch.device | str) -> Self:
-        """Move to a device."""
         self.device = torch.device(device)
         return self
 

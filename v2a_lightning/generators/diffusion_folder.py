@@ -146,11 +146,7 @@ def make_scheduler(path: Path, sampler: Sampler, config: Mapping[str, Any] | Non
 
 
 def read_unconditional(path: Path) -> Tensor:
-    """The embedding (D,) that stands for no condition: a stored vector, or what the folder's text tower makes of "".
-
-    Raises:
-        UsageError: when the folder has neither.
-    """
+    """The embedding (D,) of no condition, stored or the text tower's of ""; UsageError when there is neither."""
     if (path / UNCONDITIONAL_FILE).is_file():
         return read_embedding(path / UNCONDITIONAL_FILE)
     if not (path / "text_encoder").is_dir() or not (path / "tokenizer").is_dir():
@@ -170,12 +166,7 @@ def _embedding_of_nothing(path: Path) -> Tensor:
 
 
 def read_embedding(path: Path) -> Tensor:
-    """The one embedding (D,) that a file of ours holds, float32.
-
-    Raises:
-        UsageError: when the file holds something else.
-        RunFailure: when it cannot be read, or is damaged.
-    """
+    """The one embedding (D,) that a file of ours holds, float32; UsageError when it holds something else."""
     state = read_weights(path)
     if list(state) != ["embedding"] or state["embedding"].ndim != 1:
         raise UsageError(f"{path}: holds {', '.join(state)[:80]} and not one vector named embedding")

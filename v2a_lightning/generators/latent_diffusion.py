@@ -96,12 +96,11 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         self._scheduler = scheduler_config(scheduler)
 
     def describe(self) -> dict[str, Any]:
-        """See `FrozenModel.describe`."""
         described = super().describe()
-        described["init_args"]["scheduler"] = self._scheduler
-        if self._scheduler is None:
-            # Descriptions of earlier versions, which are compared with, have no such key.
-            del described["init_args"]["scheduler"]
+        # Descriptions of earlier versions, which are compared with, have no such key.
+        del described["init_args"]["scheduler"]
+        if self._scheduler is not None:
+            described["init_args"]["scheduler"] = self._scheduler
         return described
 
     @property

@@ -42,11 +42,7 @@ def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_s
 
 
 def read_waveform(path: Path | str) -> tuple[Wave, int]:
-    """Read a whole file as mono float32 (N,) at its own sample rate. Samples that are not finite are left as they are.
-
-    Raises:
-        MediaError: missing, undecodable, no_audio, or short when there is not one sample.
-    """
+    """A whole file as mono float32 (N,), finite or not, at its own sample rate; MediaError without a sample."""
     waveform, rate = _decode(path, 0.0, float("inf"))
     if not len(waveform):
         raise MediaError(path, "short", "no sample of sound")
@@ -54,11 +50,7 @@ def read_waveform(path: Path | str) -> tuple[Wave, int]:
 
 
 def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, int]:
-    """Read some seconds as (N, 2) at the file's own sample rate, to be written into another clip.
-
-    Raises:
-        MediaError: as `read_audio`.
-    """
+    """Read some seconds as (N, 2) at the file's own sample rate; MediaError as `read_audio`."""
     waveform, rate = _decode(path, start, duration, _stereo)
     _refuse_not_finite(path, waveform)
     _refuse_short(path, len(waveform) / rate, start, duration)

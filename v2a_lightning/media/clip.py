@@ -16,16 +16,9 @@ from v2a_lightning.specs import AudioSpec, FrameSpec
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """What is wanted of a file. A spec that is None is not decoded.
+    """What is wanted of a file from `start` seconds on. A spec that is None is not decoded.
 
-    Args:
-        path: the file.
-        frames: which frames.
-        audio: which sound.
-        start: seconds from the clip's beginning.
-        keep_still: take clips whose picture never changes.
-        backend: the picture decoder.
-        picture_size: bring frames to this size with `fit_picture`; None leaves them as they are.
+    `keep_still` takes clips whose picture never changes; frames become `picture_size` wide and high by `fit_picture`.
     """
 
     path: Path
@@ -46,11 +39,7 @@ class DecodedClip:
 
 
 def decode_clip(request: ClipRequest) -> DecodedClip:
-    """Decode what is requested, and refuse what cannot teach anything.
-
-    Raises:
-        MediaError: with any reason but timeout and duplicate.
-    """
+    """Decode what is requested; MediaError for what cannot teach anything."""
     waveform = None if request.audio is None else _audible(request)
     return DecodedClip(None if request.frames is None else _visible(request), waveform)
 
@@ -78,13 +67,7 @@ def _visible(request: ClipRequest) -> Frames:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of a file after decoding all of it.
-
-    Args:
-        duration: seconds; 0 when the file cannot be opened.
-        reason: why it cannot be used, or `still`; None when nothing is wrong with it.
-        detail: what was found.
-    """
+    """What is known of a file: its seconds, 0 when it cannot be opened, and why it cannot be used, or `still`."""
 
     duration: float
     reason: Reason | None = None

@@ -38,11 +38,9 @@ CLOCK_TOLERANCE = 1e-3
 
 
 def read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames] | None:
-    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read, as it does
-    wherever decord is not installed.
+    """The frames (H, W, 3) on the screen at each of the times; None for a file that PyAV has to read. Or MediaError.
 
-    Raises:
-        MediaError: missing or undecodable.
+    PyAV reads every file where decord is not installed.
     """
     if not find_spec("decord"):
         return None

@@ -69,8 +69,7 @@ def is_still(frames: Frames) -> bool:
 def fit_picture(pixels: Frames, size: int) -> Frames:
     """Scale the short side of a picture (H, W, 3) to `size`, bicubic, and take the middle (size, size, 3).
 
-    Pixel for pixel what torchvision's Resize and CenterCrop make of a PIL image, without torch. Of very long pictures
-    only the middle is scaled.
+    It is pixel for pixel torchvision's Resize and CenterCrop; of very long pictures only the middle is scaled.
     """
     from PIL import Image
 

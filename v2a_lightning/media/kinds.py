@@ -18,18 +18,14 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 _SIGNATURES = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"GIF8": "GIF",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-    b"\0\0\0\x0cjP  ": "JPEG2000",
-    b"\xff\x4f\xff\x51": "JPEG2000",
-    b"\0\0\1\0": "ICO",
-    b"qoif": "QOI",
-    b"8BPS": "PSD",
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF8",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "ICO": (b"\0\0\1\0",),
+    "QOI": (b"qoif",),
+    "PSD": (b"8BPS",),
 }
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 _BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
@@ -43,16 +39,8 @@ def find_media_files(
 ) -> list[Path]:
     """Files of a folder that may be media, by their names; hidden files and folders are left out.
 
-    Args:
-        folder: the folder.
-        suffixes: endings to look for, lower case; those of files may be upper case.
-        depth: how many folders down; 0 is the folder itself, None is all the way.
-
-    Returns:
-        the folder's own files by name, then those of each folder in it, folders by name.
-
-    Raises:
-        UsageError: when there is no such folder, or it cannot be listed.
+    `depth` is how many folders down; 0 is the folder itself, None is all the way. A folder's own files come first, by
+    name, then those of each folder in it; UsageError when it cannot be listed.
     """
     root, wanted = Path(folder), frozenset(suffixes)
     if not root.is_dir():
@@ -73,11 +61,7 @@ def _refuse_unlisted(error: OSError) -> None:
 
 
 def picture_format(path: Path | str) -> str | None:
-    """Pillow's name for the format of a picture, by its first bytes (TGA: its last, or its name); None when it is none.
-
-    Raises:
-        MediaError: missing, or undecodable when the file may not be read.
-    """
+    """Pillow's name for a picture's format, by its content (TGA: or its name), or None; or MediaError."""
     if not Path(path).is_file():
         raise MediaError(path, "missing")
     try:
@@ -94,9 +78,8 @@ def picture_format(path: Path | str) -> str | None:
 
 
 def _format_of(head: bytes) -> str | None:
-    for signature, name in _SIGNATURES.items():
-        if head.startswith(signature):
-            return name
+    if (known := next((name for name, begins in _SIGNATURES.items() if head.startswith(begins)), None)) is not None:
+        return known
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[:1] == b"P" and head[1:2] in b"123456fF" and head[2:3].isspace():

@@ -51,11 +51,7 @@ class Loss:
 
 @contextmanager
 def open_media(path: Path | str) -> Iterator[InputContainer]:
-    """Open a media file for the length of a block.
-
-    Raises:
-        MediaError: `missing`, or `undecodable` for pictures, playlists and whatever FFmpeg says inside the block.
-    """
+    """Open a media file for a block; MediaError for pictures, playlists and whatever FFmpeg says inside the block."""
     if not Path(path).is_file():
         raise MediaError(path, "missing")
     try:
@@ -140,11 +136,7 @@ def decode_from(container: InputContainer, stream: Any, seconds: float | None, l
 
 
 def packets_of(container: InputContainer, *streams: Any) -> "Iterator[Packet[Any]]":
-    """The packets of some streams from where the container stands; the last ones are empty and flush the decoders.
-
-    Raises:
-        av.FFmpegError: where the file breaks off.
-    """
+    """Some streams' packets from where the container stands; empty ones flush the decoders. Or av.FFmpegError."""
     packets: Iterator[Packet[Any]] = container.demux(*streams)
     while True:
         try:

@@ -69,13 +69,12 @@ def read_picture(path: Path | str) -> Frames:
         MediaError: missing, or undecodable with what is wrong with the picture.
     """
     with _open(path) as image:
-        pixels = _pixels(path, image)
-        return np.ascontiguousarray(turned(pixels, *_orientation(image)))[None]
+        return _pixels(path, image)[None]
 
 
 def picture_in_memory(image: "Image.Image") -> Frames:
     """A PIL image as `read_picture` reads the file that it would be."""
-    return np.ascontiguousarray(turned(_pixels("the PIL image", image), *_orientation(image)))[None]
+    return _pixels("the PIL image", image)[None]
 
 
 def animation_frames(path: Path | str) -> Iterator[tuple[float, float, Frames]]:
@@ -84,7 +83,7 @@ def animation_frames(path: Path | str) -> Iterator[tuple[float, float, Frames]]:
         end = 0.0
         for seconds in _loaded_frames(image):
             begin, end = end, end + seconds
-            yield begin, end, turned(_pixels(path, image), *_orientation(image))
+            yield begin, end, _pixels(path, image)
 
 
 def turned(pixels: Frames, swap: bool, mirror: bool, flip: bool) -> Frames:
@@ -126,19 +125,19 @@ def _bound_size(path: Path | str, image: "Image.Image") -> None:
 
 
 def _pixels(path: Path | str, image: "Image.Image") -> Frames:
-    """A loaded picture as RGB (H, W, 3), reduced when it is large, in the direction in which it is stored."""
+    """A picture as upright RGB (H, W, 3), reduced when it is large."""
     from PIL import Image
 
     image.load()
+    turn = _orientation(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = Image.fromarray(_deep_grey(path, image))
     width, height = image.size
     factor = math.ceil(math.sqrt(width * height / REDUCED_PIXELS))
     rows = max(1, STRIP_PIXELS // width) * factor
     strips = (image.crop((0, top, width, min(height, top + rows))) for top in range(0, height, rows))
-    if height <= rows:
-        return _rgb(image, factor)
-    return np.concatenate([_rgb(strip, factor) for strip in strips])
+    pixels = _rgb(image, factor) if height <= rows else np.concatenate([_rgb(strip, factor) for strip in strips])
+    return np.ascontiguousarray(turned(pixels, *turn))
 
 
 def _rgb(image: "Image.Image", factor: int) -> Frames:

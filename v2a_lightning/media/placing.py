@@ -18,15 +18,9 @@ RESTART_SECONDS = 0.5
 
 
 def placed(pieces: Sequence[Piece], rate: int, samples: int | None) -> Wave:
-    """One waveform of all pieces from time zero on: gaps are silence, and of what overlaps the later is cut.
+    """One waveform (N,), or (N, channels), of all pieces from time zero on, at most `samples` long.
 
-    Args:
-        pieces: in the order in which they were decoded; those from before time zero are cut.
-        rate: Hz.
-        samples: how many are wanted at most; None for all.
-
-    Returns:
-        float32 (N,), or (N, channels) as the pieces are.
+    Gaps are silence. Of what overlaps the later is cut, and what is from before time zero. `rate` is in Hz.
     """
     parts: list[Wave] = []
     length = 0

@@ -66,12 +66,7 @@ def probe(path: Path | str) -> MediaInfo:
 
 
 def picture_seconds(path: Path | str) -> float:
-    """When the last picture of a video ends, in seconds from the clip's beginning, measured over all packets: headers
-    lie.
-
-    Raises:
-        MediaError: missing, undecodable, no_video, or short when there is no picture in it.
-    """
+    """When the last picture of a video ends, in seconds, by its packets; MediaError when there is none."""
     if is_animation(path):
         return probe(path).duration
     with open_media(path) as container:

@@ -38,10 +38,10 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 
 
 def write_waveform(path: Path | str, waveform: NDArray[np.float32], sample_rate: int) -> None:
-    """Write a waveform of shape (N,), or (N, channels), as 24-bit PCM; values beyond [-1, 1] are clipped.
+    """Write (N,), or (N, channels), clipped to [-1, 1] as 24-bit PCM.
 
-    A generated waveform differs in its seventh digit with its batch. In 16 bits a few samples of it would
-    differ by a whole step, and scores with them.
+    In 16 bits a generated waveform, whose seventh digit differs with its batch, would differ by whole steps, and its
+    scores.
     """
     import soundfile
 
@@ -142,11 +142,7 @@ def copy_with_sound(
     *,
     seconds: float | None = None,
 ) -> Path:
-    """`replace_audio` into `folder`, as `name` with the first suffix of `CONTAINERS` that can hold the picture's codec.
-
-    Raises:
-        MediaError: when `video` has no picture stream or cannot be read, or no container can hold its picture.
-    """
+    """`replace_audio` into `folder`, with the first suffix of `CONTAINERS` that holds the codec; or MediaError."""
     for suffix in CONTAINERS:
         output = path_of_id(folder, name, suffix)
         try:
