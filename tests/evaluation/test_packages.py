@@ -9,9 +9,12 @@ from tests.checkpoints.malice import Command
 from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation import EvaluationSuite
-from v2a_lightning.evaluation.extractors.imagebind import ImageBindFeatures
-from v2a_lightning.evaluation.extractors.packages import PackageExtractor, fetched, module_sha256
-from v2a_lightning.evaluation.extractors.passt import PasstFeatures
+from v2a_lightning.evaluation.extractors.packages import (
+    ImageBindFeatures,
+    PackageExtractor,
+    PasstFeatures,
+    fetched,
+)
 from v2a_lightning.evaluation.extractors.synchformer import (
     FRAME_SEGMENT,
     FRAME_STEP,
@@ -21,6 +24,7 @@ from v2a_lightning.evaluation.extractors.synchformer import (
     segments,
 )
 from v2a_lightning.evaluation.features import Crop
+from v2a_lightning.generation import weights_sha256
 
 EXTRACTORS: tuple[type[PackageExtractor], ...] = (PasstFeatures, ImageBindFeatures, SynchformerFeatures)
 
@@ -67,11 +71,11 @@ def test_weights_that_cannot_be_had_are_a_failed_run() -> None:
 def test_a_modules_hash_stands_for_its_tensors() -> None:
     torch.manual_seed(0)
     layer = torch.nn.Linear(2, 2)
-    before = module_sha256(layer)
-    assert module_sha256(layer) == before
+    before = weights_sha256(layer)
+    assert weights_sha256(layer) == before
     with torch.no_grad():
         layer.bias += 1
-    assert module_sha256(layer) != before
+    assert weights_sha256(layer) != before
 
 
 def test_segments_as_synchformer_cuts_them() -> None:

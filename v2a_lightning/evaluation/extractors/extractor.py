@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from v2a_lightning.checkpoints.known import CNN14_16K, CNN14_32K, VGGISH
 from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
 from v2a_lightning.components import REFUSALS, construct, parsed
 from v2a_lightning.errors import UsageError
@@ -18,15 +19,11 @@ from v2a_lightning.files import atomic_write, sha256_file
 
 Config = TypeVar("Config")
 
-PUBLISHED_SHA256: dict[str, dict[str, str]] = {
-    "cnn14": {
-        "Cnn14_mAP=0.431.pth": "0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31",
-        "Cnn14_16k_mAP=0.438.pth": "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
-    },
-    "vggish": {"vggish-10086976.pth": "10086976"},  # the release names a file by the first digits
-    "wav2clip": {},
+PUBLISHED_SHA256 = {
+    "Cnn14_mAP=0.431.pth": CNN14_32K,
+    "Cnn14_16k_mAP=0.438.pth": CNN14_16K,
+    "vggish-10086976.pth": VGGISH,
 }
-"""Kind -> published file name -> sha256, or as many of its first digits as are known."""
 
 
 class Extractor(nn.Module, ABC, Generic[Config]):
@@ -96,8 +93,7 @@ class Extractor(nn.Module, ABC, Generic[Config]):
         if path.is_dir():
             config, tensors, weights = cls._read_folder(path)
         elif path.is_file():
-            published = read_published(path, cls.kind)
-            config, tensors, weights = _convert(cls, published, path), cls.published_tensors(published), path
+            config, tensors, weights = *cls._read_published(path), path
         else:
             raise UsageError(f"{path}: no such {cls.kind} checkpoint; name a folder or the published file")
         try:
@@ -125,6 +121,14 @@ class Extractor(nn.Module, ABC, Generic[Config]):
             raise UsageError(f"{settings_path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
         return construct(cls.config_class, settings, settings_path), read_weights(weights), weights
 
+    @classmethod
+    def _read_published(cls, path: Path) -> tuple[Any, dict[str, Tensor]]:
+        tensors = read_published(path)
+        try:
+            return cls.published_config(tensors), cls.published_tensors(tensors)
+        except KeyError as error:
+            raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error
+
     def _described(self) -> str:
         settings = dataclasses.asdict(self.config)  # type: ignore[call-overload]
         return json.dumps({"kind": self.kind, **settings}, indent=2, sort_keys=True)
@@ -145,22 +149,14 @@ def check_waveforms(waveforms: Tensor, minimum: int, kind: str) -> None:
         raise ValueError(f"{kind} takes waveforms (B, N >= {minimum}), not {tuple(waveforms.shape)}")
 
 
-def _convert(cls: type[Extractor[Any]], tensors: Mapping[str, Tensor], path: Path) -> Any:
-    try:
-        return cls.published_config(tensors)
-    except KeyError as error:
-        raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error
-
-
-def read_published(path: Path, kind: str) -> dict[str, Tensor]:
+def read_published(path: Path) -> dict[str, Tensor]:
     """The tensors of a published checkpoint, by their published names.
 
     Raises:
         UsageError: when a file that bears a published name has other content than the published one.
         RunFailure: when it cannot be read or holds no tensors.
     """
-    digest = sha256_file(path)
-    expected = PUBLISHED_SHA256[kind].get(path.name)
-    if expected is not None and not digest.startswith(expected):
+    digest, expected = sha256_file(path), PUBLISHED_SHA256.get(path.name)
+    if expected not in (None, digest):
         raise UsageError(f"{path}: sha256 is {digest[:16]}..., that of the published file begins with {expected[:16]}")
     return read_weights(path)

@@ -156,7 +156,7 @@ def _generate(
             values = dict(zip(scores[name].clip_ids, scores[name].per_clip.tolist(), strict=True))  # type: ignore[union-attr]
             for clip in clips:
                 setattr(clip, name, values.get(clip.clip_id))
-    return dict(zip(ids, waveforms, strict=True))
+    return dict(zip((clip.clip_id for clip in clips), waveforms, strict=True))
 
 
 def _reference(trained: TrainedRun, clip: ClipScores) -> Any:
