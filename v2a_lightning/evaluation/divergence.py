@@ -43,8 +43,8 @@ class KullbackLeibler(ClipMetric):
 class SigmoidKullbackLeibler(KullbackLeibler):
     """Mean of sum_c p_c log(p_c / q_c), p and q the sigmoids of reference and generated logits, (N, C) each.
 
-    The second KL of public tools. The sigmoids of a tagger do not sum to one, so that this is no divergence in the strict sense and may be negative
-    where the generated sound has more tags than the reference.
+    The second KL of public tools. The sigmoids of a tagger do not sum to one, so that this is no divergence in the
+    strict sense and may be negative where the generated sound has more tags than the reference.
 
     Example:
         >>> metric = SigmoidKullbackLeibler()

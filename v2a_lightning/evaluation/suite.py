@@ -122,8 +122,7 @@ class EvaluationSuite:
         Raises:
             UsageError: naming the checkpoint that cannot be used.
         """
-        for extractor in self.extractors.values():
-            _ = extractor.fingerprint
+        _ = [extractor.fingerprint for extractor in self.extractors.values()]
         wav2clip = self.extractors.get("wav2clip")
         if frames and self._takes("frames") and isinstance(wav2clip, NetworkFeatures):
             require_width(self.clip, wav2clip)
