@@ -40,13 +40,7 @@ class DomainGap(Callback):
         self._selection = Selection(self.clips, self.seed)
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
     ) -> None:
         """Keep the batch's clips that are in the selection."""
         if self._is_due(trainer) and "target" in batch:

@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from v2a_lightning.data_modules.clips import Clip, checked_id, find_named, vggsound_id, youtube_names
+from v2a_lightning.data_modules.clips import (
+    LISTED_SPLITS,
+    Clip,
+    checked_id,
+    find_named,
+    vggsound_id,
+    youtube_names,
+)
 from v2a_lightning.data_modules.csv_files import read_records
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION
 from v2a_lightning.errors import UsageError
 
 COLUMNS = {"number": ("audiocap_id",), "id": ("youtube_id",), "start": ("start_time",), "caption": ("caption",)}
@@ -30,14 +36,10 @@ class AudioCapsDataModule(EncodedDataModule):
         self.metadata = Path(metadata)
 
     def find_clips(self) -> list[Clip]:
-        """The clips of the three lists; `val.csv` is the validation.
-
-        Raises:
-            UsageError: when a list or the folder cannot be read (with the line that is wrong).
-        """
+        """The clips of the three lists; `val.csv` is the validation."""
         files = self.media_files()
         clips: dict[str, Clip] = {}
-        for name, split in {"train": TRAIN, "val": VALIDATION, "test": TEST}.items():
+        for name, split in LISTED_SPLITS.items():
             for record in read_records(self.metadata / f"{name}.csv", COLUMNS):
                 try:
                     start = float(record["start"])

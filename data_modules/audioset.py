@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from v2a_lightning.data_modules.clips import Clip, checked_id, find_named, joined_labels, vggsound_id, youtube_names
+from v2a_lightning.data_modules.clips import (
+    TEST,
+    TRAIN,
+    Clip,
+    checked_id,
+    find_named,
+    joined_labels,
+    vggsound_id,
+    youtube_names,
+)
 from v2a_lightning.data_modules.csv_files import Row, read_records, read_rows
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST, TRAIN
 from v2a_lightning.errors import UsageError
 
 FORM = 'YTID, start_seconds, end_seconds, "positive_labels"'
@@ -34,26 +42,20 @@ class AudioSetDataModule(EncodedDataModule):
         self.unbalanced = unbalanced
 
     def find_clips(self) -> list[Clip]:
-        """The segments of the lists; evaluation segments are the test.
-
-        Raises:
-            UsageError: when a list or the folder cannot be read (with the line that is wrong).
-        """
+        """The segments of the lists; evaluation segments are the test."""
         columns = {"mid": ("mid",), "name": ("display_name",)}
         names = {one["mid"]: one["name"] for one in read_records(self.metadata / NAMES_FILE, columns)}
-        parts = {"balanced_train": TRAIN, "unbalanced_train": TRAIN, "eval": TEST}
-        if not self.unbalanced:
-            del parts["unbalanced_train"]
+        parts = ["balanced_train", *(["unbalanced_train"] if self.unbalanced else []), "eval"]
         files = self.media_files()
-        clips = []
+        clips: list[Clip] = []
         ids: set[str] = set()
-        for part, split in parts.items():
+        for part in parts:
             for row in read_rows(self.metadata / f"{part}_segments.csv", FORM, comment="#"):
                 youtube_id, start, end, labels = _segment(row)
                 label = joined_labels(names.get(label.strip(), label.strip()) for label in labels.split(","))
                 clip_id = checked_id(row.where, vggsound_id(youtube_id, int(start)))
                 path = find_named(files, youtube_names(youtube_id, start, end))
-                clips.append(Clip(clip_id, label, split, path, clip_id in ids))
+                clips.append(Clip(clip_id, label, TEST if part == "eval" else TRAIN, path, clip_id in ids))
                 ids.add(clip_id)
         return clips
 

@@ -13,10 +13,19 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from v2a_lightning.data_modules.clips import Clip, hold_out, ids_hash, subset, unused_splits
+from v2a_lightning.data_modules.clips import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Clip,
+    Reject,
+    Splits,
+    hold_out,
+    ids_hash,
+    subset,
+    unused_splits,
+)
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION, Splits
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio
@@ -128,11 +137,7 @@ class ClipDataModule(LightningDataModule):
         }
 
     def source(self, clip_id: str) -> Path:
-        """A clip's media file.
-
-        Raises:
-            UsageError: when there is none.
-        """
+        """A clip's media file; UsageError when there is none."""
         path = self._paths.get(clip_id)
         if path is None:
             raise UsageError(f"{clip_id}: there is no media file of this clip")
@@ -143,26 +148,17 @@ class ClipDataModule(LightningDataModule):
         return {clip.clip_id: clip.path for clip in self.named_clips if clip.path is not None}
 
     def reference_waveform(self, clip_id: str) -> NDArray[np.float32]:
-        """A clip's true sound (audio.samples,), mono, at `audio.sample_rate`.
-
-        Raises:
-            MediaError: when it cannot be read.
-            UsageError: when these clips have no sound.
-        """
+        """A clip's true sound (audio.samples,), mono, at `audio.sample_rate`; MediaError when it cannot be read."""
         if self.audio is None:
             raise UsageError(f"{type(self).__name__} has no true sound")
         return read_audio(self.source(clip_id), self.audio)
 
     def setup(self, stage: str) -> None:
-        """Make the datasets a stage needs.
-
-        Raises:
-            RunFailure: when no clip is left for one of them.
-        """
+        """Make the datasets a stage needs; RunFailure when no clip is left for one of them."""
         new = [split for split in self._splits(stage) if split not in self._datasets]
         clips = {split: [clip for clip in self.usable_clips if clip.split == split] for split in new}
-        for split in new:
-            if not clips[split]:
+        for split, some in clips.items():
+            if not some:
                 raise RunFailure(self._nothing_left(split))
         self._datasets.update(self.datasets(clips))
         rank_zero_info(self._report(stage))

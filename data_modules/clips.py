@@ -1,28 +1,25 @@
-"""Which clips there are: lists of them, the files of a folder, and which of them are held out."""
+"""Which clips there are, how they are split, why some are not used, and the names of their files."""
 
 import hashlib
 import os
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from v2a_lightning.data_modules.csv_files import Row, read_records, read_rows, read_text
-from v2a_lightning.data_modules.splits import TRAIN, VALIDATION
+from v2a_lightning.data_modules.csv_files import read_text
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import clips_sha256
 from v2a_lightning.files import refuse_unsafe_id
 from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_files
+from v2a_lightning.media.errors import PASSING
 
-CSV_FORM = "one clip a line: youtube id, start second, label, split, separated by commas"
-# How headers of other lists call the two columns that every list has.
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+LISTED_SPLITS = {"train": TRAIN, "val": VALIDATION, "test": TEST}
+"""Splits by the usual names of their lists."""
+# How headers of lists call the two columns that every list has.
 ID_COLUMNS = ("clip_id", "video_id", "id", "key", "file_name", "filename", "file", "path", "video", "name", "stem")
 LABEL_COLUMNS = ("label", "labels", "caption", "class", "category", "text", "description", "prompt")
-# Several labels of one clip are one text.
-LABEL_SEPARATOR = "; "
-# Of so many files one is looked for whose name shows how names differ.
-SHOWN_FROM = 200
 
 
 @dataclass(frozen=True)
@@ -44,45 +41,80 @@ class Clip:
     duplicate: bool = False
 
 
-def read_vggsound_csv(path: Path | str) -> list[Clip]:
-    """Read VGGSound's csv: one line `id,start,label,split` per clip, in UTF-8, or UTF-16 with its byte order mark.
+@dataclass(frozen=True)
+class Reject:
+    """A clip that is not used.
 
-    Blank lines, spaces around a column and a header that names the columns are no clips. A clip that is named again is
-    marked as a duplicate.
-
-    Raises:
-        UsageError: when there is no such file, it is no text, or a line is not of that form (its number is named).
+    Args:
+        clip_id: the clip.
+        path: its file, or where it should be.
+        reason: one of `v2a_lightning.media.Reason`.
+        detail: what was found.
+        stamp: size and time of the file; a file that has changed since is tried again.
     """
-    seen: set[str] = set()
-    clips = []
-    rows = read_rows(path, CSV_FORM)
-    for row in rows[1:] if len(rows) > 1 and _is_header(rows[0]) else rows:
-        clip = _clip_of_row(row)
-        clips.append(replace(clip, duplicate=clip.clip_id in seen))
-        seen.add(clip.clip_id)
-    return clips
+
+    clip_id: str
+    path: str
+    reason: str
+    detail: str = ""
+    stamp: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether trying again would end the same way."""
+        return self.reason not in PASSING and self.stamp == file_stamp(self.path)
 
 
-def read_labels(path: Path | str) -> dict[str, str]:
-    """The label of each clip id in VGGSound's csv, or in any csv whose header names an id and a label (or a caption).
+@dataclass(frozen=True)
+class Splits:
+    """How a data set's clips are used.
 
-    A clip with several lines, as VGGSounder's have, has several labels, separated by `; `.
-
-    Raises:
-        UsageError: when the file is no such csv.
+    Args:
+        validation_fraction: share of the training clips held out, by a hash of their ids; 0 for no validation.
+        validation_clips: hold out that many instead.
+        test_split: the split that is tested and predicted.
+        max_clips: at most so many clips of each split, chosen by a hash of their ids.
+        passes: how often an epoch goes through the training clips. More than once, a set of a few hundred clips has
+            epochs as long as a large one's, each with its validation.
     """
-    header = [name.lower() for name in read_rows(path, CSV_FORM)[0].columns]
-    if not (set(header) & set(ID_COLUMNS) and set(header) & set(LABEL_COLUMNS)):
-        return {clip.clip_id: clip.label for clip in read_vggsound_csv(path) if not clip.duplicate}
-    labels: dict[str, list[str]] = defaultdict(list)
-    for record in read_records(path, {"id": ID_COLUMNS, "label": LABEL_COLUMNS}):
-        labels[without_suffix(record["id"])].append(record["label"])
-    return {clip_id: joined_labels(some) for clip_id, some in labels.items()}
+
+    validation_fraction: float = 0.02
+    validation_clips: int | None = None
+    test_split: str = TEST
+    max_clips: int | None = None
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.passes < 1:
+            raise UsageError(f"data.splits.passes is at least 1, not {self.passes}")
+        if self.validation_clips is not None and self.validation_clips < 2:
+            raise UsageError(
+                f"data.splits.validation_clips is at least 2, not {self.validation_clips}: one clip cannot be compared "
+                "with another; for no validation, leave it out and set data.splits.validation_fraction to 0"
+            )
+        if not 0 <= self.validation_fraction < 1:
+            raise UsageError(
+                f"data.splits.validation_fraction is at least 0 and below 1, not {self.validation_fraction}"
+            )
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether a part of the training clips is held out."""
+        return bool(self.validation_fraction or self.validation_clips)
+
+
+def file_stamp(path: Path | str) -> str:
+    """Size and modification time of a file; empty when there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return ""
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def joined_labels(labels: Iterable[str]) -> str:
-    """Several labels as one text, each once."""
-    return LABEL_SEPARATOR.join(dict.fromkeys(label for label in labels if label))
+    """Several labels of one clip as one text, each once, separated by `; `."""
+    return "; ".join(dict.fromkeys(label for label in labels if label))
 
 
 def unused_splits(clips: Iterable[Clip], used: Collection[str]) -> str:
@@ -99,14 +131,13 @@ def vggsound_id(youtube_id: str, start: int) -> str:
     return f"{youtube_id}_{start:06d}"
 
 
-def youtube_names(youtube_id: str, start: float, end: float | None = None) -> list[str]:
+def youtube_names(youtube_id: str, start: float, end: float) -> list[str]:
     """The stems that files of a part of a YouTube video usually have, the clip's id first."""
     begin, plain = int(start), f"{start:g}"
     names = [vggsound_id(youtube_id, begin), f"{youtube_id}_{plain}", f"{youtube_id}_{begin * 1000}"]
     names += [f"{youtube_id}_{start:.1f}", f"{youtube_id}_{start:.3f}"]
-    if end is not None:
-        names += [f"{youtube_id}_{begin:06d}_{int(end):06d}", f"{youtube_id}_{plain}_{end:g}"]
-        names += [f"{youtube_id}_{begin * 1000}_{int(end) * 1000}", f"{youtube_id}_{start:.3f}_{end:.3f}"]
+    names += [f"{youtube_id}_{begin:06d}_{int(end):06d}", f"{youtube_id}_{plain}_{end:g}"]
+    names += [f"{youtube_id}_{begin * 1000}_{int(end) * 1000}", f"{youtube_id}_{start:.3f}_{end:.3f}"]
     return [*names, youtube_id, f"Y{youtube_id}", *(f"Y{name}" for name in names)]
 
 
@@ -125,11 +156,7 @@ def find_media(folder: Path | str, suffixes: Iterable[str] = VIDEO_SUFFIXES | PI
 
 
 def by_id(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Files by the clip ids they bear.
-
-    Raises:
-        UsageError: when two files bear one id, naming both; two names of one file are one file.
-    """
+    """Files by clip id; UsageError when two files have one id, naming both. Two names of one file are one file."""
     found: dict[str, Path] = {}
     for clip_id, path in files:
         other = found.setdefault(clip_id, path)
@@ -145,42 +172,30 @@ def missing_names(clips: Iterable[Clip], files: Mapping[str, Path]) -> str:
         return ""
     if not files:
         return f"the folder holds no video, and {wanted[0]}.mp4 is looked for"
-    # A file of the same video shows best how the names differ.
+    # A file of the same video shows best how the names differ; its id is as long as any other.
     videos = {clip_id.rpartition("_")[0]: clip_id for clip_id in wanted}
-    names = [path.name for path in files.values()]
-    name = next((name for name in names[:SHOWN_FROM] if _video_in(name, videos)), names[0])
-    clip_id = videos.get(_video_in(name, videos), wanted[0])
+    length, names = len(next(iter(videos))), [path.name for path in files.values()]
+    parts = ((name, name[begin : begin + length]) for name in names for begin in range(len(name)))
+    name, video = next(((name, part) for name, part in parts if part in videos), (names[0], next(iter(videos))))
+    clip_id = videos[video]
     return f"no file has the name of a clip: the folder holds {name}, for instance, and {clip_id}.mp4 is looked for"
 
 
-def _video_in(name: str, videos: Collection[str]) -> str:
-    """The first of the videos' ids that is a part of a file's name; empty when none is."""
-    lengths = {len(video) for video in videos} - {0}
-    parts = (name[begin : begin + length] for begin in range(len(name)) for length in lengths)
-    return next((part for part in parts if part in videos), "")
-
-
 def hold_out(
-    clips: Sequence[Clip],
-    fraction: float,
-    count: int | None,
-    source: str = TRAIN,
-    target: str = VALIDATION,
-    salt: str = "held out",
+    clips: Sequence[Clip], fraction: float, count: int | None, target: str = VALIDATION, salt: str = "held out"
 ) -> list[Clip]:
-    """Move a part of a split into another one, chosen by a hash of the clips' ids.
+    """Move a part of the training split into another one, chosen by a hash of the clips' ids.
 
     Whether a clip is held out depends on its id alone (with `fraction`), so adding clips later moves none across.
 
     Args:
         clips: all clips.
-        fraction: share to hold out; at least two clips, since one has no other to be told from, or all but one.
+        fraction: share to hold out: at least two clips, since metrics compare clips, or all but one.
         count: that many instead of a share.
-        source: the split to take from.
         target: what the held out clips' split is called.
         salt: of the hash; what is held out by one salt says nothing about what is by another.
     """
-    order = {clip.clip_id: _hash(clip.clip_id, salt) for clip in clips if clip.split == source}
+    order = {clip.clip_id: _hash(clip.clip_id, salt) for clip in clips if clip.split == TRAIN}
     candidates = sorted(order, key=order.__getitem__)
     if any(clip.split == target for clip in clips) or len(candidates) < 2:
         return list(clips)
@@ -202,11 +217,7 @@ def subset(clips: Sequence[Clip], count: int | None) -> list[Clip]:
 
 
 def read_ids(path: Path | str) -> set[str]:
-    """Clip ids from a text file with one in each line; a suffix such as .mp4 is taken off.
-
-    Raises:
-        UsageError: when there is no such file, or nothing in it.
-    """
+    """Clip ids of a text file, one a line, without a suffix such as .mp4; UsageError when there are none."""
     lines = (line.strip() for line in read_text(path, "list of ids").splitlines())
     ids = {without_suffix(line) for line in lines if line}
     if not ids:
@@ -220,11 +231,7 @@ def without_suffix(name: str) -> str:
 
 
 def checked_id(where: str, clip_id: str) -> str:
-    """A clip id that may be the name of a file.
-
-    Raises:
-        UsageError: when it may not, naming the line that it stands in.
-    """
+    """A clip id that may be the name of a file; UsageError when it may not, naming where it stands."""
     try:
         refuse_unsafe_id(clip_id, ".mp4")
     except UsageError as error:
@@ -235,26 +242,6 @@ def checked_id(where: str, clip_id: str) -> str:
 def ids_hash(clip_ids: Iterable[str]) -> str:
     """Stands for a set of clips, as in a metric card: results with the same one were measured on the same clips."""
     return clips_sha256(sorted(set(clip_ids)))
-
-
-def _is_header(row: Row) -> bool:
-    """Whether a line names VGGSound's four columns, in their order."""
-    names = [column.lower() for column in row.columns]
-    return len(names) == 4 and bool(re.search("start|second|time", names[1])) and names[3] in ("split", "set", "subset")
-
-
-def _clip_of_row(row: Row) -> Clip:
-    if len(row.columns) != 4:
-        other = {"\t": "tabs", ";": "semicolons"}
-        found = next((f", and {name}" for mark, name in other.items() if mark in ",".join(row.columns)), "")
-        raise UsageError(f"{row.where}: {len(row.columns)} columns where 4 are expected{found} ({CSV_FORM})")
-    youtube_id, start, label, split = row.columns
-    if not (youtube_id and label and split):
-        raise UsageError(f"{row.where}: a column is empty ({CSV_FORM})")
-    if not re.fullmatch("[0-9]{1,6}", start):
-        most = " of at most six digits" if start.isdigit() else ""
-        raise UsageError(f"{row.where}: the start second is a whole number{most}, not {start[:40]!r} ({CSV_FORM})")
-    return Clip(checked_id(row.where, vggsound_id(youtube_id, int(start))), label, split)
 
 
 def _hash(clip_id: str, salt: str = "held out") -> float:

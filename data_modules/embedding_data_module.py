@@ -9,12 +9,10 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
-from v2a_lightning.data_modules.clips import Clip, find_media, read_ids
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.splits import Splits
+from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media, read_ids
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
-from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
@@ -52,11 +50,7 @@ class EmbeddingDataModule(ClipDataModule):
 
     @cached_property
     def spec(self) -> StoreSpec:
-        """Which embeddings the store holds.
-
-        Raises:
-            UsageError: when it is no store, or holds those of several encoders.
-        """
+        """Which embeddings the store holds; UsageError when it is no store, or holds those of several encoders."""
         return EmbeddingStore(self.store_url).only_spec(self.encoder)
 
     @property
@@ -71,7 +65,9 @@ class EmbeddingDataModule(ClipDataModule):
 
     def setup(self, stage: str) -> None:
         """Load the store."""
-        self.audio = None if self.spec.audio is None else _audio_spec(self.spec.audio)
+        if self.spec.audio is not None:
+            rate, seconds = re.fullmatch(r"audio-(\d+)hz-([\d.e+-]+)s", self.spec.audio.spec).groups()  # type: ignore[union-attr]
+            self.audio = AudioSpec(int(rate), float(seconds))
         super().setup(stage)
 
     def find_clips(self) -> list[Clip]:
@@ -97,10 +93,3 @@ class EmbeddingDataModule(ClipDataModule):
     @cached_property
     def _table(self) -> EmbeddingTable:
         return load_table(EmbeddingStore(self.store_url), self.spec)
-
-
-def _audio_spec(tower: Tower) -> AudioSpec:
-    """The spec a tower's key stands for."""
-    found = re.fullmatch(r"audio-(\d+)hz-([\d.e+-]+)s", tower.spec)
-    assert found is not None, tower.spec
-    return AudioSpec(int(found[1]), float(found[2]))

@@ -1,4 +1,4 @@
-"""From media files to the embedding store: decoding in processes, encoding here, and both at the same time."""
+"""From media files to the embedding store in three stages: decode (in processes, ahead), embed and write."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.clips import Clip, Reject, file_stamp
 from v2a_lightning.data_modules.encoders import Encoders
 from v2a_lightning.data_modules.progress import progress
-from v2a_lightning.data_modules.rejects import Reject, file_stamp
 from v2a_lightning.data_modules.store import EmbeddingStore, StoreWriter
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
+from v2a_lightning.media.frames import Backend
+from v2a_lightning.processes import cores
 
 # After so many batches' worth of rejects what is there goes on, so that a kill loses little of it.
 REJECTED_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How clips are decoded.
+
+    Args:
+        num_workers: decoding processes; by default one for each processor.
+        timeout: seconds that decoding one clip may take before its process is killed and the clip rejected.
+        encoder_batch_size: clips that go through a process's encoders together.
+        keep_still: use clips whose picture never changes.
+        backend: the picture decoder.
+    """
+
+    num_workers: int | None = None
+    timeout: float = 60.0
+    encoder_batch_size: int = 16
+    keep_still: bool = True
+    backend: Backend = "pyav"
+
+    def __post_init__(self) -> None:
+        if self.timeout <= 0 or self.encoder_batch_size < 1:
+            raise UsageError(f"data.decoding: timeout and encoder_batch_size are above 0, not {self}")
+
+    @property
+    def workers(self) -> int:
+        """Number of decoding processes."""
+        return cores() if self.num_workers is None else max(1, self.num_workers)
 
 
 @dataclass
@@ -163,24 +191,18 @@ class Extraction:
         A batch that is not full is filled with copies of its last clip, since a matrix product of another size may sum
         in another order: so a clip's embedding does not depend on which others are left out or were embedded before.
         """
-        framed = [(clip, frames) for clip, frames in zip(batch.clips, batch.frames, strict=True) if frames is not None]
-        sounded = [
-            (clip, waveform)
-            for clip, waveform in zip(batch.clips, batch.waveforms, strict=True)
-            if waveform is not None
-        ]
-        frames = self.encoders.embed_frames(self._filled([frames for _, frames in framed]))
-        labels = self._filled([clip.label for clip, _ in sounded])
-        waveforms = self._filled([waveform for _, waveform in sounded])
-        audio = list(self.encoders.embed_waveforms(waveforms, labels)) if sounded else []
-        return EmbeddedBatch(
-            frames=[
-                (clip, {name: part.cpu().numpy() for name, part in parts.items()})
-                for (clip, _), parts in zip(framed, frames, strict=False)
-            ],
-            audio=[(clip, row.cpu().numpy()) for (clip, _), row in zip(sounded, audio, strict=False)],
-            rejects=batch.rejects,
-        )
+        framed = [pair for pair in zip(batch.clips, batch.frames, strict=True) if pair[1] is not None]
+        sounded = [pair for pair in zip(batch.clips, batch.waveforms, strict=True) if pair[1] is not None]
+        embedded = EmbeddedBatch([], [], batch.rejects)
+        if framed:
+            frames = self.encoders.embed_frames(self._filled([frames for _, frames in framed]))
+            for (clip, _), parts in zip(framed, frames, strict=False):
+                embedded.frames.append((clip, {name: part.cpu().numpy() for name, part in parts.items()}))
+        if sounded:
+            labels = self._filled([clip.label for clip, _ in sounded])
+            targets = self.encoders.embed_waveforms(self._filled([waveform for _, waveform in sounded]), labels)
+            embedded.audio.extend((clip, row.cpu().numpy()) for (clip, _), row in zip(sounded, targets, strict=False))
+        return embedded
 
     def _filled(self, items: list[Any]) -> list[Any]:
         return items + items[-1:] * (self.decoding.encoder_batch_size - len(items))
@@ -188,10 +210,7 @@ class Extraction:
 
 def _is_another_file(embedded: str, path: Path | None) -> bool:
     """Whether what was embedded is still there and is not this file. Files that were moved or copied are the same."""
-    if path is None or embedded == str(path):
-        return False
     try:
-        there, here = os.stat(embedded), os.stat(path)
+        return os.stat(embedded).st_size != os.stat(str(path)).st_size
     except OSError:
         return False
-    return there.st_size != here.st_size

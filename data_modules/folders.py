@@ -10,11 +10,7 @@ from v2a_lightning.files import atomic_write
 
 @dataclass(frozen=True)
 class Folder:
-    """Where files are: a local path, or a URL such as `s3://bucket/folder`, for which fsspec needs its package.
-
-    Args:
-        url: path or URL.
-    """
+    """Where files are: a local path, or a URL such as `s3://bucket/folder`, for which fsspec needs its package."""
 
     url: str
     _system: Any = field(init=False, repr=False, compare=False)
@@ -29,20 +25,13 @@ class Folder:
             raise UsageError(f"{self.url}: {error}") from error
         object.__setattr__(self, "_system", system)
         object.__setattr__(self, "_root", root.rstrip("/"))
-        if self.is_local and Path(root).exists() and not Path(root).is_dir():
+        if (path := self.local_path) and path.exists() and not path.is_dir():
             raise UsageError(f"{self.url} is a file, and a folder is wanted")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether this is a folder of this machine."""
-        from fsspec.implementations.local import LocalFileSystem
-
-        return isinstance(self._system, LocalFileSystem)
 
     @property
     def local_path(self) -> Path | None:
         """Where it is on this machine; None behind a URL."""
-        return Path(self._root) if self.is_local else None
+        return Path(self._root) if "file" in self._system.protocol else None
 
     def names(self, folder: str = "", suffix: str = "") -> list[str]:
         """Sorted names of what is in a subfolder, but hidden (unfinished) files; none when it is not there."""
@@ -71,7 +60,7 @@ class Folder:
     def open(self, name: str) -> Any:
         """A readable, seekable file: for taking some columns and not the whole."""
         path = f"{self._root}/{name}"
-        return path if self.is_local else self._system.open(path, "rb")
+        return path if self.local_path else self._system.open(path, "rb")
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -79,7 +68,7 @@ class Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file so that a reader sees all of it or nothing. Object stores show an object when it is complete."""
-        if self.is_local:
+        if self.local_path:
             with atomic_write(Path(self._root, name)) as temporary:
                 temporary.write_bytes(content)
         else:

@@ -3,22 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from v2a_lightning.data_modules.clips import ID_COLUMNS, Clip, checked_id, without_suffix
+from v2a_lightning.data_modules.clips import ID_COLUMNS, TEST, Clip, checked_id, without_suffix
 from v2a_lightning.data_modules.csv_files import TABLE_SUFFIXES, read_records
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST
 from v2a_lightning.errors import UsageError
 
-CATEGORY_COLUMNS = (
-    "ucs_category",
-    "ucs category",
-    "ucs",
-    "audioset_category",
-    "audioset category",
-    "category",
-    "label",
-)
-CAPTION_COLUMNS = ("caption", "text", "description")
+COLUMNS = {
+    "category": ("ucs_category", "ucs category", "ucs", "audioset_category", "audioset category", "category", "label"),
+    "caption": ("caption", "text", "description"),
+}
 
 
 class FoleyBenchDataModule(EncodedDataModule):
@@ -37,21 +30,16 @@ class FoleyBenchDataModule(EncodedDataModule):
 
     def __init__(self, media: str, metadata: str | None = None, label: str = "category", **options: Any) -> None:
         super().__init__(media, **options)
-        if label not in ("category", "caption"):
+        if label not in COLUMNS:
             raise UsageError(f"data.label is category or caption, not {label}")
         self.metadata = metadata
         self.label = label
 
     def find_clips(self) -> list[Clip]:
-        """The clips of the table.
-
-        Raises:
-            UsageError: when table or folder cannot be read, or the table lacks a column.
-        """
+        """The clips of the table."""
         files = self.media_files()
-        columns = {"id": ID_COLUMNS, "label": CATEGORY_COLUMNS if self.label == "category" else CAPTION_COLUMNS}
         clips: dict[str, Clip] = {}
-        for record in read_records(self._table(), columns):
+        for record in read_records(self._table(), {"id": ID_COLUMNS, "label": COLUMNS[self.label]}):
             clip_id = checked_id(record.where, Path(without_suffix(record["id"])).name)
             clips.setdefault(clip_id, Clip(clip_id, record["label"], TEST, files.get(clip_id)))
         return list(clips.values())

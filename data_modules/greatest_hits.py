@@ -4,13 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from v2a_lightning.data_modules.clips import Clip, find_named, joined_labels, read_ids
+from v2a_lightning.data_modules.clips import LISTED_SPLITS, VALIDATION, Clip, find_named, joined_labels, read_ids
 from v2a_lightning.data_modules.csv_files import read_text
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION
 from v2a_lightning.errors import UsageError
-
-UNKNOWN = "None"
 
 
 class GreatestHitsDataModule(EncodedDataModule):
@@ -36,25 +33,18 @@ class GreatestHitsDataModule(EncodedDataModule):
         self.sound = sound
 
     def find_clips(self) -> list[Clip]:
-        """The videos of the lists.
-
-        Raises:
-            UsageError: when a list, the folder or a `_times.txt` cannot be read.
-        """
+        """The videos of the lists."""
         files = self.media_files()
         clips = []
-        for name, split in {"train": TRAIN, "val": VALIDATION, "test": TEST}.items():
+        for name, split in LISTED_SPLITS.items():
             path = self.lists / f"{name}.txt"
             if split == VALIDATION and not path.is_file():
                 continue
             for video in sorted(read_ids(path)):
-                found = find_named(files, self._names(video))
+                found = find_named(files, [f"{video}_{self.sound}", f"{video}_{self.sound}_thumb", video])
                 label = "" if found is None else self._label(found.parent / f"{video}_times.txt")
                 clips.append(Clip(video, label, split, found))
         return clips
-
-    def _names(self, video: str) -> list[str]:
-        return [f"{video}_{self.sound}", f"{video}_{self.sound}_thumb", video]
 
     def _label(self, path: Path) -> str:
         """Actions and materials of the seconds that are embedded; those of the whole video where there are none."""
@@ -67,8 +57,7 @@ class GreatestHitsDataModule(EncodedDataModule):
                 second = float(columns[0])
             except ValueError as error:
                 raise UsageError(f"times {path}, line {number}: {columns[0]!r} is no second") from error
-            words = [word for word in (columns[2], columns[1]) if word != UNKNOWN]
-            hits.append((second, " ".join(words)))
+            hits.append((second, " ".join(word for word in (columns[2], columns[1]) if word != "None")))
         seconds = self.encoders.frames.duration
         inside = [text for second, text in hits if second < seconds] or [text for _, text in hits]
         return joined_labels(text for text, _ in Counter(inside).most_common())

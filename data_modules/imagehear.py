@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from v2a_lightning.data_modules.clips import Clip, by_id
-from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.clips import TEST, Clip, by_id
+from v2a_lightning.data_modules.extraction import Decoding
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import PICTURE_SUFFIXES, find_media_files
 from v2a_lightning.specs import AudioSpec, FrameSpec
@@ -37,23 +36,15 @@ class ImageHearDataModule(EncodedDataModule):
         super().__init__(media, clap=None, frames=FrameSpec(), audio=AudioSpec(), decoding=decoding, **options)
 
     def find_clips(self) -> list[Clip]:
-        """The pictures of the folder; ids are their stems, with the folders before it when they stand in folders.
-
-        Raises:
-            UsageError: when there is no such folder, no picture in it, or two pictures have one id.
-        """
+        """The pictures of the folder; ids are their stems, with the folders before it when they stand in folders."""
         root = Path(self.media)
-        clips = [self._clip(root, path) for path in sorted(find_media_files(root, PICTURE_SUFFIXES, depth=None))]
+        clips = []
+        for path in sorted(find_media_files(root, PICTURE_SUFFIXES, depth=None)):
+            # `train/dog/1.jpg` and `val/dog/1.jpg` are two pictures, so every folder is a part of the id.
+            clip_id = "_".join(path.relative_to(root).with_suffix("").parts)
+            label = re.sub(r"[\s_-]*\d+$", "", path.stem) or path.stem if path.parent == root else path.parent.name
+            clips.append(Clip(clip_id, label, TEST, path))
         if not clips:
             raise UsageError(f"data.media {root}: no picture in it; expected <class>/<name>.jpg or <class><number>.jpg")
-        by_id((clip.clip_id, clip.path) for clip in clips if clip.path is not None)
+        by_id((clip.clip_id, clip.path) for clip in clips if clip.path)
         return clips
-
-    @staticmethod
-    def _clip(root: Path, path: Path) -> Clip:
-        # `train/dog/1.jpg` and `val/dog/1.jpg` are two pictures, so every folder is a part of the id.
-        clip_id = "_".join(path.relative_to(root).with_suffix("").parts)
-        if path.parent != root:
-            return Clip(clip_id, path.parent.name, TEST, path)
-        label = re.sub(r"[\s_-]*\d+$", "", path.stem)
-        return Clip(clip_id, label or path.stem, TEST, path)

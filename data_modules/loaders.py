@@ -38,17 +38,14 @@ class TrainingSampler(DistributedSampler[int]):
         return islice(order, self.rank + skip * self.num_replicas, None, self.num_replicas)
 
     def __len__(self) -> int:
-        return math.ceil(self.passes * self._clips / self.num_replicas)
-
-    @property
-    def _clips(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
+        return math.ceil(self.passes * len(self.dataset) / self.num_replicas)  # type: ignore[arg-type]
 
     def _order(self) -> list[int]:
         """Clips of one epoch over all processes; what each pass is drawn from is the seed and the pass's number."""
         order: list[int] = []
         for number in range(self.epoch * self.passes, (self.epoch + 1) * self.passes):
-            order += torch.randperm(self._clips, generator=torch.Generator().manual_seed(self.seed + number)).tolist()
+            generator = torch.Generator().manual_seed(self.seed + number)
+            order += torch.randperm(len(self.dataset), generator=generator).tolist()  # type: ignore[arg-type]
         return order
 
 
@@ -88,11 +85,7 @@ class ResumableLoader(DataLoader[Batch]):
 
 
 def share_of_batch(batch_size: int, ranks: int) -> int:
-    """How many clips of a batch each process has.
-
-    Raises:
-        UsageError: when they cannot all have equally many.
-    """
+    """How many clips of a batch each process has; UsageError when they cannot all have equally many."""
     if batch_size % ranks:
         nearest = max(ranks, round(batch_size / ranks) * ranks)
         raise UsageError(
@@ -105,11 +98,7 @@ def share_of_batch(batch_size: int, ranks: int) -> int:
 def training_loader(
     dataset: Dataset[Batch], batch_size: int, seed: int, rank: int, ranks: int, workers: int = 0, passes: int = 1
 ) -> DataLoader[Batch]:
-    """Shuffled anew in each pass of each epoch, in the same way after a resume; `batch_size` over all processes.
-
-    Raises:
-        UsageError: when the batch cannot be shared evenly.
-    """
+    """Shuffled anew in each pass of each epoch, in the same way after a resume; `batch_size` over all processes."""
     sampler = TrainingSampler(dataset, ranks, rank, shuffle=True, seed=seed)
     sampler.passes = passes
     return ResumableLoader(dataset, sampler=sampler, **_options(share_of_batch(batch_size, ranks), workers))
@@ -120,9 +109,7 @@ def evaluation_loader(
 ) -> DataLoader[Batch]:
     """In order, dealt out to the processes without filling up: every clip exactly once; `batch_size` over all of them.
 
-    Raises:
-        RunFailure: when there are fewer clips than processes.
-        UsageError: when the batch cannot be shared evenly.
+    RunFailure when there are fewer clips than processes.
     """
     count = len(dataset)  # type: ignore[arg-type]
     if count < ranks:

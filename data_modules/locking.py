@@ -4,7 +4,6 @@ import errno
 import fcntl
 import os
 import socket
-from pathlib import Path
 from typing import IO
 
 from v2a_lightning.data_modules.folders import Folder
@@ -21,9 +20,6 @@ class StoreLock:
     The first process of a job takes the store for itself, looks what is to be done, and then shares it with the
     other processes of its job, each of which holds it until it is done. A second job waits until the last one is.
     Behind a URL there is no lock: two jobs at once do the same work twice there.
-
-    Args:
-        folder: of the store.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -31,16 +27,12 @@ class StoreLock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Wait until nobody writes, and keep others from it.
-
-        Raises:
-            RunFailure: when the folder cannot be written to.
-        """
-        if self._lock(fcntl.LOCK_EX) and self._file is not None:
-            with refusals(self._file.name):
-                self._file.truncate(0)
-                self._file.write(f"process {os.getpid()} of {socket.gethostname()}")
-                self._file.flush()
+        """Wait until nobody writes, and keep others from it; RunFailure when the folder cannot be written to."""
+        if (file := self._lock(fcntl.LOCK_EX)) is not None:
+            with refusals(file.name):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} of {socket.gethostname()}")
+                file.flush()
 
     def share(self) -> None:
         """Let the other processes of this job write too; each of them shares as well."""
@@ -61,12 +53,16 @@ class StoreLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _lock(self, kind: int) -> bool:
-        """Whether the lock is held; False where there is none to be had."""
+    def _lock(self, kind: int) -> IO[str] | None:
+        """The locked file; None where there is no lock."""
         path = self.folder.local_path
         if path is None:
-            return False
-        file = self._open(path)
+            return None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._file = file = self._file or open(path / NAME, "a+", encoding="utf-8")  # noqa: SIM115 (until release)
+        except OSError as error:
+            raise RunFailure(f"{path} cannot be written to: {error.strerror}") from error
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -77,14 +73,5 @@ class StoreLock:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
                 raise
             say(f"{self.folder.url}: this disk has no locks ({error.strerror}); let one job at a time write there")
-            return False
-        return True
-
-    def _open(self, path: Path) -> IO[str]:
-        if self._file is None:
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-                self._file = open(path / NAME, "a+", encoding="utf-8")  # noqa: SIM115 (held until release)
-            except OSError as error:
-                raise RunFailure(f"{path} cannot be written to: {error.strerror}") from error
-        return self._file
+            return None
+        return file

@@ -4,20 +4,18 @@ import io
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v2a_lightning.data_modules.clips import Clip, ids_hash
-from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.clips import TEST, Clip, Reject, checked_id, file_stamp, ids_hash
+from v2a_lightning.data_modules.extraction import Decoding
 from v2a_lightning.data_modules.progress import progress
-from v2a_lightning.data_modules.rejects import Reject, file_stamp
 from v2a_lightning.data_modules.shards import DAMAGE
 from v2a_lightning.errors import UsageError
-from v2a_lightning.files import refuse_unsafe_id
 from v2a_lightning.media import ClipRequest, Inspection, MediaError, WorkerPool, inspect_clip
 from v2a_lightning.media.errors import PASSING, Reason
 from v2a_lightning.specs import AudioSpec, FrameSpec
@@ -26,6 +24,11 @@ USABLE, REJECTED = "ok", "rejected"
 METADATA_KEY = b"v2a_looked_at"
 SAVE_SECONDS = 60.0
 """How much work a killed manifest loses at most."""
+TEXT = pa.string()
+SCHEMA = pa.schema({
+    "clip_id": TEXT, "path": TEXT, "label": TEXT, "split": TEXT, "start": pa.int32(), "duration": pa.float64(),
+    "status": TEXT, "reason": TEXT, "detail": TEXT, "stamp": TEXT,
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class ManifestRow:
         status: ok or rejected.
         reason: what is wrong; empty when nothing is. A still picture may be ok all the same.
         detail: what was found.
-        stamp: size and time of the file; a file that has changed since is looked at again.
+        stamp: size and time of the file; a file that has changed since is inspected again.
     """
 
     clip_id: str
@@ -57,17 +60,13 @@ class ManifestRow:
     stamp: str = ""
 
     def is_of(self, clip: Clip) -> bool:
-        """Whether this says what looking at the clip's file again would say."""
+        """Whether inspecting the clip's file again would find the same."""
         same_file = self.path == str(clip.path) and self.stamp == file_stamp(self.path) != ""
         return same_file and self.reason not in {*PASSING, "duplicate"}
 
     def inspection(self) -> Inspection:
-        """What was found when the clip was looked at."""
+        """What was found."""
         return Inspection(self.duration, cast(Reason, self.reason) if self.reason else None, self.detail)
-
-    def as_reject(self) -> Reject:
-        """The clip as the list of rejected clips has it."""
-        return Reject(self.clip_id, self.path, self.reason, self.detail)
 
 
 def inspect_clips(
@@ -76,16 +75,17 @@ def inspect_clips(
     audio: AudioSpec | None,
     decoding: Decoding,
     known: Iterable[ManifestRow] = (),
-    save: Callable[[list[ManifestRow]], None] | None = None,
+    save: Callable[[list[ManifestRow]], None] = lambda rows: None,
 ) -> list[ManifestRow]:
-    """Look at every clip, with a progress bar; the rows are in the order of the clips.
+    """Decode every clip, with a progress bar; the rows are in the order of the clips.
 
     Args:
-        clips: what to look at.
+        clips: which.
         frames: which frames.
         audio: which sound, if any.
         decoding: how.
-        known: rows of an earlier look with the same specs; clips whose files are as they were are not looked at again.
+        known: rows of an earlier inspection with the same specs; clips whose files are as they were are not inspected
+            again.
         save: is given the rows there are, about once a minute.
     """
     earlier = {row.clip_id: row for row in known}
@@ -96,7 +96,7 @@ def inspect_clips(
     saved = time.monotonic()
     for clip, inspection in _inspections(new, frames, audio, decoding):
         found[clip.clip_id] = inspection
-        if save is not None and time.monotonic() - saved >= SAVE_SECONDS:
+        if time.monotonic() - saved >= SAVE_SECONDS:
             save(_rows(clips, found, decoding.keep_still))
             saved = time.monotonic()
     return _rows(clips, found, decoding.keep_still)
@@ -157,47 +157,28 @@ def what_is_inspected(frames: FrameSpec, audio: AudioSpec | None) -> str:
 
 def manifest_bytes(rows: Sequence[ManifestRow], of_what: str = "") -> bytes:
     """The manifest as a Parquet file."""
-    kinds = {str: pa.string(), int: pa.int32(), float: pa.float64()}
-    columns = {
-        field.name: pa.array([getattr(row, field.name) for row in rows], kinds[field.type])  # type: ignore[index]
-        for field in fields(ManifestRow)
-    }
-    table = pa.table(columns).replace_schema_metadata({METADATA_KEY: of_what.encode()})
+    schema = SCHEMA.with_metadata({METADATA_KEY: of_what.encode()})
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, write_page_checksum=True)
+    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema), buffer, write_page_checksum=True)
     return buffer.getvalue()
 
 
 def rows_of_bytes(content: bytes, name: str) -> list[ManifestRow]:
-    """The rows of a manifest's content.
-
-    Raises:
-        UsageError: when it is damaged or something else, saying of which file.
-    """
-    names = [field.name for field in fields(ManifestRow)]
+    """The rows of a manifest's content; UsageError naming the file when it is damaged or something else."""
     try:
-        table = pq.read_table(io.BytesIO(content), columns=names, page_checksum_verification=True)
+        table = pq.read_table(io.BytesIO(content), page_checksum_verification=True).select(SCHEMA.names)
         table.validate(full=True)
-        rows = [ManifestRow(**row) for row in table.to_pylist()]
-    except (*DAMAGE, TypeError) as error:
-        told = str(error).splitlines() or [type(error).__name__]
-        raise UsageError(f"manifest {name} is damaged, or is something else ({told[0]}); make it again") from error
+        if table.schema != SCHEMA or any(column.null_count for column in table.columns):
+            raise ValueError(f"its columns are {', '.join(map(str, table.schema))}, or values are missing")
+        if unknown := set(table["status"].to_pylist()) - {USABLE, REJECTED}:
+            raise ValueError(f"a status is {min(unknown)!r}")
+    except DAMAGE as error:
+        reason = str(error).splitlines() or [type(error).__name__]
+        raise UsageError(f"manifest {name} is damaged, or is something else ({reason[0]}); make it again") from error
+    rows = [ManifestRow(**row) for row in table.to_pylist()]
     for row in rows:
-        _check(row, name)
+        checked_id(f"manifest {name}", row.clip_id)
     return rows
-
-
-def _check(row: ManifestRow, name: str) -> None:
-    kinds = {"int": int, "float": float}
-    for one in fields(ManifestRow):
-        if not isinstance(getattr(row, one.name), kinds.get(getattr(one.type, "__name__", str(one.type)), str)):
-            raise UsageError(f"manifest {name}: {one.name} of {row.clip_id} is {getattr(row, one.name)!r}")
-    if row.status not in (USABLE, REJECTED):
-        raise UsageError(f"manifest {name}: the status of {row.clip_id} is {row.status!r}")
-    try:
-        refuse_unsafe_id(row.clip_id)
-    except UsageError as error:
-        raise UsageError(f"manifest {name}: {error}") from error
 
 
 def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
@@ -214,11 +195,7 @@ def earlier_rows(path: Path, of_what: str) -> list[ManifestRow]:
 
 
 def read_manifest(path: Path | str) -> list[ManifestRow]:
-    """Read a manifest.
-
-    Raises:
-        UsageError: when it is not there, is damaged, or is something else.
-    """
+    """Read a manifest; UsageError when it is not there, is damaged, or is something else."""
     if not Path(path).is_file():
         raise UsageError(f"manifest {path}: there is no such file")
     try:
@@ -231,12 +208,12 @@ def read_manifest(path: Path | str) -> list[ManifestRow]:
 def unusable_files(rows: Iterable[ManifestRow]) -> dict[str, Reject]:
     """The clips whose files cannot be used; a missing file may have come since, and a duplicate has a first."""
     rejected = (row for row in rows if row.status == REJECTED and row.reason not in ("missing", "duplicate"))
-    return {row.clip_id: row.as_reject() for row in rejected}
+    return {row.clip_id: Reject(row.clip_id, row.path, row.reason, row.detail) for row in rejected}
 
 
 def used_test_ids(rows: Iterable[ManifestRow], listed: set[str] | None = None) -> list[str]:
     """Sorted ids of the usable test clips, of those on a list when one is given."""
-    usable = {row.clip_id for row in rows if row.split == "test" and row.status == USABLE}
+    usable = {row.clip_id for row in rows if row.split == TEST and row.status == USABLE}
     return sorted(usable if listed is None else usable & listed)
 
 

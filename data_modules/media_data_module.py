@@ -10,10 +10,9 @@ import torch
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
-from v2a_lightning.data_modules.clips import Clip, find_media
-from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import Extraction
+from v2a_lightning.data_modules.extraction import Decoding, Extraction
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.data_modules.manifest import (
@@ -25,8 +24,6 @@ from v2a_lightning.data_modules.manifest import (
     unusable_files,
 )
 from v2a_lightning.data_modules.on_the_fly import DecodedDataset, embed_batch
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.splits import Splits
 from v2a_lightning.data_modules.store import EmbeddingStore, Precision
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder, EncoderSet
@@ -97,11 +94,7 @@ class EncodedDataModule(ClipDataModule):
         """Every clip the data set names, with its file if there is one: see `media_files`."""
 
     def media_files(self) -> dict[str, Path]:
-        """Videos and pictures by their names without suffix, in `media` and in the folders right inside it.
-
-        Raises:
-            UsageError: when there is no such folder, or two files have one name.
-        """
+        """Videos and pictures by their names without suffix, in `media` and in the folders right inside it."""
         return find_media(self.media)
 
     @property
@@ -154,10 +147,8 @@ class EncodedDataModule(ClipDataModule):
             rank: this process.
             ranks: how many processes share the work.
             barrier: waits for the other processes.
-            add_encoder: put embeddings of these encoders beside those of others that the store may hold.
-
-        Raises:
-            UsageError: when the store was made with other encoders or specs, unless they are to be added.
+            add_encoder: put embeddings of these encoders beside those of others that the store may hold, which else
+                is a UsageError.
         """
         lock = StoreLock(self.store.folder)
         try:
@@ -176,14 +167,14 @@ class EncodedDataModule(ClipDataModule):
     def _prepare_store(self, lock: StoreLock, ranks: int, add_encoder: bool) -> bool:
         """Take the store for this job and mend it; True when there is nothing to embed, which needs no lock."""
         self.prepare_media()
-        if not add_encoder:
-            self.store.refuse_others(self.encoders.spec())
         extraction = self.extraction()
         # Most runs find everything done, and need not wait for whoever writes for another data set.
         is_done = ranks == 1 and not (self.store.has_lost_shards or extraction.pending())
         if not is_done:
             lock.take()
             self.store.mend()
+        if not add_encoder:
+            self.store.refuse_others(self.encoders.spec())
         extraction.refuse_other_files()
         return is_done
 
@@ -203,18 +194,13 @@ class EncodedDataModule(ClipDataModule):
     def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
         """Clips from the store, or decoded on the fly."""
         if self.mode == "on_the_fly":
-            return {split: self._decoded(clips) for split, clips in splits.items()}
+            return {split: DecodedDataset(clips, self.extraction()) for split, clips in splits.items()}
         spec = self.encoders.spec()
         self.store.refuse_others(spec)
         table = load_table(self.store, spec, [clip.clip_id for clips in splits.values() for clip in clips])
         return {
             split: EmbeddingDataset(table.described_by(clips), table.rows(clips)) for split, clips in splits.items()
         }
-
-    def _decoded(self, clips: Sequence[Clip]) -> Dataset[Batch]:
-        extraction, size = self.extraction(), self.encoders.picture_size()
-        requests = [extraction.request(clip, True, True, size) for clip in clips]
-        return DecodedDataset(clips, requests, self.decoding.timeout)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Waveforms stay on the CPU, where the audio encoder prepares them."""
@@ -245,13 +231,12 @@ class EncodedDataModule(ClipDataModule):
         return f"manifest-{self.encoders.spec().content}.parquet"
 
     def _inspect(self) -> None:
-        """Look at the clips that the manifest does not have yet."""
-        known = self._inspected()
-        inspected = {(row.clip_id, row.path) for row in known}
-        new = [clip for clip in self.candidates if (clip.clip_id, str(clip.path)) not in inspected]
-        if new and self.manifest is None:
-            again = {clip.clip_id for clip in new}
-            known = [row for row in known if row.clip_id not in again]
-            rows = known + inspect_clips(new, self.encoders.frames, self.encoders.audio, self.decoding)
-            Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
+        """Inspect the clips for which that has not been done."""
+        if self.manifest is None:
+            known, clips = self._inspected(), self.candidates
+            rows = inspect_clips(clips, self.encoders.frames, self.encoders.audio, self.decoding, known)
+            inspected = {clip.clip_id for clip in clips}
+            rows += [row for row in known if row.clip_id not in inspected]
+            if set(rows) != set(known):
+                Folder(self.store_url).write(self._manifest_name, manifest_bytes(rows))
         self.invalidate_usable_clips()

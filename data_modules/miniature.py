@@ -6,10 +6,9 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from v2a_lightning.data_modules.clips import Clip, read_vggsound_csv
-from v2a_lightning.data_modules.decoding import Decoding
-from v2a_lightning.data_modules.splits import Splits
-from v2a_lightning.data_modules.vggsound import VGGSoundDataModule, with_files
+from v2a_lightning.data_modules.clips import Clip, Splits
+from v2a_lightning.data_modules.extraction import Decoding
+from v2a_lightning.data_modules.vggsound import VGGSoundDataModule, read_vggsound_csv, with_files
 from v2a_lightning.errors import UsageError
 from v2a_lightning.miniature.world.render import read_marker, render_world
 from v2a_lightning.miniature.world.scenes import WORLD_VERSION

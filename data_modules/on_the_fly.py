@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.encoders import Encoders
+from v2a_lightning.data_modules.extraction import Extraction
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure
@@ -16,22 +17,17 @@ from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool
 
 
 class DecodedDataset(Dataset[Batch]):
-    """Clips as raw frames and waveforms; `__getitems__` gives a whole batch.
+    """Clips as raw frames and waveforms; `__getitems__` gives a whole batch."""
 
-    Args:
-        clips: which clips.
-        requests: what is wanted of each.
-        timeout: seconds a clip may take.
-    """
-
-    def __init__(self, clips: Sequence[Clip], requests: Sequence[ClipRequest], timeout: float) -> None:
+    def __init__(self, clips: Sequence[Clip], extraction: Extraction) -> None:
         self.clips = list(clips)
-        self.requests = list(requests)
-        self.timeout = timeout
+        size = extraction.encoders.picture_size()
+        self.requests = [extraction.request(clip, True, True, size) for clip in clips]
+        self.timeout = extraction.decoding.timeout
         self._pool: WorkerPool[ClipRequest, DecodedClip] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process has to have a decoding process of its own."""
+        """Another process needs a decoding process of its own."""
         return {**self.__dict__, "_pool": None}
 
     def __len__(self) -> int:
@@ -46,9 +42,8 @@ class DecodedDataset(Dataset[Batch]):
             # One decoding process for each loading process: the former can be killed, the latter cannot.
             self._pool = WorkerPool(decode_clip, 1, self.timeout)
         outcomes = list(self._pool.map([self.requests[index] for index in indices]))
-        failures = [str(outcome) for outcome in outcomes if isinstance(outcome, MediaError)]
-        if failures:
-            return {"failure": failures[0]}
+        if failures := [outcome for outcome in outcomes if isinstance(outcome, MediaError)]:
+            return {"failure": str(failures[0])}
         decoded = [outcome for outcome in outcomes if isinstance(outcome, DecodedClip)]
         batch: Batch = {
             "clip_id": [self.clips[index].clip_id for index in indices],
@@ -62,8 +57,7 @@ class DecodedDataset(Dataset[Batch]):
 def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
     """Replace raw frames and waveforms by their embeddings: then the batch is as a store would give it.
 
-    Raises:
-        RunFailure: when a clip that was usable before the run is so no longer, or an embedding is not finite.
+    RunFailure when a clip that was usable before the run is so no longer, or an embedding is not finite.
     """
     if "failure" in batch:
         raise RunFailure(f"{batch['failure']}; it was usable when the data was inspected")
@@ -79,14 +73,8 @@ def embed_batch(batch: Batch, encoders: Encoders) -> Batch:
     }
     if "waves" in batch:
         embedded["target"] = encoders.embed_waveforms(list(batch["waves"]), batch["label"]).to(device)
-    _refuse_not_finite(embedded)
-    return embedded
-
-
-def _refuse_not_finite(batch: Batch) -> None:
-    frames = batch["frames"] if isinstance(batch["frames"], dict) else {SOLE: batch["frames"]}
-    tables = [*frames.values(), *([batch["target"]] if "target" in batch else [])]
+    tables = [*frames.values(), *([embedded["target"]] if "waves" in batch else [])]
     finite = torch.stack([table.isfinite().flatten(1).all(1) for table in tables]).all(0)
-    if not bool(finite.all()):
-        named = ", ".join(clip_id for clip_id, is_finite in zip(batch["clip_id"], finite, strict=True) if not is_finite)
-        raise RunFailure(f"the embeddings of these clips are not finite: {named}")
+    if named := [clip_id for clip_id, is_finite in zip(batch["clip_id"], finite, strict=True) if not is_finite]:
+        raise RunFailure(f"the embeddings of these clips are not finite: {', '.join(named)}")
+    return embedded

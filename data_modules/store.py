@@ -6,7 +6,7 @@ and after which frames or which sound it was given:
     frames-<digest>/part-*.parquet    clip_id, label, split, path, num_frames, frames (T * width numbers)
     audio-<digest>/part-*.parquet     clip_id, audio (tokens * width numbers): the target
     rejects-<digest>/part-*.parquet   clip_id, path, reason, detail, stamp
-    index-*.json                      rows, size and checksum of each shard; see v2a_lightning.data_modules.index
+    index-*.json                      rows, size and checksum of each shard
     rejects.csv                       the rejected clips, to read
 
 So clips or an encoder that come later cost only their own work, and embeddings of different encoders never mix.
@@ -16,7 +16,6 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -25,13 +24,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from v2a_lightning.data_modules.clips import Reject
 from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.index import IndexWriter, lost_shards, mend_index
-from v2a_lightning.data_modules.rejects import Reject
-from v2a_lightning.data_modules.shards import Shard, ShardWriter, damaged, read_shards, rows_of
+from v2a_lightning.data_modules.shards import (
+    IndexWriter,
+    Shard,
+    ShardWriter,
+    damaged,
+    lost_shards,
+    mend_index,
+    read_shards,
+)
 from v2a_lightning.data_modules.towers import Kind, StoreSpec, Tower
 from v2a_lightning.encoders.base import SOLE
-from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.errors import UsageError
 from v2a_lightning.files import refuse_unsafe_id
 
 Precision = Literal["float16", "float32"]
@@ -60,31 +66,22 @@ class EmbeddingStore:
         return self.folder.url
 
     def towers(self, kind: Kind) -> list[Tower]:
-        """Every encoder of a kind whose embeddings are here.
+        """Every encoder of a kind whose embeddings are here; RunFailure when a shard is damaged or lost."""
+        parts = [name for name in self.folder.names() if name.startswith(f"{kind}-")]
+        return [self._tower(shard) for name in parts for shard in islice(read_shards(self.folder, name, []), 1)]
 
-        Raises:
-            RunFailure: when the shard that describes one is damaged or lost.
-        """
-        parts = [name for name in self._parts() if name.startswith(f"{kind}-") and self.folder.names(name)]
-        first = [shard for name in parts for shard in islice(read_shards(self.folder, name, []), 1)]
-        return [self._tower(shard) for shard in first]
-
-    def _tower(self, shard: Shard, expected: Tower | None = None) -> Tower:
+    def _tower(self, shard: Shard) -> Tower:
         try:
             tower = Tower.described(shard.metadata.get(METADATA_KEY, "nothing"))
-            if expected is not None and tower.subfolder != expected.subfolder:
-                raise ValueError(f"it holds embeddings of {tower}, and stands among those of {expected}")
         except ValueError as error:
             raise damaged(self.folder, shard.path, error) from error
+        if not shard.path.startswith(f"{tower.subfolder}/"):
+            raise damaged(self.folder, shard.path, f"it holds embeddings of {tower.encoder}, not of its folder")
         return tower
 
-    def _parts(self) -> list[str]:
-        """Subfolders that hold shards."""
-        return [name for name in self.folder.names() if name.startswith(("frames-", "audio-", "rejects-"))]
-
     def mend(self) -> None:
-        """Log which shards are lost, and forget them; list those that are not yet. Only while nobody else writes."""
-        mend_index(self.folder, self._parts(), partial(rows_of, self.folder))
+        """Log and forget lost shards, and list those that are not yet; see `mend_index`."""
+        mend_index(self.folder)
 
     @property
     def has_lost_shards(self) -> bool:
@@ -92,13 +89,9 @@ class EmbeddingStore:
         return bool(lost_shards(self.folder))
 
     def shards(self, tower: Tower, columns: Sequence[str], whole: bool = False) -> Iterator[Shard]:
-        """Some columns of an encoder's shards; see `read_shards`.
-
-        Raises:
-            RunFailure: when a shard is damaged or lost, or is another encoder's.
-        """
+        """Some columns of an encoder's shards, as `read_shards`; RunFailure for a shard of another encoder."""
         for shard in read_shards(self.folder, tower.subfolder, columns, whole):
-            self._tower(shard, expected=tower)
+            self._tower(shard)
             yield shard
 
     def refuse_others(self, spec: StoreSpec) -> None:
@@ -115,15 +108,11 @@ class EmbeddingStore:
         """The spec of a store that holds one set of embeddings, or of some of its encoders of frames.
 
         Args:
-            encoders: names of encoders, such as `clip:miniature`, by the keys they are to have in batches.
-
-        Raises:
-            UsageError: when it holds none, or several.
+            encoders: names of encoders, such as `clip:miniature`, by the keys they are to have in batches. UsageError
+                when the store has none of a name, or several.
         """
         frames, audio = self.towers("frames"), self.towers("audio")
         if not frames:
-            if lost := lost_shards(self.folder):
-                raise RunFailure(f"{self.url}: {len(lost)} shards are lost, such as {min(lost)}; put them back")
             raise UsageError(f"{self.url} is no embedding store: it has no frames-*/*.parquet")
         named = {key: [one for one in frames if one.encoder == name] for key, name in (encoders or {}).items()}
         if any(len(found) != 1 for found in (named or {SOLE: frames}).values()) or len(audio) > 1:
@@ -158,9 +147,9 @@ class EmbeddingStore:
     def write_rejects_csv(self, rejects: Iterable[Reject]) -> None:
         """Write the list that people read."""
         text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["clip_id", "path", "reason", "detail"])
-        table.writerows([one.clip_id, one.path, one.reason, one.detail] for one in rejects)
+        table = csv.DictWriter(text, REJECT_COLUMNS[:-1], extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(map(asdict, rejects))
         self.folder.write("rejects.csv", text.getvalue().encode())
 
     def writer(self, spec: StoreSpec, rank: int = 0) -> "StoreWriter":
@@ -172,40 +161,24 @@ class StoreWriter:
     """Adds clips to a store, as one of any number of processes."""
 
     def __init__(self, store: EmbeddingStore, spec: StoreSpec, rank: int) -> None:
-        self._store = store
-        self._rank = rank
-        self._index = IndexWriter(store.folder, rank)
         self._dtype = np.dtype(store.precision)
-        numbers = pa.list_(pa.float16() if store.precision == "float16" else pa.float32())
-        text = pa.string()
-        frames = {
-            "clip_id": text,
-            "label": text,
-            "split": text,
-            "path": text,
-            "num_frames": pa.int32(),
-            "frames": numbers,
-        }
+        numbers, index = pa.list_(pa.from_numpy_dtype(self._dtype)), IndexWriter(store.folder, rank)
+
+        def shards(subfolder: str, schema: dict[str, pa.DataType], metadata: Mapping[str, str]) -> ShardWriter:
+            seconds = store.flush_seconds
+            return ShardWriter(store.folder, subfolder, schema, metadata, rank, seconds=seconds, written=index.add)
+
+        def embeddings(tower: Tower, columns: dict[str, pa.DataType]) -> ShardWriter:
+            schema = {"clip_id": pa.string(), **columns, tower.kind: numbers}
+            return shards(tower.subfolder, schema, {METADATA_KEY: tower.description})
+
+        facts = {**dict.fromkeys(("label", "split", "path"), pa.string()), "num_frames": pa.int32()}
         towers = spec.by_encoder
-        self._frames = {key: self._shards(tower.subfolder, frames, tower) for key, tower in towers.items()}
+        self._frames = {key: embeddings(tower, facts) for key, tower in towers.items()}
         # A clip that lacks one of several encoders goes through all of them again.
         self._there = {key: store.clip_ids(tower) for key, tower in towers.items()} if len(towers) > 1 else {}
-        self._audio = None
-        if spec.audio is not None:
-            self._audio = self._shards(spec.audio.subfolder, {"clip_id": text, "audio": numbers}, spec.audio)
-        self._rejects = self._shards(spec.rejects, dict.fromkeys(REJECT_COLUMNS, text))
-
-    def _shards(self, subfolder: str, schema: dict[str, Any], tower: Tower | None = None) -> ShardWriter:
-        metadata = {} if tower is None else {METADATA_KEY: tower.description}
-        return ShardWriter(
-            self._store.folder,
-            subfolder,
-            schema,
-            metadata,
-            self._rank,
-            seconds=self._store.flush_seconds,
-            written=self._index.add,
-        )
+        self._audio = None if spec.audio is None else embeddings(spec.audio, {})
+        self._rejects = shards(spec.rejects, dict.fromkeys(REJECT_COLUMNS, pa.string()), {})
 
     def __enter__(self) -> "StoreWriter":
         return self
@@ -222,9 +195,7 @@ class StoreWriter:
     def add_frames(self, clip_id: str, label: str, split: str, path: str, frames: Any) -> None:
         """Add a clip's frame embeddings (T, D), of several encoders by their names.
 
-        Raises:
-            ValueError: when they are not finite.
-            UsageError: when the id cannot be the name of a file.
+        ValueError when they are not finite, UsageError when the id cannot be the name of a file.
         """
         parts = frames if isinstance(frames, Mapping) else {SOLE: frames}
         for key, part in parts.items():
@@ -234,12 +205,7 @@ class StoreWriter:
                 self._frames[key].append({**row, "frames": part})
 
     def add_audio(self, clip_id: str, audio: Any) -> None:
-        """Add a clip's target (N, D), or (D,) of one token.
-
-        Raises:
-            ValueError: when it is not finite.
-            UsageError: when the id cannot be the name of a file.
-        """
+        """Add a clip's target (N, D), or (D,) of one token; raises as `add_frames`."""
         assert self._audio is not None, "this spec has no audio"
         self._refuse(clip_id, audio)
         self._audio.append({"clip_id": clip_id, "audio": audio})

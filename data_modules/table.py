@@ -1,6 +1,6 @@
 """Embeddings in memory: a batch is a few gathers from large tensors, so that loading costs next to nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.shards import Shard, column_values, damaged, list_lengths
+from v2a_lightning.data_modules.clips import Clip, checked_id
+from v2a_lightning.data_modules.shards import Shard, damaged
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.encoders.base import SOLE
-from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.files import refuse_unsafe_id
+from v2a_lightning.errors import RunFailure
 from v2a_lightning.widths import Widths
 
 Batch = dict[str, Any]
@@ -24,13 +23,13 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class EmbeddingTable:
-    """Clips and their embeddings, in the precision of the store.
+    """N clips and their embeddings, in the precision of the store.
 
     Args:
-        clip_ids: N ids.
-        labels: N labels.
-        splits: N names of splits.
-        paths: N media files.
+        clip_ids: their ids.
+        labels: their labels.
+        splits: names of their splits.
+        paths: their media files.
         frames: (N, T, D); a clip with fewer than T frames is filled with zeros. Of several encoders, by their names.
         lengths: (N,) how many frames each clip has.
         target: (N, tokens, D), or None for clips without sound.
@@ -54,10 +53,8 @@ class EmbeddingTable:
 
     def described_by(self, clips: Sequence[Clip]) -> "EmbeddingTable":
         """The same embeddings with the labels that `clips` have today."""
-        labels = {clip.clip_id: clip.label for clip in clips}
-        return replace(
-            self, labels=[labels.get(clip_id, label) for clip_id, label in zip(self.clip_ids, self.labels, strict=True)]
-        )
+        labels = dict(zip(self.clip_ids, self.labels, strict=True)) | {clip.clip_id: clip.label for clip in clips}
+        return replace(self, labels=[labels[clip_id] for clip_id in self.clip_ids])
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The batch every data module gives: clip_id, label, frames, frame_mask and, where there is sound, target."""
@@ -102,7 +99,7 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
         clip_ids: which clips, in which order; all, sorted by id, when None.
 
     Returns:
-        The clips that every tower of the spec has, in the order asked for.
+        The clips that every tower of the spec has, in the order of `clip_ids`.
 
     Raises:
         RunFailure: when a shard is damaged or lost, or holds values that are not finite; it is named, and the clips.
@@ -113,7 +110,7 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
     facts = [known[clip_id] for clip_id in wanted]
     lengths = torch.tensor([fact["num_frames"] for fact in facts], dtype=torch.long)
     longest = int(lengths.max()) if len(lengths) else 1
-    frames = {key: _read(store, tower, "frames", rows, longest) for key, tower in spec.by_encoder.items()}
+    frames = {key: _read(store, tower, rows, longest) for key, tower in spec.by_encoder.items()}
     return EmbeddingTable(
         clip_ids=wanted,
         labels=[fact["label"] for fact in facts],
@@ -121,103 +118,86 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
         paths=[fact["path"] for fact in facts],
         frames=frames[SOLE] if isinstance(spec.frames, Tower) else frames,
         lengths=lengths,
-        target=None if spec.audio is None else _read(store, spec.audio, "audio", rows, spec.audio.tokens),
+        target=None if spec.audio is None else _read(store, spec.audio, rows, spec.audio.tokens),
     )
-
-
-def _known(store: EmbeddingStore, spec: StoreSpec) -> dict[str, dict[str, Any]]:
-    """Everything but the embeddings, of the clips that all towers have."""
-    facts = {}
-    widths: set[int] = set()
-    first, *others = spec.towers
-    for shard in store.shards(first, ["clip_id", "label", "split", "path", "num_frames"]):
-        widths.add(_width(store, shard, shard.table["num_frames"].to_numpy()))
-        if len(widths) > 1:
-            raise damaged(store.folder, shard.path, "its embeddings have another width than those before it")
-        for fact in shard.table.to_pylist():
-            _refuse_id(store, shard, fact["clip_id"])
-            facts[fact["clip_id"]] = fact
-    complete = store.complete(others) if others else facts
-    return {clip_id: fact for clip_id, fact in facts.items() if clip_id in complete}
 
 
 def widths_of(store: EmbeddingStore, spec: StoreSpec) -> Widths:
     """Widths of the embeddings of a store, from the first shard of each encoder."""
-    frames = {key: (tower.encoder, _width_of(store, tower)) for key, tower in spec.by_encoder.items()}
+
+    def width(tower: Tower) -> int:
+        return next(_shards(store, tower, ["clip_id"]))[2]
+
+    frames = {key: (tower.encoder, width(tower)) for key, tower in spec.by_encoder.items()}
     if spec.audio is None:
         return Widths(frames)
-    return Widths(frames, spec.audio.encoder, spec.audio.tokens, _width_of(store, spec.audio))
+    return Widths(frames, spec.audio.encoder, spec.audio.tokens, width(spec.audio))
 
 
-def _width_of(store: EmbeddingStore, tower: Tower) -> int:
-    shard = next(store.shards(tower, ["clip_id", *_counted(tower)]))
-    return _width(store, shard, _counts(shard, tower))
+def _known(store: EmbeddingStore, spec: StoreSpec) -> dict[str, dict[str, Any]]:
+    """Everything but the embeddings, of the clips that all towers have."""
+    facts: dict[str, dict[str, Any]] = {}
+    first, *others = spec.towers
+    for shard, _, _ in _shards(store, first, ["clip_id", "label", "split", "path"]):
+        for fact in shard.table.to_pylist():
+            facts[checked_id(f"{store.url}/{shard.path}", fact["clip_id"])] = fact
+    complete = store.complete(others) if others else facts
+    return {clip_id: fact for clip_id, fact in facts.items() if clip_id in complete}
 
 
-def _counted(tower: Tower) -> list[str]:
-    return ["num_frames"] if tower.kind == "frames" else []
+def _shards(
+    store: EmbeddingStore, tower: Tower, columns: Sequence[str], whole: bool = False
+) -> Iterator[tuple[Shard, NDArray[np.int64], int]]:
+    """Each shard, how many vectors each of its clips has, and their width; a RunFailure when these contradict it.
+
+    They are compared before memory is allocated: for a wrong number of frames that would be too much.
+    """
+    counted = ["num_frames"] if tower.kind == "frames" else []
+    width = 0
+    for shard in store.shards(tower, [*columns, *counted], whole):
+        table = shard.table
+        counts = table["num_frames"].to_numpy().astype(np.int64) if counted else np.full(len(table), tower.tokens)
+        total = int(counts.sum())
+        if not len(counts) or counts.min() < 1 or shard.numbers % total or not shard.numbers:
+            raise damaged(store.folder, shard.path, f"num_frames counts {total} frames in {shard.numbers} numbers")
+        width, before = shard.numbers // total, width
+        if before not in (0, width):
+            raise damaged(store.folder, shard.path, f"its embeddings have {width} numbers, those before it {before}")
+        yield shard, counts, width
 
 
-def _counts(shard: Shard, tower: Tower) -> NDArray[Any]:
-    """(clips,) how many vectors each clip of a shard has."""
-    table = shard.table
-    return table["num_frames"].to_numpy() if tower.kind == "frames" else np.full(len(table), tower.tokens)
-
-
-def _width(store: EmbeddingStore, shard: Shard, counts: NDArray[Any]) -> int:
-    """Numbers of one embedding. Checked before memory is allocated, of which a wrong count would take too much."""
-    total = int(counts.astype(np.int64).sum())
-    if not len(counts) or counts.min() < 1 or shard.numbers % total or not shard.numbers:
-        raise damaged(store.folder, shard.path, f"num_frames counts {total} frames in {shard.numbers} numbers")
-    return shard.numbers // total
-
-
-def _refuse_id(store: EmbeddingStore, shard: Shard, clip_id: str) -> None:
-    try:
-        refuse_unsafe_id(clip_id)
-    except UsageError as error:
-        raise UsageError(f"{store.url}/{shard.path}: {error}") from error
-
-
-def _read(store: EmbeddingStore, tower: Tower, column: str, rows: dict[str, int], longest: int) -> Tensor:
+def _read(store: EmbeddingStore, tower: Tower, rows: dict[str, int], longest: int) -> Tensor:
     """A tower's embeddings as (N, longest, D), zeros where a clip has fewer."""
-    result: Tensor | None = None
-    for shard in store.shards(tower, ["clip_id", column, *_counted(tower)], whole=True):
-        table, counts = shard.table, _counts(shard, tower)
-        width = _width(store, shard, counts)
-        if not np.array_equal(list_lengths(table[column]), counts.astype(np.int64) * width):
-            raise damaged(store.folder, shard.path, f"num_frames is not what its {column} have")
-        values = torch.from_numpy(column_values(table[column]).copy()).view(-1, width)
-        clip_ids = table["clip_id"].to_pylist()
-        _refuse_not_finite(store, shard, values, clip_ids, counts)
-        if result is None:
+    result = torch.zeros(0, longest, 0)
+    for shard, counts, width in _shards(store, tower, ["clip_id", tower.kind], whole=True):
+        lists = shard.table[tower.kind].combine_chunks()
+        if not np.array_equal(lists.value_lengths().to_numpy(), counts * width):
+            raise damaged(store.folder, shard.path, f"num_frames is not what its {tower.kind} have")
+        values = torch.from_numpy(lists.flatten().to_numpy(zero_copy_only=False).copy()).view(-1, width)
+        clip_ids = shard.table["clip_id"].to_pylist()
+        _refuse_not_finite(f"{store.url}/{shard.path}", values, np.repeat(clip_ids, counts))
+        if not result.shape[2]:
             result = torch.zeros(len(rows), longest, width, dtype=values.dtype)
-        if width != result.shape[2]:
-            raise damaged(store.folder, shard.path, f"its embeddings have {width} numbers, others {result.shape[2]}")
-        targets = np.array([rows.get(clip_id, -1) for clip_id in clip_ids], dtype=np.int64)
-        _place(result, values, targets, counts)
-    return torch.zeros(0, longest, 0) if result is None else result
+        _place(result, values, np.array([rows.get(clip_id, -1) for clip_id in clip_ids], dtype=np.int64), counts)
+    return result
 
 
-def _refuse_not_finite(
-    store: EmbeddingStore, shard: Shard, values: Tensor, clip_ids: Sequence[str], counts: NDArray[Any]
-) -> None:
-    """Earlier versions stored what an encoder made of a sound with a NaN in it."""
+def _refuse_not_finite(path: str, values: Tensor, clip_ids: NDArray[Any]) -> None:
+    """RunFailure where values (V, D) of clips (V,) are not finite: earlier versions stored such embeddings."""
     # A sum is not finite when one of its parts is not, and takes a fraction of the time that looking at each does.
     if bool(values.float().sum().isfinite()):
         return
-    finite = values.isfinite().all(1).numpy()
-    if finite.all():
+    clips = sorted(set(clip_ids[~values.isfinite().all(1).numpy()]))
+    if not clips:
         return
-    clips = sorted({clip_ids[row] for row in np.repeat(np.arange(len(counts)), counts)[~finite]})
     named = ", ".join(clips[:5]) + (", ..." if len(clips) > 5 else "")
     raise RunFailure(
-        f"{store.url}/{shard.path}: the embeddings of {len(clips)} clips hold values that are not finite ({named}); "
-        "delete this shard and run `embed` again, which rejects such clips"
+        f"{path}: the embeddings of {len(clips)} clips hold values that are not finite ({named}); delete this shard "
+        "and run `embed` again, which rejects such clips"
     )
 
 
-def _place(result: Tensor, values: Tensor, targets: NDArray[np.int64], counts: NDArray[Any]) -> None:
+def _place(result: Tensor, values: Tensor, targets: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
     """Copy a shard's embeddings (sum of counts, D) to the rows (-1: to none) their clips have in the result."""
     clips = np.repeat(targets, counts)
     positions = np.arange(len(clips)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -8,6 +8,10 @@ from typing import Any
 from v2a_lightning.data_modules.clips import (
     ID_COLUMNS,
     LABEL_COLUMNS,
+    LISTED_SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
     Clip,
     by_id,
     checked_id,
@@ -16,12 +20,11 @@ from v2a_lightning.data_modules.clips import (
 )
 from v2a_lightning.data_modules.csv_files import read_records
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.splits import TEST, TRAIN, VALIDATION
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import VIDEO_SUFFIXES, find_media_files
 
-SPLIT_NAMES = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST, "eval": TEST}
-SPLIT_NAMES |= {VALIDATION: VALIDATION, "testing": TEST}
+SPLIT_NAMES = {**LISTED_SPLITS, "training": TRAIN, "valid": VALIDATION, VALIDATION: VALIDATION}
+SPLIT_NAMES |= {"eval": TEST, "testing": TEST}
 NO_LABEL = "video"
 
 
@@ -47,36 +50,31 @@ class VideoFolderDataModule(EncodedDataModule):
         self.test_fraction = test_fraction
 
     def find_clips(self) -> list[Clip]:
-        """The folder's videos, or those that the csv names.
-
-        Raises:
-            UsageError: when folder or csv cannot be read, or two videos have one id.
-        """
-        root = Path(self.media)
-        paths = {path.relative_to(root): path for path in find_media_files(root, VIDEO_SUFFIXES, depth=None)}
-        if not paths:
-            raise UsageError(f"data.media {root}: no video in it")
-        by_id((_id_of(name), path) for name, path in paths.items())
-        clips = [self._clip(name, path) for name, path in paths.items()]
+        """The folder's videos, or those that the csv names."""
+        clips = [self._clip(path) for path in find_media_files(self.media, VIDEO_SUFFIXES, depth=None)]
+        if not clips:
+            raise UsageError(f"data.media {self.media}: no video in it")
+        by_id((clip.clip_id, clip.path) for clip in clips if clip.path)
         if self.csv is not None:
             clips = self._described(self.csv, clips)
         if self.test_fraction == 0 or any(clip.split == TEST for clip in clips):
             return clips
         return hold_out(clips, self.test_fraction, None, target=TEST, salt="test")
 
-    @staticmethod
-    def _clip(name: Path, path: Path) -> Clip:
+    def _clip(self, path: Path) -> Clip:
+        name = path.relative_to(self.media)
         *folders, _ = name.parts
         split = SPLIT_NAMES.get(folders[0].lower()) if folders else None
         labels = folders[1:] if split else folders
-        return Clip(_id_of(name), labels[-1] if labels else NO_LABEL, split or TRAIN, path)
+        clip_id = "_".join(name.with_suffix("").parts)
+        return Clip(clip_id, labels[-1] if labels else NO_LABEL, split or TRAIN, path)
 
     def _described(self, csv: str, clips: list[Clip]) -> list[Clip]:
         """The clips that a table names, by path, by file name or by id, with its labels and splits."""
         known = {clip.clip_id: clip for clip in clips}
         # A name that two folders hold says nothing without its folder.
-        counts = Counter(Path(str(clip.path)).stem for clip in clips)
-        stems = {stem: clip for clip in clips if counts[stem := Path(str(clip.path)).stem] == 1}
+        counts = Counter(clip.path.stem for clip in clips if clip.path)
+        stems = {clip.path.stem: clip for clip in clips if clip.path and counts[clip.path.stem] == 1}
         columns = {"id": ID_COLUMNS, "label": LABEL_COLUMNS, "split": ("split", "set", "subset")}
         described: dict[str, Clip] = {}
         for record in read_records(csv, columns, optional=("label", "split")):
@@ -86,7 +84,3 @@ class VideoFolderDataModule(EncodedDataModule):
             split = SPLIT_NAMES.get(record["split"].lower(), record["split"]) or found.split
             described.setdefault(found.clip_id, replace(found, label=record["label"] or found.label, split=split))
         return list(described.values())
-
-
-def _id_of(name: Path) -> str:
-    return "_".join(name.with_suffix("").parts)

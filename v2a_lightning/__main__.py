@@ -1,4 +1,4 @@
-"""`python -m v2a_lightning COMMAND ...`."""
+"""`v2a COMMAND ...`, or `python -m v2a_lightning COMMAND ...`."""
 
 import os
 import sys
@@ -10,6 +10,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from v2a_lightning.app.cli import main
 from v2a_lightning.processes import end_with_named_parent
 
-if __name__ == "__main__":
+
+def entry() -> None:
+    """Run the command line and exit with its code."""
+    # As `python -m` does, so that a config may name classes in the folder where one stands.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     end_with_named_parent()
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    entry()

@@ -103,11 +103,7 @@ class Mapper(nn.Module, OnTheHub):
         )
 
     def condition(self, aggregator: Aggregator, frames: Frames, mask: Tensor, generator: Generators) -> Tensor:
-        """Conditions (B, C) of frames (B, T, D) with a mask (B, T).
-
-        Raises:
-            UsageError: when the widths do not fit.
-        """
+        """Conditions (B, C) of frames (B, T, D) with a mask (B, T); UsageError when the widths do not fit."""
         wanted = getattr(aggregator, "dim", None)
         if isinstance(frames, Tensor) and wanted not in (None, frames.shape[-1]):
             raise UsageError(f"frame embeddings have width {frames.shape[-1]} and the aggregator {wanted}")

@@ -15,12 +15,11 @@ from v2a_lightning.runs import LAST, PREVIOUS
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a local checkpoint as a temporary file in its own folder, onto the disk, and then gives it its name.
 
-    Lightning's own goes through the folder for temporary files, which may be another disk, from where it is copied onto
-    the last good one. Paths with a protocol, such as s3://, are left to Lightning.
+    Lightning's own goes through the folder for temporary files, which may be another disk. Paths with a protocol, such
+    as s3://, are left to Lightning.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint; RunFailure when the disk or the folder refuses, and what was there is still there."""
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return

@@ -16,11 +16,7 @@ class SolveClosedForm(Callback):
     """Gives the network's `solve` all training pairs, unless a checkpoint has brought the solution."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Solve, and let averages of the weights begin with the solution.
-
-        Raises:
-            UsageError: when there is no data module, or the targets are not L2-normalised.
-        """
+        """Solve before averages of the weights begin; UsageError without a data module or for targets of any length."""
         mapper: Any = pl_module
         if mapper.network.solved:
             return

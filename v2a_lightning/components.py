@@ -56,11 +56,7 @@ class SelfDescribing:
             cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
 
     def describe(self) -> dict[str, Any]:
-        """`{"class_path": ..., "init_args": {...}}`, as LightningCLI and YAML write it.
-
-        Raises:
-            UsageError: when an argument is nothing that a YAML can say.
-        """
+        """`{"class_path": ..., "init_args": {...}}`, as a YAML says it; UsageError for arguments that it cannot say."""
         arguments = _fields(self) if dataclasses.is_dataclass(self) else self.__dict__.get("_init_args", {})
         name = type(self).__qualname__
         plain = {key: _described(value, f"{name}: the argument {key!r}") for key, value in arguments.items()}
@@ -93,11 +89,7 @@ def make(described: Any, expected: type[Made], source: object) -> Made:
 
 
 def construct(cls: type[Made], arguments: Any, source: object) -> Made:
-    """An object of a class from arguments that a file holds: plain values, and classes where the signature has one.
-
-    Raises:
-        UsageError: when an argument is neither, or the class refuses it.
-    """
+    """An object of a class from plain values of a file, and classes where the signature has one; or UsageError."""
     if not isinstance(arguments, Mapping):
         raise UsageError(f"{source}: the arguments of {cls.__name__} are no mapping of names to values")
     hints, parameters = get_type_hints(cls.__init__), inspect.signature(cls).parameters
@@ -113,11 +105,7 @@ def construct(cls: type[Made], arguments: Any, source: object) -> Made:
 
 
 def parsed(parse: Callable[[Any], Any], text: Any, source: object) -> Mapping[str, Any]:
-    """What a JSON or YAML text of a file says, which has to be a mapping.
-
-    Raises:
-        UsageError: naming the file, when it is not.
-    """
+    """What a JSON or YAML text of a file says; UsageError, naming the file, when that is no mapping."""
     try:
         content = parse(text)
     except (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
@@ -128,7 +116,6 @@ def parsed(parse: Callable[[Any], Any], text: Any, source: object) -> Mapping[st
 
 
 def trusted_packages() -> tuple[str, ...]:
-    """The packages whose classes a file may name; read anew each time."""
     named = os.environ.get(TRUST_VARIABLE, "").split(",")
     return OWN_PACKAGES + tuple(name.strip() for name in named if name.strip())
 
@@ -157,7 +144,6 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _described(value: Any, place: str) -> Any:
-    """A value as a YAML holds it."""
     if isinstance(value, SelfDescribing):
         return value.describe()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -27,9 +27,9 @@ STEM_LENGTH, TEMPORARY = 40, re.compile("[a-z0-9_]{8}")
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`, moved onto `path` when the block ends well and removed when it does not.
 
-    The content is on the disk before it gets its name, so neither a kill nor a power cut leaves half a file under it.
-    The temporary keeps the suffix of `path`, since many writers choose their format by it. What soundfile, numpy and
-    torch raise does not tell why a disk refuses: let them write into memory, and write their bytes.
+    The content is on the disk before it gets its name. The temporary keeps the suffix of `path`, since many writers
+    choose their format by it. What soundfile, numpy and torch raise does not tell why a disk refuses: let them write
+    into memory.
 
     Raises:
         RunFailure: when the disk is full, or the folder cannot be written to.
@@ -74,8 +74,7 @@ def refusal(error: BaseException) -> str | None:
 
 
 def reserve(path: Path | str) -> None:
-    """Give a file with holes its room, or raise OSError. Where a disk has none, writing through a map of the file ends
-    with a signal."""
+    """Give a file with holes its room, or raise OSError: writing through a map of it would end with a signal."""
     with open(path, "r+b") as file:
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
@@ -96,10 +95,7 @@ def path_of_id(folder: Path | str, identifier: str, suffix: str) -> Path:
 
 
 def refuse_unsafe_id(identifier: str, suffix: str = "") -> None:
-    """Raise UsageError for a clip id that is no plain file name: ids come from files that others wrote.
-
-    Refused are "", ".", "..", a name that is too long, and separators and control characters.
-    """
+    """Raise UsageError for a clip id that is no plain file name: ids come from files that others wrote."""
     name = f"{identifier}{suffix}"
     unsafe = identifier in ("", ".", "..") or any(one in "/\\" or ord(one) < 32 or ord(one) == 127 for one in name)
     if unsafe or len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:

@@ -18,11 +18,7 @@ NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or f
 
 
 def read_json(path: Path, form: Any, what: str) -> Any:
-    """The content of a file that has to have a form; further keys may stand beside those that are asked for.
-
-    Raises:
-        UsageError: naming the file, `what` it should be, and the first place that does not fit.
-    """
+    """The content of a file that has to have a form, and may have further keys; UsageError says where it differs."""
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
     try:
@@ -34,7 +30,6 @@ def read_json(path: Path, form: Any, what: str) -> Any:
 
 
 def write_json(path: Path | str, content: Any, indent: int = 1) -> None:
-    """Write an indented file, whole or not at all; RunFailure when the disk or the folder refuses."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=indent) + "\n", encoding="utf-8")
 
@@ -54,7 +49,7 @@ def check(value: Any, form: Any, place: str = "") -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message, short and without what breaks a line."""
+    """An error's message, short and without line breaks."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text.encode("unicode_escape").decode()[:200]
 

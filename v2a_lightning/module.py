@@ -93,11 +93,9 @@ class V2AMapper(Mapper, LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
-        """Begin the mean of `train/loss` anew; an epoch that a resumed run is in the middle of does not start."""
         self._loss_of_epoch.forget()
 
     def on_train_epoch_end(self) -> None:
-        """Log `train/loss`, the mean over the epoch's clips."""
         self._loss_of_epoch.log(self, "train/loss")
 
     def configure_gradient_clipping(
@@ -108,8 +106,7 @@ class V2AMapper(Mapper, LightningModule):
     ) -> None:
         """Log the gradient's norm at the steps that are logged, refuse one that is not finite, and clip.
 
-        Lightning would not clip for a fused optimiser, although nothing but a loss scaler stands in the way, whose
-        factor is taken off here.
+        Lightning would not clip for a fused optimiser, whose loss scaler's factor is taken off here.
 
         Raises:
             RunFailure: when loss or gradients are not finite, unless such steps are left out or the loss is scaled.
@@ -126,7 +123,6 @@ class V2AMapper(Mapper, LightningModule):
         return self._evaluate(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Outputs:
-        """As `validation_step`."""
         return self._evaluate(batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Outputs:
@@ -137,11 +133,9 @@ class V2AMapper(Mapper, LightningModule):
         return {"clip_id": batch["clip_id"], "embedding": embedding}
 
     def on_validation_epoch_end(self) -> None:
-        """Log `val/loss` and the embedding-space metrics."""
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log `test/loss` and the embedding-space metrics."""
         self._log_scores("test")
 
     def configure_callbacks(self) -> list[Callback]:
@@ -155,7 +149,6 @@ class V2AMapper(Mapper, LightningModule):
                 config.scheduler.set_run_length(self.trainer.estimated_stepping_batches)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser and, if there is one, the schedule of its learning rate."""
         optimizer = self._make_optimizer(parameter_groups(list(self.parameters())))
         if self._make_lr_scheduler is None:
             return optimizer
@@ -165,17 +158,12 @@ class V2AMapper(Mapper, LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another mapper.
-
-        Raises:
-            UsageError: naming the first difference.
-        """
+        """Refuse the weights of another mapper: UsageError, naming the first difference."""
         refuse_other_mapper(self, checkpoint["state_dict"], checkpoint.get("hyper_parameters", {}))
         self._guard.left_out = checkpoint.get("steps_left_out", 0)
         self._loss_of_epoch.load_state_dict(checkpoint.get("loss_of_epoch", {}), self.global_rank)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how many steps were left out, and the loss of the epoch so far."""
         checkpoint["steps_left_out"] = self._guard.left_out
         checkpoint["loss_of_epoch"] = self._loss_of_epoch.state_dict(self)
 
@@ -185,11 +173,7 @@ class V2AMapper(Mapper, LightningModule):
         return cls.from_pretrained(checkpoint_path).to(map_location)
 
     def _target(self, batch: Batch) -> Tensor:
-        """The batch's targets (B, N, D).
-
-        Raises:
-            UsageError: when the network's have another shape.
-        """
+        """The batch's targets (B, N, D); UsageError when the network's have another shape."""
         target: Tensor = batch["target"]
         if target.shape[1:] != self.network.target_shape:
             found, (tokens, width) = "x".join(map(str, target.shape[1:])), self.network.target_shape

@@ -38,23 +38,15 @@ class StepGuard:
         return loss * torch.where(loss.detach().isfinite(), 1.0, math.nan)
 
     def losses_are_finite(self) -> bool:
-        """Whether this process's are, since the last step."""
         return all(bool(losses.isfinite().all()) for _, losses in self._batches)
 
     def clip(
         self, module: LightningModule, optimizer: Optimizer, value: float, algorithm: str | None, scaler: Any = None
     ) -> Tensor:
-        """Clip gradients that are finite, and leave out a step whose are not.
+        """Clip gradients to `value` (0: not at all) by elements or by their norm, and leave out a step whose are not
+        finite.
 
-        Args:
-            module: where its training is, and of which run.
-            optimizer: of the parameters.
-            value: what the gradients are clipped to; 0 for no clipping.
-            algorithm: "value" clips each element; anything else the norm.
-            scaler: of the loss, whose factor is taken off.
-
-        Returns:
-            The norm before clipping, ().
+        `scaler` is the loss's, whose factor is taken off. Returns the norm before clipping, ().
 
         Raises:
             RunFailure: when more steps have to be left out than may be.
@@ -79,21 +71,12 @@ class StepGuard:
         return norm
 
     def leave_out(self, step: int, steps: float) -> None:
-        """Count a step that is left out.
-
-        Args:
-            step: its number, from 0.
-            steps: how many the run has.
-
-        Raises:
-            RunFailure: when that is more than may be, naming the clips.
-        """
+        """Count the step, from 0, of a run of `steps`; RunFailure names the clips when it is one too many."""
         self.left_out += 1
         if self.left_out > self.share * (steps if math.isfinite(steps) else step + 1):
             raise RunFailure(self._message(step))
 
     def next_step(self) -> None:
-        """Forget the batches."""
         self._batches = []
 
     def _message(self, step: int) -> str:
@@ -108,11 +91,7 @@ class StepGuard:
 
 
 def refuse_not_finite(clip_ids: Sequence[str], rows: Tensor, what: str) -> None:
-    """Name the clips whose row (B, ...) is not finite.
-
-    Raises:
-        RunFailure: when there are any.
-    """
+    """RunFailure, naming the clips whose row of (B, ...) is not finite."""
     names = _of_losses(clip_ids, rows.flatten(1).sum(1) if rows.ndim > 1 else rows)
     if names:
         raise RunFailure(f"{what} is not finite for the clips {_listed(names)}")

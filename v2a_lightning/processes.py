@@ -16,8 +16,7 @@ LOOK_SECONDS = 0.5
 def end_with_parent(parent: int) -> None:
     """Kill this process soon after its parent, given by process id, has ended: a thread looks.
 
-    Linux's own signal for it (PR_SET_PDEATHSIG) comes when the *thread* ends that started this process, and pools are
-    filled from threads.
+    Linux's own signal for it (PR_SET_PDEATHSIG) comes when the *thread* ends that started this process.
     """
     if sys.platform != "win32":
         threading.Thread(target=_look, args=(parent,), daemon=True, name="end with parent").start()
@@ -30,15 +29,11 @@ def end_with_named_parent() -> None:
 
 
 def cores() -> int:
-    """How many of the processor's cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spawned_processes(workers: int | None = None) -> ProcessPoolExecutor:
-    """A pool, of one process for each core by default, whose processes end with this one.
-
-    Forking a process that holds threads can hang; spawning cannot.
-    """
+    """A pool, of a process for each core by default, whose processes end with this one. Forking threads can hang."""
     workers = cores() if workers is None else workers
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),))
 

@@ -11,12 +11,10 @@ FLAG = "--config"
 
 
 def config_path(name: str) -> str:
-    """A config that is there, or the project's own of this name, such as `quickstart` or `mappers/diffusion_mlp`.
+    """A config that is there, or the project's own of this name, such as `quickstart`; UsageError when there is
+    neither.
 
     A parser also takes the YAML itself, which has a colon behind its first key.
-
-    Raises:
-        UsageError: when there is neither.
     """
     if ": " in name or (Path(name).exists() and not Path(name).is_dir()):
         return name
@@ -27,11 +25,7 @@ def config_path(name: str) -> str:
 
 
 def with_config_paths(arguments: Sequence[str]) -> list[str]:
-    """The command line with the file of every `--config`.
-
-    Raises:
-        UsageError: when a config is missing.
-    """
+    """The command line with the file of every `--config`; UsageError when one is missing."""
     found: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if before == FLAG:

@@ -24,8 +24,7 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
 def randn(
     shape: Sequence[int], generator: Generators, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Standard normal numbers of `shape` (B, ...), from one generator in one go, or row i from generator i alone, so
-    that a clip's noise does not depend on its neighbours.
+    """Standard normal (B, ...), from one generator in one go, or row i from generator i alone.
 
     Raises:
         ValueError: when a sequence of generators does not have one entry per row.
@@ -40,7 +39,7 @@ def randn(
 
 @contextmanager
 def random_stream(seed: int, device: torch.device) -> Iterator[torch.Generator]:
-    """A generator of its own for what is drawn, and for dropout a global stream set aside and given back."""
+    """A generator for what is drawn, and for dropout a global stream set aside and given back."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)

@@ -59,8 +59,7 @@ class RunSettings:
 
 
 def new_run_name() -> str:
-    """A name no other run has, sorted by time: the start in UTC, which repeats no hour in autumn, to the microsecond,
-    and four random hex digits, or the number of SLURM's job."""
+    """A unique name, sorted by time: the start in UTC and four random hex digits, or the number of SLURM's job."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{run_of_job() or secrets.token_hex(2)}"
 
 
@@ -99,10 +98,8 @@ def claim_folder(folder: Path) -> Path:
 def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Path | None:
     """The newest `last` or `best` checkpoint of the run, or of all runs of the experiment when the run has no name.
 
-    A `last` that is damaged gives way, with a line, to what it was before it was written again.
-
-    Raises:
-        UsageError: when there is one and nothing of it can be read.
+    A damaged `last` gives way, with a line, to what it was before it was written again; UsageError when that is
+    damaged, too.
     """
     names = [f"{which}.ckpt", f"{which}-previous.ckpt"]
     found = [path for name in names for path in settings.folder.glob(f"{settings.name or '*'}/{CHECKPOINTS}/{name}")]
@@ -122,7 +119,7 @@ def find_checkpoint(settings: RunSettings, which: Literal["last", "best"]) -> Pa
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint as a file, or None: all of it is read and its checksums are compared."""
+    """What is wrong with a checkpoint as a file, or None: its checksums are compared."""
     try:
         with zipfile.ZipFile(path) as file:
             broken = file.testzip()
@@ -132,7 +129,7 @@ def damage(path: Path) -> str | None:
 
 
 def run_of_job() -> str | None:
-    """What the runs of this SLURM job step end with, for it to find again after it was put into the queue once more."""
+    """What the runs of this SLURM job step end with, by which it finds them when it is queued again."""
     job = os.environ.get("SLURM_JOB_ID")
     return f"job{job}.{os.environ.get('SLURM_STEP_ID', '0')}" if job else None
 

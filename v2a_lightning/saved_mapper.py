@@ -63,7 +63,7 @@ class Savable(Protocol):
 
 
 class OnTheHub(ModelHubMixin):
-    """`save_pretrained` and `push_to_hub` of Hugging Face; what is saved is `_save_pretrained`'s to write."""
+    """`save_pretrained` and `push_to_hub` of Hugging Face, which call `_save_pretrained`."""
 
     def _save_pretrained(self, save_directory: Path) -> None:
         raise TypeError(f"{type(self).__name__} does not say how it is saved")
@@ -108,11 +108,7 @@ def save_pretrained(mapper: Savable, folder: Path, others: Mapping[str, str] | N
 
 
 def read_mapper(source: str | Path) -> SavedMapper:
-    """A mapper's description and weights from a checkpoint file, a folder, or the name of a Hugging Face repository.
-
-    Raises:
-        UsageError: when there is no mapper there.
-    """
+    """A mapper's description and weights from a checkpoint file, a folder, or a Hugging Face name, or UsageError."""
     path = Path(source)
     return _read_checkpoint(path) if path.is_file() else _read_folder(pretrained_folder(source))
 
@@ -128,15 +124,9 @@ def pretrained_folder(source: str | Path) -> Path:
 
 
 def refuse_other_mapper(mapper: Savable, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Refuse weights that belong to a mapper of another make.
+    """Refuse weights of a mapper of another make: UsageError names the parts that differ, or else the first weight.
 
-    Args:
-        mapper: what the weights are wanted for.
-        weights: by name.
-        config: how the weights' own mapper was made, as far as known.
-
-    Raises:
-        UsageError: naming the parts that differ, or else the first weight.
+    `config` says how the weights' own mapper was made, as far as known.
     """
     expected = mapper.state_dict()
     # The tables of a solved mapper have as many rows as there were training pairs.

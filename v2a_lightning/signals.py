@@ -25,9 +25,9 @@ class Interrupted(Terminated):
 
 @contextmanager
 def terminated_by_sigterm() -> Iterator[None]:
-    """While the block runs, the first SIGTERM raises `Terminated` in the main thread; a second ends the process.
+    """The first SIGTERM within the block raises `Terminated` in the main thread; a second ends the process.
 
-    Processes that were forked from this one end at once, as they would without it.
+    Processes that were forked from this one end at once.
     """
     owner = os.getpid()
 
@@ -52,7 +52,7 @@ def interrupts_as_they_are() -> Iterator[None]:
 
 @contextmanager
 def in_one_piece() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C wait until the block is done, where stopping half way would leave something wrong."""
+    """Let SIGTERM and Ctrl-C wait until the block is done."""
     arrived: list[int] = []
     try:
         with _handled(lambda number, _: arrived.append(number), signal.SIGTERM, signal.SIGINT):
@@ -64,7 +64,7 @@ def in_one_piece() -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], object], *numbers: int) -> Iterator[None]:
-    """Handle signals within. Outside the main thread, where Python takes no handlers, nothing changes."""
+    """Outside the main thread, where Python takes no handlers, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -6,12 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FrameSpec:
-    """Which frames of a clip are looked at.
-
-    Args:
-        frames_per_second: how densely the clip is sampled.
-        duration: seconds of the clip that are looked at.
-    """
+    """Which frames of a clip are used: how many a second, of how many seconds."""
 
     frames_per_second: float = 1.0
     duration: float = 10.0
@@ -32,19 +27,17 @@ class FrameSpec:
 
     @property
     def key(self) -> str:
-        """Stands for this spec in an embedding store."""
         return f"frames-{self.frames_per_second:g}fps-{self.duration:g}s"
 
     @classmethod
     def from_key(cls, key: str) -> "FrameSpec":
-        """The spec that a key stands for."""
         frames_per_second, duration = key.removeprefix("frames-").removesuffix("s").split("fps-")
         return cls(float(frames_per_second), float(duration))
 
 
 @dataclass(frozen=True)
 class AudioSpec:
-    """Which sound of a clip is listened to: mono, `sample_rate` Hz, the first `duration` seconds."""
+    """Which sound of a clip is used: mono, `sample_rate` Hz, the first `duration` seconds."""
 
     sample_rate: int = 16_000
     duration: float = 10.0
@@ -55,10 +48,8 @@ class AudioSpec:
 
     @property
     def samples(self) -> int:
-        """Number of samples of a waveform."""
         return round(self.sample_rate * self.duration)
 
     @property
     def key(self) -> str:
-        """Stands for this spec in an embedding store."""
         return f"audio-{self.sample_rate}hz-{self.duration:g}s"

@@ -33,14 +33,10 @@ class Widths:
         return sum(width for _, width in self.frames.values())
 
     def fill_in(self, config: Any, condition_dim: int | None = None) -> None:
-        """Set the widths that a model's config leaves open, at any depth.
+        """Set `condition_dim`, `target_dim`, `tokens` and `dim` where a model's config leaves them open, at any depth.
 
-        These are `condition_dim`, `target_dim` and `tokens` and, where a part is made for one width of its input,
-        `dim`. A part under an encoder's key gets that encoder's width.
-
-        Args:
-            config: a namespace or dict of arguments, changed in place.
-            condition_dim: of the parts below; that of all encoders together when not given.
+        A part under an encoder's key gets that encoder's width; the others `condition_dim`, that of all encoders
+        together when not given. `config` is a namespace or dict of arguments, changed in place.
         """
         condition = condition_dim or self.condition_dim
         values = {
@@ -59,11 +55,7 @@ class Widths:
                 self.fill_in(value, _stated(entries) or own if key == "objective" else own)
 
     def refuse_others(self, mapper: Any) -> None:
-        """Compare with a mapper's own.
-
-        Raises:
-            UsageError: naming the encoder or what computes the targets, and the key that is to be changed.
-        """
+        """UsageError, naming what to change, when a mapper's widths are others."""
         network, objective = mapper.network, mapper.objective
         encoders = " and ".join(f"{name} ({width})" for name, width in self.frames.values())
         if len(self.frames) > 1 and not mapper.aggregator.joins:
@@ -92,7 +84,6 @@ class Widths:
 
 
 def _stated(model: Any) -> int | None:
-    """The width of conditions that a model's config states for its network."""
     network = model.get("network")
     arguments = network.get("init_args") if network is not None else None
     width: int | None = arguments.get("condition_dim") if arguments is not None else None

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from v2a_lightning.app.cli import main
-from v2a_lightning.data_modules.clips import ids_hash, read_vggsound_csv
-from v2a_lightning.data_modules.decoding import Decoding
+from v2a_lightning.data_modules.clips import ids_hash
+from v2a_lightning.data_modules.extraction import Decoding
 from v2a_lightning.data_modules.manifest import inspect_clips, manifest_bytes, read_manifest
-from v2a_lightning.data_modules.vggsound import with_files
+from v2a_lightning.data_modules.vggsound import read_vggsound_csv, with_files
 from v2a_lightning.evaluation.cards import clips_sha256
 from v2a_lightning.media import write_clip
 from v2a_lightning.specs import FrameSpec

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from v2a_lightning.app.cli import COMMANDS, _load, run_command
+from v2a_lightning.app.cli import COMMANDS, load, run_command
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -28,7 +28,7 @@ def test_the_readme_has_the_way_to_the_real_data() -> None:
 
 @pytest.mark.parametrize(("name", "arguments"), typed())
 def test_it_is_understood(name: str, arguments: list[str]) -> None:
-    real = _load(COMMANDS[name][0])
+    real = load(COMMANDS[name][0])
     calls: list[dict[str, Any]] = []
 
     @functools.wraps(real)

@@ -12,7 +12,8 @@ from tests.app.test_fit import checkpoint, columns, fit, only_run, write
 from tests.evaluation.test_metric import LOUDNESS
 from v2a_lightning.app.cli import main
 from v2a_lightning.callbacks import AudioEvaluation
-from v2a_lightning.data_modules.clips import hold_out, read_vggsound_csv
+from v2a_lightning.data_modules.clips import hold_out
+from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 from v2a_lightning.evaluation.score_files import read_score_file
 from v2a_lightning.generation import GenerationRecord, read_generation, weights_sha256
 from v2a_lightning.module import V2AMapper

@@ -11,8 +11,7 @@ from typing import ClassVar
 import pytest
 
 from v2a_lightning.checkpoints import fetch as module
-from v2a_lightning.checkpoints.fetch import download, file_name
-from v2a_lightning.checkpoints.web import _Redirects, masked
+from v2a_lightning.checkpoints.fetch import _Redirects, download, file_name, masked
 from v2a_lightning.errors import RunFailure, UsageError
 
 from ..disks import no_file_above

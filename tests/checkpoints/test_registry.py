@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub, serving
+from v2a_lightning.checkpoints.fetch import file_name
 from v2a_lightning.checkpoints.known import CHECKPOINTS, licence_of
-from v2a_lightning.checkpoints.registry import find, needed_files, resolve
+from v2a_lightning.checkpoints.registry import HUB_ID, find, is_url, needed_files, resolve
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.errors import RunFailure, UsageError
 
@@ -38,10 +39,10 @@ def test_every_known_checkpoint_says_where_it_is_from_and_under_what_licence() -
         assert entry.evidence
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for _, digest in entry.digests.values())
         assert set(entry.unverified) <= {"megabytes", "licence"}
-        for size, _ in entry.digests.values() if entry.is_url else ():
+        for size, _ in entry.digests.values() if is_url(entry.source) else ():
             assert size is None or round(size / 1e6) == entry.megabytes
-        assert not entry.is_url or set(entry.digests) <= {entry.file}
-        assert entry.is_url or entry.repository.count("/") == 1
+        assert not is_url(entry.source) or set(entry.digests) <= {file_name(entry.source)}
+        assert is_url(entry.source) or HUB_ID.fullmatch(entry.source)
     assert "not known" in licence_of("somebody/something")
 
 
@@ -118,9 +119,9 @@ def test_a_known_file_on_the_hub_is_asked_of_the_endpoint_and_held_to_its_digest
     Hub.files = {"lukewys/laion_clap/resolve/main/630k-audioset-best.pt": b"something else"}
     with pytest.raises(RunFailure, match=r"14 bytes, the published file 1863587645"):
         resolve(entry.name, "clap")
-    right = replace(entry, digests={entry.file: (14, hashlib.sha256(b"something else").hexdigest())})
+    right = replace(entry, digests={file_name(entry.source): (14, hashlib.sha256(b"something else").hexdigest())})
     monkeypatch.setitem(CHECKPOINTS, entry.name, right)
-    assert resolve(entry.name, "clap") == cache / "files" / entry.file
+    assert resolve(entry.name, "clap") == cache / "files" / file_name(entry.source)
 
 
 def test_a_hub_folder_that_is_not_there_is_named(server: str) -> None:

@@ -11,11 +11,10 @@ from v2a_lightning.data_modules.clips import (
     ids_hash,
     missing_names,
     read_ids,
-    read_labels,
-    read_vggsound_csv,
     subset,
     unused_splits,
 )
+from v2a_lightning.data_modules.vggsound import read_labels, read_vggsound_csv
 from v2a_lightning.errors import UsageError
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from v2a_lightning.data_modules import EmbeddingStore
 from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.decoding import Decoding
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import DecodedBatch, Extraction
+from v2a_lightning.data_modules.extraction import DecodedBatch, Decoding, Extraction
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.specs import AudioSpec, FrameSpec

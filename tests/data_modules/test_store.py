@@ -13,15 +13,11 @@ import pytest
 import torch
 
 from v2a_lightning.data_modules import Decoding, EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
-from v2a_lightning.data_modules.clips import Clip
-from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.locking import StoreLock
-from v2a_lightning.data_modules.rejects import Reject
+from v2a_lightning.data_modules.clips import Clip, Reject
 from v2a_lightning.data_modules.store import METADATA_KEY
 from v2a_lightning.data_modules.table import widths_of
 from v2a_lightning.errors import RunFailure, UsageError
 
-from ..disks import no_file_above
 from .conftest import AUDIO as AUDIO_SPEC
 from .conftest import FRAMES as FRAMES_SPEC
 from .conftest import SmallVGGSound
@@ -80,17 +76,6 @@ def test_several_processes_write_side_by_side(tmp_path: Path) -> None:
     shards = sorted(path.name for path in (tmp_path / FRAMES.subfolder).iterdir())
     assert [name[:10] for name in shards] == ["part-00000", "part-00001", "part-00002"]
     assert load_table(store, SPEC).clip_ids == ["0a", "0b", "1a", "1b", "2a", "2b"]
-
-
-def test_a_full_disk_is_one_line_with_the_lock_and_lets_others_in(tmp_path: Path) -> None:
-    lock = StoreLock(Folder(str(tmp_path)))
-    with no_file_above(0):
-        with pytest.raises(RunFailure, match=r"/\.lock cannot be written: File too large"):
-            lock.take()
-        with pytest.raises(RunFailure, match=r"/\.lock cannot be written: File too large"):
-            lock.release()
-    with StoreLock(Folder(str(tmp_path))):
-        assert (tmp_path / ".lock").read_text().startswith("process ")
 
 
 def test_a_clip_counts_when_every_encoder_is_done_with_it(tmp_path: Path) -> None:

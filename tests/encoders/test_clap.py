@@ -14,7 +14,7 @@ from tests.encoders.laion_names import laion_state
 from v2a_lightning.checkpoints.weights import read_weights
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.encoders.clap import Listening
-from v2a_lightning.encoders.clap_weights import clap_model
+from v2a_lightning.encoders.clap_weights import clap_of_state
 from v2a_lightning.errors import RunFailure, UsageError
 
 
@@ -108,7 +108,7 @@ def test_laions_pt_and_the_clap_inside_an_audioldm_ckpt_give_the_same_model(tmp_
     # Training code leaves other objects in its checkpoints; none of them is built.
     extra = {"epoch": np.float64(3), "when": datetime.date(2023, 1, 1), "callbacks": {Path: 1}}
     torch.save({"state_dict": laion_state(model, prefix), **extra}, file)
-    read = clap_model(file).eval()
+    read = clap_of_state(read_weights(file), file).eval()
     features = torch.randn(2, 1, 1001, 64)
     tokens = torch.randint(5, 300, (2, 9))
     with torch.no_grad():
@@ -123,13 +123,13 @@ def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path) -> None:
     file = tmp_path / "fused.pt"
     torch.save({**state, "module.audio_branch.patch_embed.mel_conv2d.weight": torch.zeros(1)}, file)
     with pytest.raises(UsageError, match="fused"):
-        clap_model(file)
+        clap_of_state(read_weights(file), file)
     torch.save({name: state[name] for name in state if "layernorm_before" not in name and "norm1" not in name}, file)
     with pytest.raises(UsageError, match=r"tensor '.*layernorm_before.weight' is missing \(and 3 more\)"):
-        clap_model(file)
+        clap_of_state(read_weights(file), file)
     torch.save({"weight": torch.zeros(1)}, file)
     with pytest.raises(UsageError, match="holds no CLAP"):
-        clap_model(file)
+        clap_of_state(read_weights(file), file)
     file.write_bytes(b"no checkpoint")
     with pytest.raises(RunFailure, match="cannot be read"):
         read_weights(file)

@@ -75,7 +75,7 @@ def test_nothing_is_said_of_random_weights(weights: Path, capfd: pytest.CaptureF
         with quiet_libraries():
             root.setLevel(logging.WARNING)
             ClipEncoder(str(weights / "clip"))._load()
-            logging.warning("another warning")
+        logging.warning("another warning")
     finally:
         root.setLevel(level)
         root.removeHandler(handler)
@@ -162,3 +162,24 @@ def test_any_architecture_and_width(tmp_path: Path, width: int, vision: dict[str
     assert found.shape == encoder.encode_text(["a", "b", "c"]).shape == (3, width)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(3))
     assert encoder.embedding_dim == width
+
+
+def test_perception_encoder_of_open_clip(tmp_path: Path) -> None:
+    from open_clip.factory import create_model
+
+    vision = {"image_size": 384, "timm_model_name": "vit_pe_core_tiny_patch16_384", "timm_model_pretrained": False}
+    vision |= {"timm_pool": "map", "timm_proj": None}
+    text = {**OPENAI_SMALL["text_cfg"], "context_length": 32}  # type: ignore[dict-item]
+    config = {"embed_dim": 48, "vision_cfg": vision, "text_cfg": text, "custom_text": True}
+    preprocess = {"size": 384, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    torch.manual_seed(0)
+    model = create_model(f"local-dir:{tmp_path}", load_weights=False).eval()
+    save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors")
+    encoder = ClipEncoder(str(tmp_path))
+    frames = torch.from_numpy(random_frames(3, 40, 56))
+    with torch.no_grad():
+        expected = model.encode_image(encoder.preprocess(frames), normalize=True)
+    assert encoder.embedding_dim == 48
+    torch.testing.assert_close(encoder.encode_frames(frames), expected, atol=1e-5, rtol=1e-4)
+    assert encoder.encode_text(["a dog"]).shape == (1, 48)

@@ -156,3 +156,50 @@ def test_code_of_a_checkpoints_own_is_not_executed(tmp_path: Path) -> None:
 def test_what_is_no_vision_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no folder of a vision model: it has no config\.json"):
         TransformersEncoder(str(tmp_path)).load()
+
+
+def test_perception_encoder_as_timm_publishes_it(tmp_path: Path) -> None:
+    import timm
+
+    torch.manual_seed(0)
+    shape = {"img_size": 32, "depth": 2}
+    model = timm.create_model("vit_pe_core_tiny_patch16_384", **shape).eval()
+    pretrained = {**model.pretrained_cfg, "input_size": [3, 32, 32], "fixed_input_size": True}
+    config = {"architecture": "vit_pe_core_tiny_patch16_384", "num_classes": 512, "num_features": 192}
+    config |= {"global_pool": "map", "model_args": shape, "pretrained_cfg": pretrained}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    encoder = TransformersEncoder(str(tmp_path))
+    found = encoder.encode_frames(frames())
+    with torch.no_grad():
+        tokens = model.forward_features(encoder.preprocess(frames()))
+        pooled = model.forward_head(tokens, pre_logits=True)
+    assert (encoder.embedding_dim, encoder.image_size, tokens.shape) == (192, None, (3, 5, 192))
+    torch.testing.assert_close(found, F.normalize(pooled, dim=-1), atol=1e-5, rtol=1e-4)
+    for pooling, expected in (("cls", tokens[:, 0]), ("mean", tokens.mean(1))):
+        other = TransformersEncoder(str(tmp_path), pooling=pooling).encode_frames(frames())  # type: ignore[arg-type]
+        torch.testing.assert_close(other, F.normalize(expected, dim=-1), atol=1e-5, rtol=1e-4)
+
+
+def test_siglip2_of_any_shape_leaves_padding_out(tmp_path: Path) -> None:
+    from transformers import Siglip2Config, Siglip2ImageProcessor, Siglip2Model
+
+    torch.manual_seed(0)
+    vision = {**SMALL, "hidden_size": 24, "num_patches": 16}
+    text = {**SMALL, "hidden_size": 24, "vocab_size": 50, "max_position_embeddings": 8}
+    text.pop("patch_size")
+    model = Siglip2Model(Siglip2Config(text_config=text, vision_config=vision)).eval()
+    model.save_pretrained(tmp_path)
+    Siglip2ImageProcessor(patch_size=8, max_num_patches=14).save_pretrained(tmp_path)
+    encoder = TransformersEncoder(str(tmp_path))
+    inputs = encoder._inputs(frames())
+    real = int(inputs["pixel_attention_mask"][0].sum())
+    # 40 x 56 pixels become 3 x 4 patches, and two more pad them.
+    assert (inputs["spatial_shapes"][0].tolist(), real, inputs["pixel_values"].shape) == ([3, 4], 12, (3, 14, 192))
+    with torch.no_grad():
+        output = model.vision_model(**inputs)
+    expected = {"pooled": output.pooler_output, "mean": output.last_hidden_state[:, :real].mean(1)}
+    for pooling, one in expected.items():
+        encoder = TransformersEncoder(str(tmp_path), pooling=pooling)  # type: ignore[arg-type]
+        assert (encoder.embedding_dim, encoder.image_size) == (24, None)
+        torch.testing.assert_close(encoder.encode_frames(frames()), F.normalize(one, dim=-1), atol=1e-5, rtol=1e-4)

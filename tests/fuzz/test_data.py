@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from tests.fuzz.strategies import accepted, damaged
 from v2a_lightning.app.commands.evaluate import _labels
-from v2a_lightning.data_modules.clips import Clip, read_ids, read_vggsound_csv
+from v2a_lightning.data_modules.clips import Clip, read_ids
 from v2a_lightning.data_modules.manifest import ManifestRow, earlier_rows, manifest_bytes, read_manifest
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import load_table
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 from v2a_lightning.files import refuse_unsafe_id
 
 LINES = ('---g-f_I2yQ,1,"people marching, loud",test', "--0PQM4-hqg,30,waterfall burbling,train", "a,5,é,train")

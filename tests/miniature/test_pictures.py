@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from v2a_lightning.miniature.world import pictures
 from v2a_lightning.miniature.world.contact_sheet import write_contact_sheet
 from v2a_lightning.miniature.world.events import EVENT_NAMES
-from v2a_lightning.miniature.world.pictures import FRAMES, PAINTERS, frames_in_view, paint
+from v2a_lightning.miniature.world.pictures import FRAMES, PAINTERS, frames_in_view, moment, paint, speed_lines
 from v2a_lightning.miniature.world.pictures.canvas import CANVAS_SIZE, Pen, developed
-from v2a_lightning.miniature.world.pictures.staging import moment, speed_lines
 from v2a_lightning.miniature.world.scenes import ClipDescription, Scene, Style, describe_clip, draw_scene
 
 
@@ -76,7 +75,7 @@ def test_one_picture_tells_the_speed() -> None:
     ink = []
     for speed in np.linspace(0, 1, 11):
         image = Image.new("RGB", (CANVAS_SIZE, CANVAS_SIZE), (120, 120, 120))
-        speed_lines(Pen(image, "flat"), a_scene("dog", speed=float(speed), size=0.4), now)
+        speed_lines(Pen(ImageDraw.Draw(image), flat=True), a_scene("dog", speed=float(speed), size=0.4), now)
         ink.append(changed_pixels(developed(image, "flat"), np.full((96, 96, 3), 120, np.uint8)))
     assert ink[0] == 0
     assert all(slower < faster for slower, faster in pairwise(ink))

@@ -18,7 +18,8 @@ from v2a_lightning.studies.analyses.subgroups import (
     nearest_classes,
     subgroups_of,
 )
-from v2a_lightning.studies.trained_runs import cached_json, copy_into
+from v2a_lightning.studies.trained_runs import cached_json
+from v2a_lightning.studies.write import copy_into
 
 
 def test_slerp_walks_the_great_circle_evenly() -> None:
@@ -48,8 +49,12 @@ def test_pairs_are_of_different_classes_and_always_the_same() -> None:
     pairs = choose_pairs([batch], 5)
     assert [pair.labels for pair in pairs] == [("bell", "dog"), ("cat", "rain")]
     assert pairs[0].clip_ids == ("clip3", "clip0")
-    assert torch.equal(pairs[0].pictures[1], batch["frames"][0, 1])
+    assert torch.equal(pairs[0].pictures[""][1], batch["frames"][0, 1])
     assert len(choose_pairs([batch], 1)) == 1
+    views = {"narrow": batch["frames"][..., :2], "wide": batch["frames"]}
+    several = choose_pairs([{**batch, "frames": views}], 1)[0].pictures
+    assert torch.equal(several["wide"], pairs[0].pictures[""])
+    assert torch.equal(several["narrow"], pairs[0].pictures[""][:, :2])
 
 
 def test_the_nearest_class_is_that_of_the_nearest_mean() -> None:

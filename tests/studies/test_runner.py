@@ -92,7 +92,7 @@ def test_an_interrupted_run_leaves_no_row_and_is_finished_later(study: Study, ti
 
 def test_tables_and_figure_are_written(study: Study, tiny: Options) -> None:
     result = run_study(study, tiny, workers=1, log=lambda line: None)
-    folder = tiny.folder(study)
+    folder = tiny.folder(study.target)
     assert (result.failed, result.runs) == (2, 4)
     tables = {finding.name: finding for finding in result.findings if isinstance(finding, Table)}
     assert [row[0] for row in tables["table"].rows] == [

@@ -14,15 +14,15 @@ VALUES = [3.0, 5.0, 4.0, 8.0, 5.0]
 def test_summary_is_students_interval() -> None:
     summary = summarise(VALUES)
     low, high = stats.t.interval(0.95, len(VALUES) - 1, np.mean(VALUES), stats.sem(VALUES))
-    assert summary.mean == 5.0
+    assert summary.value == 5.0
     assert summary.deviation == pytest.approx(np.std(VALUES, ddof=1))
     assert (summary.low, summary.high) == pytest.approx((low, high))
-    assert summary.count == 5
+    assert len(summary.points) == 5
 
 
 def test_one_value_has_no_interval() -> None:
     summary = summarise([2.0])
-    assert summary.mean == 2.0
+    assert summary.value == 2.0
     assert all(math.isnan(value) for value in (summary.deviation, summary.low, summary.high))
 
 
@@ -44,7 +44,7 @@ def test_difference_pairs_the_seeds_that_both_have() -> None:
     second = {0: 11.0, 1: 21.5, 2: 30.5, 7: 0.0}
     difference = paired_difference(first, second)
     assert difference is not None
-    assert difference.summary.values == (1.0, 1.5, 0.5)
+    assert difference.points == (1.0, 1.5, 0.5)
     expected = stats.ttest_rel([11.0, 21.5, 30.5], [10.0, 20.0, 30.0])
     assert difference.p_value == pytest.approx(float(expected.pvalue))
 

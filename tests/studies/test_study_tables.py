@@ -60,7 +60,7 @@ def test_differences_pair_the_seeds_and_name_the_failed() -> None:
     assert table is not None
     random, broken = table.rows
     assert random[0] == "random"
-    assert random[1].summary.values == (3.0, 2.5)
+    assert random[1].points == (3.0, 2.5)
     assert broken[1] == "failed"
     assert "+2.75 [−0.4, 5.9]" in table.markdown()
 

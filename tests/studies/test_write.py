@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from v2a_lightning.reports.tables import Table
-from v2a_lightning.studies.run import Attachment
 from v2a_lightning.studies.statistics import summarise
 from v2a_lightning.studies.study import study_names
-from v2a_lightning.studies.write import write_results
+from v2a_lightning.studies.write import Attachment, write_results
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 

@@ -1,8 +1,7 @@
-"""The command line: which commands there are, how their arguments are read, and how a failure is told.
+"""The command line: which commands there are, and how a failure is told.
 
-A command is a plain function. Its parameters are its options, its docstring is its help, and what stands before a `/`
-in its signature is given without a name. `fit`, `validate`, `test` and `predict` are Lightning's, configured by YAML.
-Nothing heavy is imported before it is known which command runs.
+A command is a plain function; its signature is its options. `fit`, `validate`, `test` and `predict` are Lightning's,
+configured by YAML. Nothing heavy is imported before it is known which command runs.
 """
 
 import importlib
@@ -11,17 +10,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from difflib import get_close_matches
+from typing import Any
 
+from v2a_lightning.app.examples import EXAMPLES
 from v2a_lightning.app.messages import PROGRAM, one_line
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import refusal
 from v2a_lightning.signals import INTERRUPTED, Terminated, terminated_by_sigterm
-
-# Every plain command takes its options from a file too, but for those whose own option of this name means a run's YAML.
-CONFIG_OPTION = "config"
 
 LIGHTNING_COMMANDS = {
     "fit": "train a mapper; every epoch makes sound from it and scores that sound",
@@ -42,6 +38,8 @@ COMMANDS = {
     "download": ("v2a_lightning.app.commands.download:download", "fetch clips, cut to their ten seconds"),
     "doctor": ("v2a_lightning.app.commands.doctor:doctor", "check weights, device, disk and data before a long run"),
     "miniature": ("v2a_lightning.app.commands.miniature:miniature", "render the small world, train its small models"),
+    "init": ("v2a_lightning.app.commands.init:init", "begin with a config, a sweep and a Makefile of one's own"),
+    "completion": ("v2a_lightning.app.commands.completion:completion", "print what bash or zsh complete commands by"),
 }
 
 
@@ -85,14 +83,27 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return 0
     name, rest = arguments[0], list(arguments[1:])
     if name in LIGHTNING_COMMANDS:
-        # Imported here, since it brings torch and Lightning.
-        from v2a_lightning.app.lightning_cli import run
-
-        return run(name, rest)
+        return _run_lightning(name, rest)
     if name in COMMANDS:
-        return run_command(_load(COMMANDS[name][0]), rest, f"{PROGRAM} {name}")
-    known = ", ".join([*LIGHTNING_COMMANDS, *COMMANDS])
-    raise UsageError(f"there is no command '{name}'; the commands are {known}")
+        return run_command(load(COMMANDS[name][0]), rest, f"{PROGRAM} {name}")
+    known = [*LIGHTNING_COMMANDS, *COMMANDS]
+    near = "".join(f"; did you mean {one}?" for one in get_close_matches(name, known, 1))
+    raise UsageError(f"there is no command '{name}'; the commands are {', '.join(known)}{near}")
+
+
+def _run_lightning(name: str, arguments: Sequence[str]) -> int:
+    from v2a_lightning.app.config_help import help_page
+    from v2a_lightning.app.config_keys import refuse_unknown_keys
+
+    page = help_page(name, LIGHTNING_COMMANDS[name], arguments)
+    if page is not None:
+        print(page)
+        return 0
+    refuse_unknown_keys(name, arguments)
+    # Not before there is something to run: it brings torch and Lightning.
+    from v2a_lightning.app.lightning_cli import run
+
+    return run(name, arguments)
 
 
 def _declared(error: Exception) -> Exception:
@@ -134,7 +145,10 @@ def run_command(command: Callable[..., Any] | Mapping[str, Any], arguments: Sequ
     """
     if isinstance(command, Mapping):
         return _run_subcommand(command, arguments, program)
-    result = _call(command, arguments, program)
+    from v2a_lightning.app.arguments import call
+
+    example = EXAMPLES.get(program.removeprefix(f"{PROGRAM} "))
+    result = call(command, arguments, program, f"{PROGRAM} {example}" if example else "")
     return result if isinstance(result, int) else 0
 
 
@@ -151,111 +165,8 @@ def _run_subcommand(table: Mapping[str, Any], arguments: Sequence[str], program:
     return 0 if arguments else UsageError.exit_code
 
 
-def _call(function: Callable[..., Any], arguments: Sequence[str], program: str) -> Any:
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    parser = ArgumentParser(prog=program, exit_on_error=False, description=_description(function))
-    takes_options_from_a_file = CONFIG_OPTION not in inspect.signature(function).parameters
-    if takes_options_from_a_file:
-        help_text = "YAML with options of this command; those on the command line behind it win over it"
-        parser.add_argument(f"--{CONFIG_OPTION}", action="config", help=help_text)
-        _check_option_files(function, arguments)
-    unnamed = _add_unnamed(parser, function)
-    parser.add_function_arguments(function, as_group=False, skip=set(unnamed), sub_configs=True)
-    try:
-        values = parser.instantiate(parser.parse_args(_lists_spelled_out(function, arguments))).as_dict()
-    except ArgumentError as error:
-        raise UsageError(f"{one_line(error)}; `{program} --help` lists the options") from error
-    if takes_options_from_a_file:
-        del values[CONFIG_OPTION]
-    return function(*[values.pop(name) for name in unnamed], **values)
-
-
-def _check_option_files(function: Callable[..., Any], arguments: Sequence[str]) -> None:
-    """Every `--config` names YAML with options of the command.
-
-    Raises:
-        UsageError: naming the file and what is wrong with it.
-    """
-    import yaml
-
-    parameters = inspect.signature(function).parameters.values()
-    options = [one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY]
-    flag = f"--{CONFIG_OPTION}"
-    following = [path for option, path in pairwise(arguments) if option == flag]
-    for name in following + [one.partition("=")[2] for one in arguments if one.startswith(f"{flag}=")]:
-        if not Path(name).is_file():
-            raise UsageError(f"{flag} {name}: there is no such file")
-        try:
-            content = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f"{flag} {name}: not YAML ({' '.join(str(error).split())})") from error
-        if not isinstance(content, dict):
-            raise UsageError(f"{flag} {name}: holds no options; it has lines such as `{options[0]}: value`")
-        if unknown := [str(key) for key in content if key not in options]:
-            raise UsageError(f"{flag} {name}: there is no option {unknown[0]!r}; there are {', '.join(options)}")
-
-
-def _lists_spelled_out(function: Callable[..., Any], arguments: Sequence[str]) -> list[str]:
-    """`--system A B` and `--system A --system B` as jsonargparse spells a list's items: `--system+=A --system+=B`.
-
-    Before the first item the list is emptied, so that it takes the place of one from a file of options.
-    """
-    hints = get_type_hints(function)
-    lists = {
-        f"--{name}" for name, hint in hints.items() if list in (get_origin(hint), *map(get_origin, get_args(hint)))
-    }
-    spelled: list[str] = []
-    current = ""
-    for argument, following in zip(arguments, [*arguments, "--"][1:], strict=True):
-        flag, equals, value = argument.partition("=")
-        if argument.startswith("--"):
-            current = flag if flag in lists else ""
-        if not current or (argument.startswith("--") and value.startswith("[")):
-            spelled.append(argument)
-        elif not argument.startswith("--") and argument.startswith("["):
-            spelled.append(f"{current}={argument}")
-        elif not argument.startswith("--") or equals:
-            item = value if argument.startswith("--") else argument
-            emptied = [] if any(one.startswith(f"{current}+=") for one in spelled) else [f"{current}=[]"]
-            spelled += [*emptied, f"{current}+={item}"]
-        elif following.startswith("--"):
-            spelled.append(current)
-    return spelled
-
-
-def _add_unnamed(parser: Any, function: Callable[..., Any]) -> list[str]:
-    """Add the parameters that stand before a `/`: a list takes one argument or more."""
-    hints = get_type_hints(function)
-    names = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not parameter.POSITIONAL_ONLY:
-            continue
-        several = getattr(hints[name], "__origin__", None) is list
-        kind = hints[name].__args__[0] if several else hints[name]
-        parser.add_argument(
-            name, type=kind, help=_parameter_help(function, name), **({"nargs": "+"} if several else {})
-        )
-        names.append(name)
-    return names
-
-
-def _description(function: Callable[..., Any]) -> str:
-    """The docstring up to its sections."""
-    text = inspect.getdoc(function) or ""
-    return text.split("\n\nArgs:")[0].split("\n\nReturns:")[0].split("\n\nRaises:")[0]
-
-
-def _parameter_help(function: Callable[..., Any], name: str) -> str:
-    from docstring_parser import parse
-
-    described = {
-        parameter.arg_name: parameter.description for parameter in parse(inspect.getdoc(function) or "").params
-    }
-    return described.get(name) or ""
-
-
-def _load(target: str) -> Any:
+def load(target: str) -> Any:
+    """A command by its place in the table."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

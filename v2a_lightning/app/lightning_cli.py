@@ -19,6 +19,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
 
+from v2a_lightning.app.config_keys import PLAIN_KEYS, where_keys_are
+from v2a_lightning.app.endings import conclude
 from v2a_lightning.app.loggers import loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.saved_config import SaveConfig, variables_read, without_environment
@@ -63,12 +65,12 @@ def run(command: str, arguments: Sequence[str]) -> int:
     except (ArgumentError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         # A parser of YAML knows the text it was given, and not the file that was from.
         message = one_line(error).replace('"<unicode string>"', " ".join(config_files(arguments)) or "an option")
-        raise UsageError(f"{message}; `{PROGRAM} {command} --help` lists the keys") from error
+        raise UsageError(f"{message}; {where_keys_are(command, arguments, message)}") from error
     try:
         # What this project's checkpoints hold is plain, and of a stranger's nothing is to be executed.
         options = {"ckpt_path": cli.checkpoint, "weights_only": True}
-        if command == "predict":
-            options["return_predictions"] = False
+        if command != "fit":
+            options |= {"return_predictions": False} if command == "predict" else {"verbose": False}
         if command != "fit" and cli.checkpoint is None and any(one.requires_grad for one in cli.model.parameters()):
             rank_zero_info(f"{command} without --ckpt_path: the mapper's weights are untrained")
         with interrupts_as_they_are():
@@ -78,6 +80,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     trainer: Any = cli.trainer
     for saved in (one for one in trainer.callbacks if isinstance(one, SaveConfig)):
         saved.say_finished(trainer)
+    conclude(command, trainer, cli.folder, cli.checkpoint)
     left_out = next((one for one in (getattr(one, "left_out", "") for one in trainer.callbacks) if one), "")
     if left_out and command in ("test", "validate"):
         raise RunFailure(left_out)
@@ -90,6 +93,7 @@ class MapperCLI(LightningCLI):
     def __init__(self, command: str, arguments: Sequence[str]) -> None:
         self.command = command
         self.checkpoint: str | None = None
+        self.folder: Path | None = None
         self._continues = False
         self._claim: Callable[[], Any] = lambda: None
         super().__init__(
@@ -104,7 +108,8 @@ class MapperCLI(LightningCLI):
             # to this object, and whoever copies the mapper, as weight averaging does, would copy the data with it.
             load_from_checkpoint_support=False,
             run=False,
-            args=list(arguments),
+            # Here, so that whatever reads a config knows the project's own by name.
+            args=with_config_paths(arguments),
             parser_kwargs={
                 "prog": f"{PROGRAM} {command}",
                 "description": "Every key of the YAML is an option, and an option wins over the YAML.",
@@ -123,7 +128,7 @@ class MapperCLI(LightningCLI):
             "--ckpt_path",
             type=str | None,
             default=None,
-            help='A checkpoint; "last" or "best" for the newest of the experiment (of the run --run.name, in a fit).',
+            help=PLAIN_KEYS["ckpt_path"],
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -180,7 +185,7 @@ class MapperCLI(LightningCLI):
         callbacks = [self.config_init[key] for key in CALLBACK_KEYS if self.config_init[key] is not None]
         refuse_unsupported(trainer_config, callbacks)
         if not trainer_config["fast_dev_run"]:
-            folder = self._folder(settings)
+            folder = self.folder = self._folder(settings)
             callbacks += [SaveConfig(self._config_text, folder), *self._writers(trainer_config["callbacks"] or [])]
             callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST)]
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])

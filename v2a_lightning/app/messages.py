@@ -1,12 +1,18 @@
 """Messages at the terminal: an error as one line, and what Lightning and its parser say that nobody can act on."""
 
 import logging
-import re
+import sys
 import warnings
+from pathlib import Path
+from typing import Any
 
 from v2a_lightning.errors import V2AError
 
-PROGRAM = "python -m v2a_lightning"
+# As it was called.
+PROGRAM = "v2a" if Path(sys.argv[0]).stem == "v2a" else "python -m v2a_lightning"
+
+# What a table needs where the terminal's width is not known; one folded at 80 columns is hard to read and to parse.
+PIPE_WIDTH = 120
 
 NOTHING_TO_ACT_ON = (
     # Lightning's own use of torch.
@@ -41,19 +47,6 @@ _NOISE = (
 )
 
 
-# Keys and options of earlier versions, and a key that is not accepted in jsonargparse's words.
-_SPLITS = ("validation_fraction", "validation_clips", "test_split", "max_clips", "passes")
-_DECODING = ("num_workers", "timeout", "encoder_batch_size", "keep_still", "backend")
-NEW_NAMES = {
-    **{name: f"splits.{name}" for name in _SPLITS},
-    **{name: f"decoding.{name}" for name in _DECODING},
-    "audioldm": "generator",
-    "extras": "metrics",
-    "clip": "encoder",
-}
-_REFUSED_KEY = re.compile(rf"(?:unrecognized arguments: --|Option ')(?:init_args\.)?({'|'.join(NEW_NAMES)})\b")
-
-
 def one_line(error: BaseException) -> str:
     """An error's message as a single line, without the steps a parser took to find it."""
     lines = [line.strip() for line in str(error).splitlines()]
@@ -63,5 +56,12 @@ def one_line(error: BaseException) -> str:
         return message
     if type(error).__name__ != "ArgumentError":
         return f"{type(error).__name__}: {message}"
-    old = _REFUSED_KEY.search(message)
-    return message.replace("Parser key", "key") + (f"; {old[1]} is called {NEW_NAMES[old[1]]} now" if old else "")
+    return message.replace("Parser key", "key")
+
+
+def print_table(table: Any, width: int = PIPE_WIDTH) -> None:
+    """Print one of Rich's tables; into a pipe, with that many columns at most."""
+    from rich.console import Console
+
+    console = Console() if sys.stdout.isatty() else Console(width=width)
+    console.print(table)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 
+from v2a_lightning.checkpoints.fetch import file_name
 from v2a_lightning.checkpoints.frozen_model import READING_ERRORS, FrozenModel, checkpoint_files, first_line
 from v2a_lightning.checkpoints.known import CHECKPOINTS, Checkpoint, licence_of
 from v2a_lightning.checkpoints.registry import cache_folder, find, mirror_name, resolve
@@ -104,7 +105,8 @@ def _check_content(kind: str, checkpoint: str, path: Path, entry: Checkpoint | N
 
 def _published(path: Path, entry: Checkpoint) -> dict[Path, tuple[int | None, str]]:
     """Sizes and digests of the weights that are read from a file or folder, as far as they are known."""
-    named = {file: entry.file if file == path else file.relative_to(path).as_posix() for file in checkpoint_files(path)}
+    name = file_name(entry.source)
+    named = {file: name if file == path else file.relative_to(path).as_posix() for file in checkpoint_files(path)}
     return {file: entry.digests[name] for file, name in named.items() if name in entry.digests}
 
 

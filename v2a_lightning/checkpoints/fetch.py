@@ -1,16 +1,21 @@
 """Fetching one large file: resumed where it was cut off, verified, and in its place only when it is whole."""
 
+import base64
+import ipaddress
 import os
+import re
 import shutil
+import socket
 import time
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
-from urllib.parse import urlsplit
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from v2a_lightning.checkpoints.web import masked, open_url
-from v2a_lightning.errors import RunFailure
+from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refusals, sha256_file
 
 CHUNK_BYTES = 1 << 20
@@ -23,9 +28,7 @@ LARGEST_BYTES = 32 * 10**9
 def download(
     url: str, target: Path, *, size: int | None = None, sha256: str = "", progress: bool = True, pause: float = 2.0
 ) -> Path:
-    """Fetch `url` to `target`, unless it is there already.
-
-    What has arrived is kept in `<target>.part`, from where a later attempt, or a later run, goes on.
+    """Fetch `url` to `target`, unless it is there already; a later attempt, or run, goes on from `<target>.part`.
 
     Args:
         url: http or https.
@@ -63,20 +66,44 @@ def download(
 
 
 def refuse_without_room(what: str, missing: int, folder: Path) -> None:
-    """Refuse to begin to fetch what is too large for this project, or for the disk of a folder.
-
-    Raises:
-        RunFailure: with both sizes.
-    """
+    """RunFailure, with both sizes, for what is too large for this project, or for the disk of a folder."""
     if missing > LARGEST_BYTES:
         raise RunFailure(f"{what} has {missing} bytes; no more than {LARGEST_BYTES} are fetched")
     if missing > (free := shutil.disk_usage(folder).free):
         raise RunFailure(f"{what} needs {missing // 10**6} MB, and {folder} has {free // 10**6} MB free")
 
 
+def masked(address: str) -> str:
+    """An address without the name and password that may stand before its host, for messages and cards."""
+    return re.sub(r"(?<=://)[^/\s@]*@", "***@", address)
+
+
+def open_url(url: str, headers: dict[str, str], timeout: float) -> HTTPResponse:
+    """Request a URL and follow redirects, except from outside into this machine or its network.
+
+    A name and password before the host are sent to that host alone. `timeout` is in seconds without an answer.
+
+    Raises:
+        UsageError: when the URL is neither http nor https.
+        RunFailure: when the server redirects where it has no business to.
+        OSError: when there is no answer, or an error.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise UsageError(f"{masked(url)} is no http or https address")
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(bare, headers=headers)
+    if parts.username is not None:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        # Not sent again to where the host redirects.
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(secret).decode()}")
+    response: HTTPResponse = urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
+    return response
+
+
 def file_name(url: str) -> str:
-    """The last part of a URL's path."""
-    name = Path(urlsplit(url).path).name
+    """The last part of a URL's path, percent-decoded."""
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
     return name if name not in ("", "..") else "download"
 
 
@@ -106,7 +133,6 @@ def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
 
 
 def _receive(response: HTTPResponse, part: Path, have: int, total: int | None, progress: bool) -> Iterator[int]:
-    """Write what arrives, and yield after each piece how much there is."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
@@ -129,7 +155,6 @@ def _refuse_too_large(url: str, part: Path, size: int, limit: int) -> None:
 
 
 def _verify(url: str, part: Path, size: int | None, sha256: str) -> None:
-    """Refuse another file than the expected one, and remove it: going on from it would never end well."""
     found = part.stat().st_size
     if size is not None and found != size:
         _remove(part, f"{url} has {found} bytes, the published file {size}")
@@ -146,3 +171,24 @@ def _remove(part: Path, reason: str) -> None:
 def _tag(part: Path) -> Path:
     """Where the server's name for this version of the file is kept."""
     return part.with_name(part.name + ".tag")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
+        before, after = urlsplit(req.full_url), urlsplit(newurl)
+        allowed = ("https",) if before.scheme == "https" else ("http", "https")
+        if after.scheme not in allowed:
+            raise RunFailure(f"{masked(req.full_url)} redirects to {masked(newurl)}, which is no {allowed[0]} address")
+        if _is_private(after.hostname) and not _is_private(before.hostname):
+            raise RunFailure(f"{masked(req.full_url)} redirects to {masked(newurl)}, an address of a private network")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _is_private(host: str | None) -> bool:
+    """Whether a host is this machine or one that only this network reaches; not known for one without an address."""
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    addresses = [ipaddress.ip_address(str(one).partition("%")[0]) for one in found]
+    return any(not (getattr(one, "ipv4_mapped", None) or one).is_global for one in addresses)

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
+from v2a_lightning.checkpoints.fetch import masked
 from v2a_lightning.checkpoints.registry import CONFIG_SUFFIXES, WEIGHT_SUFFIXES, resolve
-from v2a_lightning.checkpoints.web import masked
 from v2a_lightning.components import SelfDescribing
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import sha256_file
@@ -49,7 +49,6 @@ class FrozenModel(SelfDescribing, ABC):
 
     @property
     def name(self) -> str:
-        """Kind and checkpoint, as logs and cards write it."""
         return f"{self.kind}:{masked(self.checkpoint)}"
 
     def describe(self) -> dict[str, Any]:
@@ -62,16 +61,11 @@ class FrozenModel(SelfDescribing, ABC):
         return described
 
     def summary(self) -> str:
-        """What the loaded model is, in a line."""
         return self.load().name
 
     @property
     def path(self) -> Path:
-        """Where the weights are on this machine (fetched first when they have to be).
-
-        Raises:
-            UsageError: when there is no such checkpoint.
-        """
+        """The weights on this machine, fetched when they have to be; UsageError for no such checkpoint."""
         if self._path is None or not self._path.exists():
             self._path = self._locate()
         return self._path
@@ -118,7 +112,7 @@ class FrozenModel(SelfDescribing, ABC):
                 raise
             except READING_ERRORS as error:
                 raise RunFailure(f"{self.name} cannot be read: {first_line(error)}") from error
-            with quiet_libraries():  # again: a library sets its own level when it is first imported
+            with quiet_libraries():
                 self._parts = {name: self._place(name, part) for name, part in parts.items()}
         return self
 
@@ -127,13 +121,12 @@ class FrozenModel(SelfDescribing, ABC):
         """Modules on the CPU with their weights in place, and whatever else is read with them, by name."""
 
     def _place(self, _name: str, part: Any) -> Any:
-        """A part ready for use: modules frozen, on the device and in the precision."""
         if isinstance(part, nn.Module):
             return part.eval().requires_grad_(False).to(self.device, self.dtype)
         return part
 
     def _part(self, name: str) -> Any:
-        """A loaded part by its name; Any, since each is called in a way of its own."""
+        """A loaded part by its name."""
         return self.load()._parts[name]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -144,7 +137,6 @@ class FrozenModel(SelfDescribing, ABC):
 
 
 def first_line(error: BaseException) -> str:
-    """An error's message without the further lines that some libraries add."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -153,28 +145,20 @@ def quiet_libraries() -> Iterator[None]:
     """Keep the model libraries' progress bars and advice off the screen while weights are read and moved."""
     import transformers.utils.logging
 
-    transformers_logging: Any = transformers.utils.logging
-    # open_clip logs to the root.
-    loggers = [logging.getLogger(name) for name in ("transformers", "diffusers", None)]
-    levels = [logger.level for logger in loggers]
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    progress: Any = transformers.utils.logging
+    level, bars = logging.root.manager.disable, progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
+    logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(level)
         if bars:
-            transformers_logging.enable_progress_bar()
+            progress.enable_progress_bar()
 
 
 def checkpoint_files(path: Path) -> list[Path]:
-    """Weights and configs of a checkpoint: the file itself, or what a folder holds of them.
-
-    Where a folder keeps the same weights as safetensors and as a pickle, only the safetensors count.
-    """
+    """Weights and configs of a checkpoint file or folder; of weights in two formats, the safetensors."""
     if path.is_file():
         return [path]
     found = [file for file in sorted(path.rglob("*")) if file.suffix in WEIGHT_SUFFIXES + CONFIG_SUFFIXES]
@@ -190,5 +174,5 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _cached_sha256(path: str, _size: int, _modified: int) -> str:
-    """Large files are hashed once per process; size and time of change are there to notice another file."""
+    """Hashed once per process; size and time of change notice another file."""
     return sha256_file(path)

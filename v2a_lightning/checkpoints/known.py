@@ -6,8 +6,6 @@ publisher states is listed in `unverified`, and `doctor` says so.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 HUB = "https://huggingface.co"
 VIT_B_32 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
@@ -16,11 +14,9 @@ VAE_S = "e3fc8ccecb1849c8a23cd4f9dd959eb7aaa203cc010386288418dbc551cdaaf7"
 TEXT_S = "0292e65e99024f2d21f0a59b718f0e4914546e4287e2dabdd2d7e4a95c169f7b"
 VOCODER_S = "f9fbefc2b31c85d1dabe98e53d09ac88039af411162a7e641040a9c2b5f62364"
 CLAP = "1cd3c601bc4afe0fa87be3de4c13dd2cfadd249fac1e29acf74a9b296c3219bb"
-CLAP_REVISION = "8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a"
 CLAP_LAION = "8053c9775516af2f4902e1e8281e356cc1bf7a85e8b761908170767b77c3f037"
 CNN14_16K = "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6"
 CNN14_32K = "0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31"
-VGGISH = "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b"
 
 
 @dataclass(frozen=True)
@@ -47,28 +43,10 @@ class Checkpoint:
     digests: Mapping[str, tuple[int | None, str]] = field(default_factory=dict)
     unverified: tuple[str, ...] = ()
 
-    @property
-    def is_url(self) -> bool:
-        """Whether `source` is a single file's URL."""
-        return self.source.startswith(("http://", "https://"))
 
-    @property
-    def file(self) -> str:
-        """Name of the single file."""
-        return PurePosixPath(unquote(urlsplit(self.source).path)).name
-
-    @property
-    def repository(self) -> str:
-        """The Hub folder's `owner/name`."""
-        return self.source.partition("@")[0]
-
-    @property
-    def revision(self) -> str | None:
-        """The Hub folder's commit, where one is fixed."""
-        return self.source.partition("@")[2] or None
-
-
-_ENTRIES = (
+CHECKPOINTS: dict[str, Checkpoint] = {}
+"""Every known checkpoint by its name."""
+for _entry in (
     Checkpoint(
         "openai/ViT-B-32",
         ("clip",),
@@ -120,7 +98,7 @@ _ENTRIES = (
     Checkpoint(
         "laion/clap-htsat-unfused",
         ("clap",),
-        f"laion/clap-htsat-unfused@{CLAP_REVISION}",
+        "laion/clap-htsat-unfused@8fa0f1c6d0433df6e97c127f64b2a1d6c0dcda8a",
         megabytes=618,
         licence="Apache-2.0",
         evidence="all: the Hub's page of it at this revision; the digest also in several public records",
@@ -163,7 +141,7 @@ _ENTRIES = (
         licence="Apache-2.0",
         evidence="address and licence: hubconf.py and LICENSE of github.com/harritaylor/torchvggish; digest: public "
         "records, and the file's name begins it; size: computed from 72,141,184 parameters",
-        digests={"vggish-10086976.pth": (None, VGGISH)},
+        digests={"vggish-10086976.pth": (None, "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b")},
         unverified=("megabytes",),
     ),
     Checkpoint(
@@ -176,9 +154,8 @@ _ENTRIES = (
         "lyrebird-wav2clip; size: computed from 11,695,552 parameters; no digest found",
         unverified=("megabytes",),
     ),
-)
-CHECKPOINTS: dict[str, Checkpoint] = {entry.name: entry for entry in _ENTRIES}
-"""Every known checkpoint by its name."""
+):
+    CHECKPOINTS[_entry.name] = _entry
 
 
 def licence_of(checkpoint: str) -> str:

@@ -90,7 +90,7 @@ HARMLESS: dict[tuple[str, str], Any] = {
 class TensorUnpickler(pickle.Unpickler):
     """Builds tensors, dictionaries and plain values; anything else a pickle names becomes a `Placeholder`.
 
-    `load` gets from what torch writes in place of a storage to the `Storage`.
+    `load` turns what torch writes in place of a storage into the `Storage`.
     """
 
     def __init__(self, file: Any, load: Callable[[tuple[Any, ...]], Storage] | None = None) -> None:
@@ -98,20 +98,16 @@ class TensorUnpickler(pickle.Unpickler):
         self._load_storage = load
 
     def find_class(self, module: str, name: str) -> Any:
-        """One of a few harmless names, or a placeholder's class."""
         return HARMLESS.get((module, name), Placeholder)
 
     def persistent_load(self, saved: Any) -> Storage:
-        """The storage that torch's own identifier stands for."""
         if self._load_storage is None or not isinstance(saved, tuple) or saved[0] != "storage":
             raise pickle.UnpicklingError("a reference to something else than a tensor's storage")
         return self._load_storage(saved[1:])
 
 
 def read_pickled(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a zip archive of torch (TorchScript included), or of the stream torch wrote before 1.6.
-
-    A zip archive's tensors are mapped, not copied into memory: a checkpoint is often read for a part of it.
+    """The named tensors of a zip archive of torch (TorchScript included, mapped), or of its format before 1.6.
 
     Raises:
         one of DAMAGED: when it is neither, or broken.

@@ -17,9 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from v2a_lightning.checkpoints.fetch import download, file_name, refuse_without_room
-from v2a_lightning.checkpoints.known import CHECKPOINTS, HUB, Checkpoint
-from v2a_lightning.checkpoints.web import masked
+from v2a_lightning.checkpoints.fetch import download, file_name, masked, refuse_without_room
+from v2a_lightning.checkpoints.known import CHECKPOINTS, HUB
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, sha256_file
 
@@ -58,19 +57,17 @@ def find(checkpoint: str, kind: str) -> Path | None:
         if not path.exists():
             raise UsageError(f"{kind} checkpoint {checkpoint!r} is not there: {path} does not exist")
         return path
-    if (entry := CHECKPOINTS.get(checkpoint)) is not None:
-        if kind not in entry.kinds:
-            raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
-        if entry.is_url:
-            return _first_existing(*_mirrored(entry.file), cache_folder() / "files" / entry.file)
-        return _first_existing(*_mirrored(entry.repository)) or _hub_cached(entry.repository, entry.revision)
-    if is_url(checkpoint):
-        url = checkpoint.partition("#")[0]
-        return _first_existing(*_mirrored(file_name(url)), _cached_url(url))
-    if (path := Path(checkpoint).expanduser()).exists():
+    entry = CHECKPOINTS.get(checkpoint)
+    if entry is not None and kind not in entry.kinds:
+        raise UsageError(f"checkpoint {entry.name!r} is for {' and '.join(entry.kinds)}, not for {kind}")
+    source = entry.source if entry else checkpoint
+    if is_url(source):
+        target = _fetched_file(checkpoint)
+        return _first_existing(*_mirrored(target.name), target)
+    if entry is None and (path := Path(checkpoint).expanduser()).exists():
         return path
-    if HUB_ID.fullmatch(checkpoint):
-        repository, _, revision = checkpoint.partition("@")
+    if HUB_ID.fullmatch(source):
+        repository, _, revision = source.partition("@")
         return _first_existing(*_mirrored(repository)) or _hub_cached(repository, revision or None)
     known = ", ".join(name for name, entry in CHECKPOINTS.items() if kind in entry.kinds)
     missing = f"{kind} checkpoint {masked(checkpoint)!r}: there is no such file or folder"
@@ -84,12 +81,11 @@ def cache_folder() -> Path:
 
 
 def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE forbids fetching; read anew each time."""
+    """Whether HF_HUB_OFFLINE forbids fetching."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def is_url(checkpoint: str) -> bool:
-    """Whether a name is a URL."""
     return checkpoint.startswith(("http://", "https://"))
 
 
@@ -97,14 +93,11 @@ def mirror_name(checkpoint: str) -> str:
     """What has to be in the folder V2A_MIRROR names for a checkpoint to be found there."""
     entry = CHECKPOINTS.get(checkpoint)
     source = entry.source if entry else checkpoint
-    if is_url(source):
-        return entry.file if entry else file_name(checkpoint)
-    return f"the Hub's folder {source.partition('@')[0]}"
+    return file_name(source) if is_url(source) else f"the Hub's folder {source.partition('@')[0]}"
 
 
 def needed_files(names: list[str]) -> list[str]:
-    """Of the files in a Hub folder, those a model is read from: safetensors rather than pickles of the same, and of an
-    open_clip folder, which may hold the same weights for other libraries, open_clip's."""
+    """The files of a Hub folder to read a model from: safetensors before pickles, open_clip's where there are any."""
     weights = [name for name in names if name.endswith(WEIGHT_SUFFIXES)]
     weights = [name for name in weights if Path(name).name.startswith("open_clip")] or weights
     safe = {str(Path(name).parent) for name in weights if name.endswith(".safetensors")}
@@ -120,23 +113,18 @@ def _fetch(checkpoint: str, kind: str) -> Path:
             f"put {mirror_name(checkpoint)} into a folder and name the folder in V2A_MIRROR"
         )
     entry, locks = CHECKPOINTS.get(checkpoint), cache_folder() / "locks"
+    source, digests = (entry.source, entry.digests) if entry else (checkpoint, {})
     locks.mkdir(parents=True, exist_ok=True)
     # One process of a machine fetches; the others wait and find it there.
     with FileLock(locks / f"{_short_hash(checkpoint)}.lock"):
-        if entry is not None and entry.is_url:
-            return _fetch_known(entry)
-        if is_url(checkpoint):
-            url, _, digest = checkpoint.partition("#sha256=")
-            return download(url, _cached_url(url), sha256=digest)
-        repository, _, revision = (entry.source if entry else checkpoint).partition("@")
-        digests = {name: digest for name, (_, digest) in (entry.digests if entry else {}).items()}
-        return _hub_fetch(repository, revision or None, digests)
-
-
-def _fetch_known(entry: Checkpoint) -> Path:
-    size, sha256 = entry.digests.get(entry.file, (None, ""))
-    url = entry.source.replace(HUB, _endpoint() or HUB)
-    return download(url, cache_folder() / "files" / entry.file, size=size, sha256=sha256)
+        if is_url(source):
+            url, _, digest = source.partition("#sha256=")
+            target = _fetched_file(checkpoint)
+            size, digest = digests.get(target.name, (None, digest))
+            url = url.replace(HUB, _endpoint() or HUB) if entry else url
+            return download(url, target, size=size, sha256=digest)
+        repository, _, revision = source.partition("@")
+        return _hub_fetch(repository, revision or None, {name: digest for name, (_, digest) in digests.items()})
 
 
 def _endpoint() -> str | None:
@@ -159,7 +147,7 @@ def _hub_cached(repository: str, revision: str | None) -> Path | None:
 
 
 def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, str]) -> Path:
-    """A Hub folder's configs and weights, safetensors only where there are both kinds; each weight is verified."""
+    """A Hub folder's configs and weights; each weight is verified."""
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -185,7 +173,6 @@ def _hub_fetch(repository: str, revision: str | None, published: Mapping[str, st
 
 
 def _refuse_outside(repository: str, names: list[str]) -> None:
-    """Refuse a list of files of which one would be written outside the folder."""
     for name in names:
         if "\\" in name or Path(name).is_absolute() or not set(Path(name).parts).isdisjoint(("..", "~")):
             raise RunFailure(f"{repository} lists the file {name!r}, which is none inside its folder")
@@ -202,7 +189,7 @@ def _verify(repository: str, path: Path, expected: str) -> None:
 
 
 def _hub_record(repository: str, revision: str | None) -> Path:
-    """Where it is recorded that a Hub folder was fetched whole."""
+    """The record of a Hub folder that was fetched whole."""
     return cache_folder() / "hub" / f"{repository}@{revision or 'main'}".replace("/", "--")
 
 
@@ -212,8 +199,11 @@ def _mirrored(name: str) -> list[Path]:
     return [Path(mirror).expanduser() / one for one in (name, Path(name).name)] if mirror else []
 
 
-def _cached_url(url: str) -> Path:
-    """A place of its own for each URL, since many of them end in the same name."""
+def _fetched_file(checkpoint: str) -> Path:
+    """Where the file of a URL is kept: each in a place of its own, since many of them end in the same name."""
+    if (entry := CHECKPOINTS.get(checkpoint)) is not None:
+        return cache_folder() / "files" / file_name(entry.source)
+    url = checkpoint.partition("#")[0]
     return cache_folder() / "urls" / _short_hash(url) / file_name(url)
 
 

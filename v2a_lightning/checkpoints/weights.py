@@ -33,8 +33,7 @@ RANDOM |= {"xavier_uniform_", "orthogonal_", "erfinv_"}
 
 
 def find_weights(folder: Path, *stems: str) -> Path:
-    """The weights in a folder as libraries name them: safetensors before pickles, one file before parts, whole
-    precision before half.
+    """The weights in a folder: safetensors before pickles, one file before parts, whole precision before half.
 
     `stems` are names without their endings, such as `diffusion_pytorch_model`; the first that is there counts, and
     where none is, the only file of weights.
@@ -57,9 +56,8 @@ def find_weights(folder: Path, *stems: str) -> Path:
 def read_weights(path: Path) -> State:
     """The named tensors of a file: safetensors, a checkpoint of torch in any of its formats, or an index of parts.
 
-    What a file is, is decided by its content. Of a checkpoint of training the tensors are taken from the top, or from
-    under `state_dict` or `model`, and lose what DataParallel and torch.compile put before their names. Nothing that the
-    file names is imported or called.
+    What a file is, its content says. Tensors are taken from the top, or from under `state_dict` or `model`, and lose
+    the prefixes of DataParallel and torch.compile. Nothing that the file names is imported or called.
 
     Raises:
         RunFailure: naming the file, when it cannot be read or holds no tensors.
@@ -149,11 +147,7 @@ def _more(names: list[str]) -> str:
 
 
 def first_bytes(path: Path) -> bytes:
-    """The beginning of a file of weights.
-
-    Raises:
-        RunFailure: when it tells that the file is something else that is often found in its place.
-    """
+    """The beginning of a file of weights; RunFailure when it is something else that is often found in its place."""
     with open(path, "rb") as file:
         head = file.read(512)
     if not head:
@@ -188,7 +182,6 @@ def _read_safetensors(path: Path) -> State:
 
 
 def _read_parts(index: Path) -> State:
-    """The tensors of all files that an index names; each has to be where the index says."""
     places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     for name in set(places.values()):
         if not isinstance(name, str) or Path(name).name != name or name == ".." or "\\" in name:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.frozen_model import FrozenModel, Precision, checkpoint_files
 from v2a_lightning.checkpoints.weights import find_weights, load_strictly, read_weights, without_values
-from v2a_lightning.encoders.clap_weights import clap_model
+from v2a_lightning.encoders.base import normalised
+from v2a_lightning.encoders.clap_weights import clap_of_state
 from v2a_lightning.encoders.laion import LaionClap
 from v2a_lightning.encoders.log_mel import MelSpec, clap_log_mel
 from v2a_lightning.errors import UsageError
@@ -34,19 +35,19 @@ class Listening:
 
 
 class ClapEncoder(FrozenModel):
-    """A CLAP without fusion that hears waveforms and reads texts.
+    """A CLAP without fusion: waveforms and texts to embeddings.
 
-    Waves are prepared as AudioLDM prepares its training targets (haoheliu/AudioLDM, clap/encoders.py): made 16 kHz
-    so that nothing above 8 kHz is heard, centred, scaled to a peak of 0.5, cut or zero-padded to the model's window
-    (10.24 s), resampled to 48 kHz. The original then takes a random 10 s of the 10.24; here it is always the first. It
-    hears a file's first channel; here waveforms come as the mean of all.
+    Waveforms are prepared as AudioLDM prepares its training targets (haoheliu/AudioLDM, clap/encoders.py): made 16 kHz
+    so that nothing above 8 kHz is left, centred, scaled to a peak of 0.5, cut or zero-padded to the model's window
+    (10.24 s), resampled to 48 kHz. The original then takes a random 10 s of the 10.24, here always the first, and a
+    file's first channel, where here waveforms are the mean of all.
 
     Args:
         checkpoint: a transformers ClapModel folder, LAION's `.pt`, or an original AudioLDM `.ckpt`, whose own CLAP is
             taken; or anything `v2a_lightning.checkpoints.registry.resolve` finds one of these by.
         tokenizer: folder of the RoBERTa tokenizer, for files that bring none; only texts need it.
         backend: what computes the embeddings. `laion_clap` is for LAION's `.pt` alone and gives the same numbers.
-        batch_size: waveforms, or texts, heard at once.
+        batch_size: waveforms, or texts, encoded at once.
         dtype: precision of the weights.
     """
 
@@ -76,64 +77,58 @@ class ClapEncoder(FrozenModel):
 
     @property
     def sample_rate(self) -> int:
-        """The rate the model hears at, in Hz; waveforms of other rates are resampled."""
+        """Of the model's input, in Hz; waveforms of other rates are resampled."""
         return int(self._part("listening").mel.sample_rate)
 
     @property
     def has_tokenizer(self) -> bool:
-        """Whether texts can be read: the checkpoint brings a tokenizer, or one was given."""
-        return self.tokenizer is not None or (tokenizer_of(self.path) / "tokenizer_config.json").is_file()
+        """Whether texts can be read."""
+        return self.tokenizer is not None or (_part_of(self.path, "tokenizer") / "tokenizer_config.json").is_file()
 
     def summary(self) -> str:
-        """Width, rate and whether it reads texts, in a line."""
         texts = "reads texts" if self.has_tokenizer else "has no tokenizer, which only texts need"
         if self.has_tokenizer:
             self.encode_text([""])
         return f"{self.embedding_dim} wide, {self.sample_rate} Hz, {texts}"
 
     def _locate(self) -> Path:
-        """A generator's folder stands for the CLAP in it: AudioLDM's converted one has `clap`, MusicLDM's has a whole
-        CLAP as its `text_encoder`."""
+        """A generator's folder stands for the CLAP in it: AudioLDM's converted `clap`, MusicLDM's `text_encoder`."""
         path = super()._locate()
         inside = "text_encoder" if (path / "feature_extractor").is_dir() else "clap"
         return path / inside if (path / inside).is_dir() else path
 
     def files(self) -> list[Path]:
-        """The weights and configs, those beside MusicLDM's `text_encoder` too."""
-        beside = preprocessor_of(self.path)
+        beside = _part_of(self.path, "feature_extractor")
         return super().files() + (checkpoint_files(beside) if beside != self.path else [])
 
     def settings(self) -> dict[str, Any]:
-        """The recipe that prepares waveforms. The backend is no part of it: both give the same numbers."""
+        """The recipe that prepares waveforms; not the backend, since both give the same numbers."""
         return {"recipe": "audioldm-first-crop-1"}
 
     @torch.no_grad()
     def encode_audio(self, waveforms: Tensor | NDArray[np.float32], sample_rate: int) -> Tensor:
-        """Embed waveforms.
-
-        Args:
-            waveforms: (N, samples) float in [-1, 1], mono.
-            sample_rate: of the waveforms, in Hz.
+        """Embed mono waveforms (N, samples), float in [-1, 1].
 
         Returns:
             (N, D) float32 on the encoder's device, L2-normalised. Row i depends on waveform i alone.
         """
         array = np.asarray(torch.as_tensor(waveforms).cpu().numpy(), dtype=np.float32)
         if array.ndim != 2:
-            raise ValueError(f"waves have the shape (N, samples), not {array.shape}")
-        parts = [self._encode_waves(array[i : i + self.batch_size], sample_rate) for i in self._starts(len(array))]
-        return self._normalised(parts)
+            raise ValueError(f"waveforms have the shape (N, samples), not {array.shape}")
+        starts = range(0, len(array), self.batch_size)
+        parts = [self._encode_waveforms(array[i : i + self.batch_size], sample_rate) for i in starts]
+        return normalised(parts, self.embedding_dim, self.device)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embed texts: (N, D) float32 on the encoder's device, L2-normalised."""
-        parts = [self._encode_texts(texts[i : i + self.batch_size]) for i in self._starts(len(texts))]
-        return self._normalised(parts)
+        parts = [self._encode_texts(texts[i : i + self.batch_size]) for i in range(0, len(texts), self.batch_size)]
+        return normalised(parts, self.embedding_dim, self.device)
 
     def target(
         self, waveforms: Tensor | NDArray[np.float32], sample_rate: int, _labels: Sequence[str] | None = None
     ) -> Tensor:
-        """What a generator that is conditioned on CLAP gets for these very sounds: `encode_audio` as (N, 1, D)."""
+        """The condition of a generator that is conditioned on CLAP, for these very sounds: (N, 1, D)."""
         return self.encode_audio(waveforms, sample_rate)[:, None]
 
     def prepare(self, waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
@@ -147,11 +142,10 @@ class ClapEncoder(FrozenModel):
         waveform = 0.5 * waveform / max(float(np.abs(waveform).max()), 1e-12)
         return resample(waveform.astype(np.float32), SOURCE_RATE, listening.mel.sample_rate)[: listening.samples]
 
-    def _encode_waves(self, waveforms: NDArray[np.float32], sample_rate: int) -> Tensor:
-        prepared = torch.from_numpy(np.stack([self.prepare(waveform, sample_rate) for waveform in waveforms])).to(
-            self.device
-        )
-        embeddings: Tensor = self._part("model").audio(prepared, self._part("listening").mel, self.dtype)
+    def _encode_waveforms(self, waveforms: NDArray[np.float32], sample_rate: int) -> Tensor:
+        prepared = torch.from_numpy(np.stack([self.prepare(waveform, sample_rate) for waveform in waveforms]))
+        listening = self._part("listening")
+        embeddings: Tensor = self._part("model").audio(prepared.to(self.device), listening.mel, self.dtype)
         return embeddings
 
     def _encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -164,13 +158,6 @@ class ClapEncoder(FrozenModel):
         embeddings: Tensor = model.text(tokens.input_ids.to(self.device), tokens.attention_mask.to(self.device))
         return embeddings
 
-    def _normalised(self, parts: list[Tensor]) -> Tensor:
-        embeddings = torch.cat(parts) if parts else torch.empty(0, self.embedding_dim, device=self.device)
-        return nn.functional.normalize(embeddings.float(), dim=-1)
-
-    def _starts(self, count: int) -> range:
-        return range(0, count, self.batch_size)
-
     def _load(self) -> dict[str, Any]:
         path = self.path
         if self.backend == "laion_clap":
@@ -180,7 +167,7 @@ class ClapEncoder(FrozenModel):
     def _read_tokenizer(self, vocabulary_size: int) -> Any:
         if not self.has_tokenizer:
             raise UsageError(f"clap: {self.path} brings no tokenizer; give tokenizer, a RoBERTa tokenizer's folder")
-        return read_tokenizer(Path(self.tokenizer or tokenizer_of(self.path)), vocabulary_size)
+        return read_tokenizer(Path(self.tokenizer or _part_of(self.path, "tokenizer")), vocabulary_size)
 
 
 class TransformersClap(nn.Module):
@@ -188,12 +175,12 @@ class TransformersClap(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.clap: Any = _folder_model(path) if path.is_dir() else clap_model(path)
+        self.clap: Any = _folder_model(path) if path.is_dir() else clap_of_state(read_weights(path), path)
         self.projection_dim = self.clap.config.projection_dim
         self.vocabulary_size = self.clap.text_model.config.vocab_size
 
     def audio(self, waveforms: Tensor, mel: MelSpec, dtype: torch.dtype) -> Tensor:
-        """Waves (B, samples) at the model's rate to (B, D), not normalised."""
+        """Waveforms (B, samples) at the model's rate to (B, D), not normalised."""
         features = clap_log_mel(waveforms, mel).to(dtype)
         embeddings: Tensor = self.clap.audio_projection(self.clap.audio_model(input_features=features).pooler_output)
         return embeddings
@@ -215,7 +202,7 @@ def _folder_model(path: Path) -> Any:
 
 
 def listening_of(path: Path) -> Listening:
-    """What a ClapModel folder's configs say; a single file holds LAION's CLAP, which listens as `Listening()` does.
+    """A ClapModel folder's input by its configs; a single file holds LAION's CLAP, whose input is `Listening()`.
 
     Raises:
         UsageError: when the folder is no ClapModel's, or holds a fused one, which AudioLDM was not trained with.
@@ -224,7 +211,7 @@ def listening_of(path: Path) -> Listening:
         return Listening()
     from transformers import ClapConfig, ClapFeatureExtractor
 
-    preprocessor = preprocessor_of(path)
+    preprocessor = _part_of(path, "feature_extractor")
     for folder, name in ((path, "config.json"), (preprocessor, "preprocessor_config.json")):
         if not (folder / name).is_file():
             raise UsageError(f"{path} is no CLAP folder: there is no {folder / name}")
@@ -232,26 +219,15 @@ def listening_of(path: Path) -> Listening:
     if audio.enable_fusion:
         raise UsageError(f"{path} is a fused CLAP; AudioLDM's embeddings come from a CLAP without fusion")
     features = ClapFeatureExtractor.from_pretrained(preprocessor, local_files_only=True)
-    mel = MelSpec(
-        sample_rate=features.sampling_rate,
-        n_fft=features.fft_window_size,
-        hop=features.hop_length,
-        bins=features.feature_size,
-        low=features.frequency_min,
-        high=features.frequency_max,
-    )
+    rate, low, high = features.sampling_rate, features.frequency_min, features.frequency_max
+    mel = MelSpec(rate, features.fft_window_size, features.hop_length, features.feature_size, low, high)
     frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
     return Listening(mel, round(features.max_length_s * mel.sample_rate), frames * mel.hop / mel.sample_rate)
 
 
-def preprocessor_of(path: Path) -> Path:
-    """Where the config of a CLAP's spectrogram is: in its folder, or beside MusicLDM's `text_encoder`."""
-    return path.parent / "feature_extractor" if path.name == "text_encoder" else path
-
-
-def tokenizer_of(path: Path) -> Path:
-    """Where a CLAP's tokenizer is: in its folder, or beside MusicLDM's `text_encoder`."""
-    return path.parent / "tokenizer" if path.name == "text_encoder" else path
+def _part_of(path: Path, name: str) -> Path:
+    """Where a CLAP's spectrogram or tokenizer is described: in its folder, or beside MusicLDM's `text_encoder`."""
+    return path.parent / name if path.name == "text_encoder" else path
 
 
 def read_tokenizer(folder: Path, vocabulary_size: int) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
+from v2a_lightning.checkpoints.weights import load_strictly, without_values
 from v2a_lightning.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,16 +17,7 @@ State = dict[str, Tensor]
 # An AudioLDM checkpoint holds all of CLAP under its conditioning stage; LAION saves from DistributedDataParallel.
 PREFIXES = ("", "module.", "cond_stage_model.model.", "model.")
 ANCHOR = "audio_projection.0.weight"
-UNUSED = (
-    "text_transform",
-    "audio_transform",
-    "stft",
-    "logmel_extractor",
-    "tscam_conv",
-    "head",
-    "attn_mask",
-    "position_ids",
-)
+UNUSED = r"text_transform|audio_transform|stft|logmel_extractor|tscam_conv|head|attn_mask|position_ids"
 NAMES = (
     (r"^text_branch\.", "text_model."),
     (r"^audio_branch\.", "audio_model.audio_encoder."),
@@ -61,7 +52,7 @@ def to_transformers(state: State) -> State:
     """Rename LAION's tensors as transformers' ClapModel names them, and split query, key and value."""
     renamed: State = {}
     for name, tensor in state.items():
-        if any(word in name for word in UNUSED) or not name.startswith(("text_", "audio_", "logit_scale")):
+        if re.search(UNUSED, name) or not name.startswith(("text_", "audio_", "logit_scale")):
             continue
         for pattern, replacement in NAMES:
             name = re.sub(pattern, replacement, name)
@@ -102,11 +93,6 @@ def config_of(state: State) -> "ClapConfig":
     return ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=joint)
 
 
-def clap_model(path: Path) -> "ClapModel":
-    """A transformers ClapModel with the weights of a LAION `.pt` or of the CLAP inside an AudioLDM `.ckpt`."""
-    return clap_of_state(read_weights(path), path)
-
-
 def clap_of_state(checkpoint: State, path: Path) -> "ClapModel":
     """A transformers ClapModel from all tensors of a checkpoint; `path` is where they came from, for messages.
 
@@ -122,6 +108,5 @@ def clap_of_state(checkpoint: State, path: Path) -> "ClapModel":
 
 
 def _count(state: State, pattern: str) -> int:
-    """One more than the largest number the pattern's group matches."""
     found = (re.match(pattern, name) for name in state)
     return 1 + max(int(match.group(1)) for match in found if match)

@@ -2,18 +2,20 @@
 constructor ask the network for text models whose weights the checkpoint replaces anyway."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from huggingface_hub import constants
 from torch import Tensor, nn
 
 from v2a_lightning.checkpoints.weights import load_strictly, read_weights
 from v2a_lightning.encoders.clap_weights import config_of, laion_part
 from v2a_lightning.encoders.log_mel import MelSpec
 
+TEXT_SHAPES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+TEXT_SHAPES += ("max_position_embeddings", "layer_norm_eps")
 AUDIO_MODELS = {96: ("HTSAT-tiny", 768), 128: ("HTSAT-base", 1024)}
 
 
@@ -29,9 +31,9 @@ class LaionClap(nn.Module):
         self.vocabulary_size = config.text_config.vocab_size
 
     def audio(self, waveforms: Tensor, _mel: MelSpec, dtype: torch.dtype) -> Tensor:
-        """Waves (B, 480000) at 48 kHz to (B, D). The model makes its own spectrogram."""
-        heard = {"waveform": waveforms.to(dtype), "longer": torch.zeros(len(waveforms), 1, dtype=torch.bool)}
-        features = self.clap.encode_audio(heard, device=waveforms.device)["embedding"]
+        """Waveforms (B, 480000) at 48 kHz to (B, D). The model makes its own spectrogram."""
+        inputs = {"waveform": waveforms.to(dtype), "longer": torch.zeros(len(waveforms), 1, dtype=torch.bool)}
+        features = self.clap.encode_audio(inputs, device=waveforms.device)["embedding"]
         embeddings: Tensor = self.clap.audio_projection(features)
         return embeddings
 
@@ -42,8 +44,8 @@ class LaionClap(nn.Module):
 
 
 def _build(config: Any) -> Any:
-    """A `clap_module.CLAP` of the config's shapes, with random weights."""
-    with _offline():
+    # laion_clap's import asks the Hub for three tokenizers.
+    with patch.object(constants, "HF_HUB_OFFLINE", True), patch.dict(os.environ, {"HF_HUB_OFFLINE": "1"}):
         import laion_clap  # noqa: F401  (puts clap_module on the path)
         from clap_module.model import CLAP, CLAPAudioCfp, CLAPTextCfg
     from transformers import RobertaConfig, RobertaModel
@@ -55,36 +57,7 @@ def _build(config: Any) -> Any:
     model = CLAP(width, audio, text, joint_embed_shape=config.projection_dim)
     for unused in ("token_embedding", "positional_embedding", "ln_final"):
         delattr(model, unused)
-    shapes = config.text_config
     model.text_branch_type = "roberta"
-    model.text_branch = RobertaModel(
-        RobertaConfig(
-            vocab_size=shapes.vocab_size,
-            hidden_size=shapes.hidden_size,
-            num_hidden_layers=shapes.num_hidden_layers,
-            num_attention_heads=shapes.num_attention_heads,
-            intermediate_size=shapes.intermediate_size,
-            max_position_embeddings=shapes.max_position_embeddings,
-            type_vocab_size=1,
-            layer_norm_eps=shapes.layer_norm_eps,
-        )
-    )
+    shapes = {name: getattr(config.text_config, name) for name in TEXT_SHAPES}
+    model.text_branch = RobertaModel(RobertaConfig(**shapes, type_vocab_size=1))
     return model
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """laion_clap's import asks the Hub for three tokenizers; it is told that there is no network."""
-    import huggingface_hub.constants as hub
-
-    before, hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE, True
-    variable = os.environ.get("HF_HUB_OFFLINE")
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        hub.HF_HUB_OFFLINE = before
-        if variable is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        else:
-            os.environ["HF_HUB_OFFLINE"] = variable

@@ -1,10 +1,8 @@
 """CLIP through open_clip: frames and texts to embeddings."""
 
 import json
-import logging
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +64,7 @@ class ClipEncoder(FrozenModel, Encoder):
         return int(size[0] if isinstance(size, (tuple, list)) else size)
 
     def summary(self) -> str:
-        """Width, picture size and vocabulary, in a line.
-
-        Raises:
-            ValueError: when the tokenizer has other tokens than the text tower.
-        """
+        """Width, picture size and vocabulary, in a line; ValueError when tokenizer and text tower have other tokens."""
         tokenizer, model = self._part("tokenizer"), self._part("model")
         count = len(tokenizer.tokenizer) if hasattr(tokenizer, "tokenizer") else int(tokenizer.vocab_size)
         expected = getattr(model, "vocab_size", count)
@@ -81,20 +75,11 @@ class ClipEncoder(FrozenModel, Encoder):
         return f"{self.embedding_dim} wide, {self.image_size} px, {count} tokens"
 
     def settings(self) -> dict[str, Any]:
-        """The architecture's name, where it is not in the files."""
         return {"model_name": self.model_name}
 
     @torch.no_grad()
     def encode_frames(self, frames: Tensor | NDArray[np.uint8], batch_size: int | None = None) -> Tensor:
-        """Embed frames.
-
-        Args:
-            frames: (T, H, W, 3) uint8 RGB.
-            batch_size: frames encoded at once, if not the encoder's own.
-
-        Returns:
-            (T, D) float32 on the encoder's device, L2-normalised.
-        """
+        """Frames uint8 RGB (T, H, W, 3) to (T, D) float32 on the encoder's device, L2-normalised."""
         frames = checked_frames(frames)
         model = self._part("model")
         parts = [
@@ -166,11 +151,7 @@ class ClipEncoder(FrozenModel, Encoder):
 
 
 def open_clip_folder(path: Path) -> Path:
-    """The folder itself, once it is known to be one of open_clip's.
-
-    Raises:
-        UsageError: when it is not.
-    """
+    """The folder itself; UsageError when it is none of open_clip's."""
     if not (path / FOLDER_CONFIG).is_file():
         raise UsageError(f"{path} is no open_clip folder: it has no {FOLDER_CONFIG}")
     return path
@@ -185,11 +166,10 @@ def is_torchscript(path: Path) -> bool:
 
 
 def _filled(name: str, weights: Path) -> Any:
-    """A model of one of open_clip's architectures, or of a folder's config, with all of a file's weights."""
     import open_clip
     from open_clip.model import convert_to_custom_text_state_dict
 
-    with _without_a_warning(), without_values():
+    with without_values():
         model: Any = open_clip.create_model(name, load_weights=False, pretrained_text=False)
     state = read_weights(weights)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
@@ -200,27 +180,8 @@ def _filled(name: str, weights: Path) -> Any:
     return load_strictly(model, state, weights)
 
 
-@contextmanager
-def _without_a_warning() -> Iterator[None]:
-    """open_clip says of every model it builds without weights that they are random; here they are about to be read."""
-    root = logging.getLogger()
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("No pretrained weights loaded")
-
-    root.addFilter(is_news)
-    try:
-        yield
-    finally:
-        root.removeFilter(is_news)
-
-
 def _openai_model(path: Path) -> Any:
-    """OpenAI's own archive: open_clip reads the architecture, QuickGELU included, from the weights.
-
-    Raises:
-        UsageError: when they are no CLIP of OpenAI's.
-    """
+    """OpenAI's own archive: open_clip reads the architecture, QuickGELU included, from the weights."""
     from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
     from open_clip.model import build_model_from_openai_state_dict
 
@@ -237,7 +198,6 @@ def _openai_model(path: Path) -> Any:
 
 
 def _transform(model: Any) -> Callable[[Any], Tensor]:
-    """The model's own way from a picture to its input."""
     from open_clip.transform import PreprocessCfg, image_transform, image_transform_v2
 
     visual = model.visual

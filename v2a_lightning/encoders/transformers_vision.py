@@ -54,14 +54,13 @@ class TransformersEncoder(FrozenModel, Encoder):
 
     @property
     def image_size(self) -> int | None:  # type: ignore[override]
-        """Side of the square the model is given, in pixels, where its processor has one."""
+        """Side of the square that the processor makes, in pixels, where it has one."""
         processor = self._part("processor")
         size = getattr(processor, "crop_size", None) or getattr(processor, "size", None) or {}
         side = size.get("height") or size.get("shortest_edge")
         return int(side) if side else None
 
     def settings(self) -> dict[str, Any]:
-        """The pooling."""
         return {"pooling": self.pooling}
 
     @torch.no_grad()
@@ -94,6 +93,9 @@ class TransformersEncoder(FrozenModel, Encoder):
         match self.pooling:
             case "cls":
                 return tokens[:, 0]
+            case "mean" if "pixel_attention_mask" in inputs:  # pictures of any shape, padded to one number of patches
+                real = inputs["pixel_attention_mask"].to(tokens)[..., None]
+                return (tokens * real).sum(1) / real.sum(1)
             case "mean":
                 return tokens.mean(1)
         if (given := getattr(output, "pooler_output", None)) is None:
@@ -103,11 +105,12 @@ class TransformersEncoder(FrozenModel, Encoder):
 
     def _config(self) -> dict[str, Any]:
         path = self.path / "config.json"
-        if not path.is_file() or not (self.path / "preprocessor_config.json").is_file():
+        config = json.loads(path.read_text()) if path.is_file() else {}
+        # timm's folders describe the transform in their config.
+        if not config or not ("pretrained_cfg" in config or (self.path / "preprocessor_config.json").is_file()):
             raise UsageError(
                 f"{self.path} is no folder of a vision model: it has no {path.name} or preprocessor_config.json"
             )
-        config = json.loads(path.read_text())
         if not isinstance(config, dict) or "auto_map" in config:
             raise UsageError(
                 f"{path} asks for code of its own, which is not executed: use a model that transformers has"

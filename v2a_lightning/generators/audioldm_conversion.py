@@ -36,12 +36,7 @@ KERNELS, RATES = [16, 16, 8, 4, 4], [5, 4, 2, 2, 2]
 
 
 def converted(checkpoint: Path, cache: Path) -> Path:
-    """The converted folder of an original checkpoint, made on first use.
-
-    Args:
-        checkpoint: the `.ckpt`.
-        cache: folder of converted checkpoints; each is known by its file's content.
-    """
+    """The converted folder of an original `.ckpt`, made on first use in the folder `cache` of such folders."""
     status = checkpoint.stat()
     key = f"{CONVERTER}/{checkpoint.resolve()}/{status.st_size}/{status.st_mtime_ns}"
     folder = cache / f"{checkpoint.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
@@ -53,15 +48,11 @@ def converted(checkpoint: Path, cache: Path) -> Path:
 
 
 def convert_audioldm(checkpoint: Path, folder: Path) -> Path:
-    """Write what an original AudioLDM checkpoint holds as a folder in diffusers' layout.
+    """Write what an original AudioLDM `.ckpt` holds as a folder in diffusers' layout, which appears when it is whole.
 
     Beside the UNet (averaged weights, 32 channels to a head), the autoencoder, the vocoder and the scheduler it has
     `unconditional.safetensors` in place of a text tower, `clap` with the CLAP it was trained with, and that CLAP's
     embedding of a fixed waveform, by which `doctor` finds out whether another CLAP is the same.
-
-    Args:
-        checkpoint: the `.ckpt`.
-        folder: where to write; it appears when it is whole.
 
     Raises:
         UsageError: when the folder is there already, or the file is no AudioLDM checkpoint.
@@ -121,7 +112,7 @@ def unet_of(checkpoint: State, source: Path) -> Any:
 
 
 def _unet_config(state: State) -> dict[str, Any]:
-    """diffusers' config of a UNet in the original's names. A head has 32 channels, or 64 in the large model."""
+    """A head has 32 channels, or 64 in the large model."""
     inputs = 1 + _largest(state, r"input_blocks\.(\d+)\.")
     downsamplers = [i for i in range(inputs) if f"input_blocks.{i}.0.op.weight" in state]
     layers = downsamplers[0] - 1
@@ -161,7 +152,6 @@ def vae_of(checkpoint: State, source: Path) -> Any:
 
 
 def _vae_config(state: State) -> dict[str, Any]:
-    """diffusers' config of an autoencoder in the original's names."""
     levels = 1 + _largest(state, r"encoder\.down\.(\d+)\.")
     channels = [state[f"encoder.down.{i}.block.0.conv1.weight"].shape[0] for i in range(levels)]
     return {
@@ -177,11 +167,7 @@ def _vae_config(state: State) -> dict[str, Any]:
 
 
 def _whole(renamed: State, state: State, source: Path) -> State:
-    """Refuse a part of which diffusers passed tensors over: it is built in another way.
-
-    Raises:
-        UsageError: with their number.
-    """
+    """UsageError for a part of which diffusers passed tensors over: it is built in another way."""
     if len(renamed) != len(state):
         raise UsageError(f"{source}: {len(state) - len(renamed)} tensors have no place in AudioLDM's architecture")
     return renamed
@@ -205,11 +191,7 @@ def vocoder_of(checkpoint: State, source: Path) -> Any:
 
 
 def _vocoder_config(state: State) -> dict[str, Any]:
-    """transformers' config of AudioLDM's HiFi-GAN. Its upsampling rates are in no tensor's shape.
-
-    Raises:
-        UsageError: when it is none of AudioLDM's for 16 kHz.
-    """
+    """The upsampling rates are in no tensor's shape: UsageError when they are not AudioLDM's for 16 kHz."""
     stages = 1 + _largest(state, r"upsampler\.(\d+)\.")
     kernels = [state[f"upsampler.{i}.weight"].shape[2] for i in range(stages)]
     if kernels != KERNELS:
@@ -229,5 +211,4 @@ def _vocoder_config(state: State) -> dict[str, Any]:
 
 
 def _largest(state: State, pattern: str) -> int:
-    """The largest number the pattern's group matches at the start of a name."""
     return max(int(match.group(1)) for name in state if (match := re.match(pattern, name)))

@@ -39,13 +39,12 @@ def self_test_waveform() -> NDArray[np.float32]:
 
 
 def write_self_test(folder: Path | str, clap: ClapEncoder) -> None:
-    """Leave a CLAP's embedding of the fixed waveform in the folder of the generator that was trained with it."""
+    """Leave a CLAP's embedding of the fixed waveform beside the generator that was trained with it."""
     embedding = clap.encode_audio(self_test_waveform(), SAMPLE_RATE)[0]
     save_tensors({"embedding": embedding}, Path(folder) / SELF_TEST_FILE)
 
 
 def compare(clap: ClapEncoder, folder: Path) -> Agreement:
-    """Whether `clap` is the CLAP that the generator in a folder was trained with."""
     if (folder / SELF_TEST_FILE).is_file():
         found = clap.encode_audio(self_test_waveform(), SAMPLE_RATE)[0]
         return _agreement(found, folder / SELF_TEST_FILE, "of a fixed waveform")

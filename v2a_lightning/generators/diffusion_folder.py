@@ -48,11 +48,7 @@ SCHEDULE: dict[str, Any] = {
 
 
 def read_unet(path: Path, head_counts: Sequence[int] | None) -> Any:
-    """The UNet, with the attention heads per level that its config, or `head_counts`, says.
-
-    Raises:
-        UsageError: when `head_counts` does not fit the UNet.
-    """
+    """The UNet, with the attention heads of its config, or `head_counts`; UsageError when these do not fit."""
     from diffusers import UNet2DConditionModel
 
     config: Any = UNet2DConditionModel.load_config(path / "unet", local_files_only=True)
@@ -76,7 +72,6 @@ def _warn_of_heads(path: Path, heads: int, widths: list[int]) -> None:
 
 
 def read_vae(path: Path) -> nn.Module:
-    """The autoencoder of log-mels."""
     from diffusers import AutoencoderKL
 
     config = AutoencoderKL.load_config(path / "vae", local_files_only=True)
@@ -84,7 +79,6 @@ def read_vae(path: Path) -> nn.Module:
 
 
 def read_vocoder(path: Path) -> nn.Module:
-    """The HiFi-GAN that turns log-mels into waveforms."""
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
     config = SpeechT5HifiGanConfig.from_pretrained(path / "vocoder", local_files_only=True)
@@ -185,7 +179,6 @@ def save_audioldm(unet: Any, vae: Any, vocoder: Any, scheduler: Any, uncondition
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write named tensors as safetensors."""
     from safetensors.torch import save_file
 
     with atomic_write(path) as temporary:

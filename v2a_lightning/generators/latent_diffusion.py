@@ -82,7 +82,6 @@ class ClapLatentDiffusion(FrozenModel, Generator):
 
     @property
     def sample_rate(self) -> int:
-        """Of the waveforms, in Hz."""
         return self.mel.sample_rate
 
     @property
@@ -99,38 +98,32 @@ class ClapLatentDiffusion(FrozenModel, Generator):
 
     @property
     def attention_heads(self) -> list[int]:
-        """Attention heads at each level of the UNet."""
         heads = self._part("unet").config.attention_head_dim
         levels = len(self._part("unet").config.block_out_channels)
         return [heads] * levels if isinstance(heads, int) else list(heads)
 
     @property
     def latent_factor(self) -> int:
-        """Mel frames, and mel bins, to one step of the latents."""
         return int(2 ** (len(self._part("vae").config.block_out_channels) - 1))
 
     def summary(self) -> str:
-        """Width, rate and attention heads, in a line."""
         heads = "/".join(map(str, self.attention_heads))
         return f"{self.condition.width} wide, {self.sample_rate} Hz, {heads} attention heads"
 
     def files(self) -> list[Path]:
-        """The weights and configs that change the sound."""
         return checkpoint_files(self.checked_folder())
 
     def settings(self) -> dict[str, Any]:
-        """Head counts: they change the sound and stand in no file. Sampling options are the description's to give."""
+        """Head counts: they change the sound and stand in no file."""
         return {"head_counts": self.head_counts}
 
     def agreement(self, encoder: Any) -> Agreement:
-        """Whether an encoder, or another generator's, is the CLAP that the model was trained with."""
         clap = encoder.clap if isinstance(encoder, ClapLatentDiffusion) else encoder
         if not isinstance(clap, ClapEncoder):
             return Agreement(False, f"{encoder.name} is no CLAP")
         return compare(clap, self.path)
 
     def sampling(self, steps: int | None = None, guidance: float | None = None) -> dict[str, Any]:
-        """See `Generator.sampling`."""
         steps = self.steps if steps is None else steps
         guidance = self.guidance if guidance is None else guidance
         if steps < 1:
@@ -238,11 +231,7 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         return batch, channels, math.ceil(frames / factor), self.mel.bins // factor
 
     def checked_folder(self) -> Path:
-        """The checkpoint's folder.
-
-        Raises:
-            UsageError: when a part is missing.
-        """
+        """The checkpoint's folder; UsageError when a part is missing."""
         if missing := [name for name in self.parts if not (self.path / name).is_dir()]:
             what = f"{self.path} is no {type(self).__name__} folder in diffusers' layout"
             raise UsageError(f"{what}: it has no {', '.join(missing)}{self.advice}")

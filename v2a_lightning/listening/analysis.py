@@ -64,9 +64,19 @@ class Analysis:
             lines.append("one rater only: intervals are over clips alone, and agreement is not defined")
         return lines
 
+    @property
+    def results(self) -> dict[str, Sequence[Opinion | Preference | Agreement | Correlation]]:
+        """What was found, by the names of tables."""
+        return {
+            "mos": self.opinions,
+            "preferences": self.preferences,
+            "agreement": self.agreements,
+            "correlations": self.correlations,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what is not defined is null."""
-        content = {
+        content: dict[str, Any] = {
             "format": FORMAT,
             "test": self.key.test,
             "title": self.key.title,
@@ -76,11 +86,9 @@ class Analysis:
             "resamples": self.resamples,
             "seed": self.seed,
             "raters": [asdict(check) | {"kept": check.kept} for check in self.checks],
-            "mos": list(map(asdict, self.opinions)),
-            "preferences": list(map(asdict, self.preferences)),
-            "agreement": list(map(asdict, self.agreements)),
-            "correlations": list(map(asdict, self.correlations)),
         }
+        for name, found in self.results.items():
+            content[name] = [asdict(one, dict_factory=_without_points) for one in found]
         plain: dict[str, Any] = json.loads(json.dumps(content), parse_constant=lambda _: None)
         return plain
 
@@ -112,3 +120,7 @@ def analyse_answers(
         resamples,
         seed,
     )
+
+
+def _without_points(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if name != "points"}

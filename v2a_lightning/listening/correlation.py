@@ -13,14 +13,8 @@ from v2a_lightning.evaluation.catalogue import in_order
 from v2a_lightning.evaluation.compare import check_comparable, number_of
 from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.listening.answers import Responses
-from v2a_lightning.listening.opinion import (
-    Draws,
-    Estimate,
-    Replicates,
-    estimate,
-    opinion_replicates,
-    preference_replicates,
-)
+from v2a_lightning.listening.opinion import Draws, Replicates, estimate, opinion_replicates, preference_replicates
+from v2a_lightning.reports.tables import Cell, Figure, Interval
 
 # Fewer systems have no ranking to speak of, fewer sounds no correlation worth printing.
 LEAST_SYSTEMS, LEAST_SOUNDS = 3, 6
@@ -47,10 +41,21 @@ class Correlation:
     question: str
     level: Literal["systems", "sounds"]
     count: int
-    spearman: Estimate
-    kendall: Estimate
+    spearman: Interval
+    kendall: Interval
     p_value: float
     title: str = ""
+
+    def row(self) -> dict[str, Cell]:
+        """In a table, by heading."""
+        return {
+            "Metric": self.title,
+            "Question": self.question,
+            "Over": f"{self.count} {self.level}",
+            "Spearman": self.spearman,
+            "Kendall": self.kendall,
+            "p": Figure(self.p_value, ".3f"),
+        }
 
 
 @dataclass(frozen=True)

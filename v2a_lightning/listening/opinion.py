@@ -8,18 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v2a_lightning.listening.answers import Choice, Responses
+from v2a_lightning.reports.tables import Cell, Figure, Interval
 
 COVERAGE = 0.95
+ANCHOR_NAMES = {"high anchor": "own sound (high)", "low anchor": "spoilt sound (low)"}
 Replicates = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its 95 % interval; NaN ends where there is too little to resample."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -41,8 +34,17 @@ class Opinion:
 
     name: str
     scale: str
-    estimate: Estimate
+    estimate: Interval
     answers: int
+
+    @property
+    def title(self) -> str:
+        """The system's name, or what the anchor is."""
+        return ANCHOR_NAMES.get(self.name, self.name)
+
+    def row(self) -> dict[str, Cell]:
+        """In a table, by heading."""
+        return {"System": self.title, "Scale": self.scale, "MOS": self.estimate, "Answers": str(self.answers)}
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,19 @@ class Preference:
     second: str
     wins: int
     answers: int
-    exact: Estimate
-    resampled: Estimate
+    exact: Interval
+    resampled: Interval
     p_value: float
+
+    @property
+    def title(self) -> str:
+        """Which was preferred to which."""
+        return f"{self.first} over {self.second}"
+
+    def row(self) -> dict[str, Cell]:
+        """In a table, by heading."""
+        answers, p = f"{self.wins} of {self.answers}", Figure(self.p_value, ".4f")
+        return {"Preferred": self.title, "Answers": answers, "Share": self.exact, "Resampled": self.resampled, "p": p}
 
 
 def draw(responses: Responses, resamples: int, seed: int) -> Draws:
@@ -75,14 +87,14 @@ def draw(responses: Responses, resamples: int, seed: int) -> Draws:
     return Draws(counts[0], counts[1])
 
 
-def estimate(value: float, replicates: Replicates) -> Estimate:
+def estimate(value: float, replicates: Replicates) -> Interval:
     """A number with the percentile interval of its resamples (B,); a resample without an answer is left out."""
     finite = replicates[np.isfinite(replicates)]
     if len(finite) < 2:
-        return Estimate(value, float("nan"), float("nan"))
+        return Interval(value)
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(finite, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 def opinion_replicates(responses: Responses, scale: str, draws: Draws) -> Replicates:
@@ -127,7 +139,7 @@ def preferences(responses: Responses, draws: Draws) -> list[Preference]:
                 second,
                 wins[first],
                 len(answers),
-                Estimate(share, float(exact.low), float(exact.high)),
+                Interval(share, float(exact.low), float(exact.high)),
                 estimate(share, _shares(answers, first, draws)),
                 float(test.pvalue),
             )

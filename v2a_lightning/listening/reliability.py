@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.listening.answers import SCALE, Responses
-from v2a_lightning.listening.opinion import Estimate, estimate
+from v2a_lightning.listening.opinion import estimate
+from v2a_lightning.reports.tables import Cell, Interval
 
 Counts = NDArray[np.float64]
 Level = Literal["ordinal", "nominal"]
@@ -28,8 +29,12 @@ class Agreement:
 
     question: str
     level: Level
-    alpha: Estimate
+    alpha: Interval
     units: int
+
+    def row(self) -> dict[str, Cell]:
+        """In a table, by heading."""
+        return {"Question": self.question, "Level": self.level, "Alpha": self.alpha, "Units": str(self.units)}
 
 
 def check_library() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from v2a_lightning.listening.answers import Ratings, Responses
+from v2a_lightning.reports.tables import Cell, Figure
 
 # A rater with less than this share of the trials answered has not taken the test.
 LEAST_ANSWERED = 0.5
@@ -37,6 +38,19 @@ class RaterCheck:
     def kept(self) -> bool:
         """Whether the answers count."""
         return not self.reasons
+
+    def row(self) -> dict[str, Cell]:
+        """In a table, by heading."""
+        return {
+            "Rater": f"{self.rater}{' (simulated)' if self.simulated else ''}",
+            "Answered": f"{self.answered} of {self.trials}",
+            **{
+                f"{scale.capitalize()}, own / spoilt": " / ".join(str(Figure(mean, ".2f")) for mean in means)
+                for scale, means in self.anchors.items()
+            },
+            "Pairs right": f"{self.pairs[0]} of {self.pairs[1]}",
+            "Answers": "counts" if self.kept else f"left out: {'; '.join(self.reasons)}",
+        }
 
 
 def screen(responses: Responses, margin: float) -> list[RaterCheck]:

@@ -5,18 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from av import AudioFrame
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.opening import Loss, decode_from, open_media, sound_stream, time_zero
+from v2a_lightning.media.opening import MISSING_SHARE, Loss, decode_from, open_media, sound_stream, time_zero
 from v2a_lightning.media.placing import SETTLING_PIECES, Piece, placed
 from v2a_lightning.specs import AudioSpec
 
 Wave = NDArray[np.float32]
 
-# Share of the wanted seconds that may be missing before a clip is short: encoders cut ten seconds to 9.98 or 10.02.
-MISSING_SHARE = 0.05
 # A waveform that never leaves 60 dB below full scale is silent.
 SILENT_PEAK = 1e-3
 # Decoders need a little sound before the first sample that counts.
@@ -26,29 +23,22 @@ PREROLL_SECONDS = 0.25
 def read_audio(path: Path | str, spec: AudioSpec, *, start: float = 0.0, allow_short: bool = False) -> Wave:
     """Read `spec.duration` seconds of mono sound that begin `start` seconds after the clip does.
 
-    Mono is the mean of the native channels. FFmpeg's own downmix is louder by 3 dB from stereo and weighs the
-    channels of 5.1, so it is not used. Sound stands where its timestamps say: what begins after the picture does keeps
-    its place behind silence, and so does what comes after a gap. A packet that cannot be decoded becomes silence, up
-    to a twentieth of the sound.
-
-    Args:
-        path: any file with sound.
-        spec: sample rate and length.
-        start: seconds from the clip's beginning.
-        allow_short: fill whatever is missing at the end with silence. Otherwise at most a twentieth is filled.
+    Mono is the mean of the native channels: FFmpeg's own downmix is louder by 3 dB from stereo and weighs the channels
+    of 5.1. Sound stands where its timestamps say, gaps are silence, and so is a packet that cannot be decoded. A
+    twentieth may be damaged, and a twentieth missing at the end; with `allow_short` anything may be missing there.
 
     Returns:
-        float32 of shape (spec.samples,). A lossy file may go slightly beyond [-1, 1]; it is not clipped here.
+        float32 (spec.samples,). A lossy file may go slightly beyond [-1, 1]; it is not clipped here.
 
     Raises:
         MediaError: missing, undecodable, no_audio, short, or not_finite when samples are NaN or infinite.
     """
-    with open_media(path) as container:
-        waveform, rate = _decode(path, container, start, spec.duration)
+    waveform, rate = _decode(path, start, spec.duration)
     _refuse_not_finite(path, waveform)
     if not (allow_short and len(waveform)):
         _refuse_short(path, len(waveform) / rate, start, spec.duration)
-    return _fit(resample(waveform, rate, spec.sample_rate), spec.samples)
+    waveform = resample(waveform, rate, spec.sample_rate)[: spec.samples]
+    return np.pad(waveform, (0, spec.samples - len(waveform)))
 
 
 def read_waveform(path: Path | str) -> tuple[Wave, int]:
@@ -57,8 +47,7 @@ def read_waveform(path: Path | str) -> tuple[Wave, int]:
     Raises:
         MediaError: missing, undecodable, no_audio, or short when there is not one sample.
     """
-    with open_media(path) as container:
-        waveform, rate = _decode(path, container, 0.0, float("inf"))
+    waveform, rate = _decode(path, 0.0, float("inf"))
     if not len(waveform):
         raise MediaError(path, "short", "no sample of sound")
     return waveform, rate
@@ -68,10 +57,9 @@ def read_stereo(path: Path | str, start: float, duration: float) -> tuple[Wave, 
     """Read some seconds as (N, 2) at the file's own sample rate, to be written into another clip.
 
     Raises:
-        MediaError: missing, undecodable, no_audio, short, or not_finite when samples are NaN or infinite.
+        MediaError: as `read_audio`.
     """
-    with open_media(path) as container:
-        waveform, rate = _decode(path, container, start, duration, _stereo)
+    waveform, rate = _decode(path, start, duration, _stereo)
     _refuse_not_finite(path, waveform)
     _refuse_short(path, len(waveform) / rate, start, duration)
     return waveform, rate
@@ -96,34 +84,24 @@ def is_silent(waveform: Wave) -> bool:
 
 
 def _decode(
-    path: Path | str,
-    container: InputContainer,
-    start: float,
-    duration: float,
-    mix: Callable[[AudioFrame], Wave] | None = None,
+    path: Path | str, start: float, duration: float, mix: Callable[[AudioFrame], Wave] | None = None
 ) -> tuple[Wave, int]:
     """Sound of [start, start + duration) at the native rate, shorter where the file ends; mono unless `mix` differs."""
-    stream = sound_stream(container)
-    if stream is None:
-        raise MediaError(path, "no_audio")
-    zero = time_zero(container) + start
     loss = Loss()
-    decoded = decode_from(container, stream, zero - PREROLL_SECONDS if start > PREROLL_SECONDS else None, loss)
-    # What is too large for float32 becomes infinite, and is refused as such.
-    with np.errstate(over="ignore", invalid="ignore"):
-        pieces, rate = _pieces(path, decoded, zero, zero + duration, mix or _mono)
+    with open_media(path) as container:
+        stream = sound_stream(container)
+        if stream is None:
+            raise MediaError(path, "no_audio")
+        zero = time_zero(container) + start
+        decoded = decode_from(container, stream, zero - PREROLL_SECONDS if start > PREROLL_SECONDS else None, loss)
+        # What is too large for float32 becomes infinite, and is refused as such.
+        with np.errstate(over="ignore", invalid="ignore"):
+            pieces, rate = _pieces(path, decoded, zero, zero + duration, mix or _mono)
     whole = duration == float("inf")
     waveform = placed(pieces, rate, None if whole else round(duration * rate))
-    _refuse_damaged(path, loss, waveform, zero, len(waveform) / rate if whole else duration)
+    end = zero + (len(waveform) / rate if whole else duration)
+    loss.refuse(path, zero, end, bool(len(waveform)), " of sound")
     return waveform, rate
-
-
-def _refuse_damaged(path: Path | str, loss: Loss, waveform: Wave, zero: float, duration: float) -> None:
-    """Packets that cannot be decoded may cost as much as may be missing at the end."""
-    lost = loss.seconds(zero, zero + duration)
-    if loss.said and (not len(waveform) or lost > MISSING_SHARE * duration):
-        damaged = f"{lost:.2f} s of {duration:.2f} s of sound are damaged: " if len(waveform) else ""
-        raise MediaError(path, "undecodable", f"{damaged}{loss.said}")
 
 
 def _pieces(
@@ -156,7 +134,6 @@ def _channels(frame: AudioFrame) -> NDArray[np.float64]:
 
 
 def _mono(frame: AudioFrame) -> Wave:
-    """(N,): the mean of the channels."""
     return np.asarray(_channels(frame).mean(0), np.float32)
 
 
@@ -177,10 +154,3 @@ def _refuse_not_finite(path: Path | str, waveform: Wave) -> None:
 def _refuse_short(path: Path | str, present: float, start: float, wanted: float) -> None:
     if present < wanted * (1 - MISSING_SHARE):
         raise MediaError(path, "short", f"{present:.2f} s of sound from {start:g} s, {wanted:g} s wanted")
-
-
-def _fit(waveform: Wave, samples: int) -> Wave:
-    """Cut or fill with silence at the end."""
-    if len(waveform) >= samples:
-        return np.ascontiguousarray(waveform[:samples])
-    return np.pad(waveform, (0, samples - len(waveform)))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from v2a_lightning.media.audio import MISSING_SHARE, Wave, is_silent, read_audio
+from v2a_lightning.media.audio import Wave, is_silent, read_audio
 from v2a_lightning.media.errors import MediaError, Reason
 from v2a_lightning.media.frames import Backend, fit_picture, is_still, read_frames
-from v2a_lightning.media.pictures import is_picture
+from v2a_lightning.media.opening import MISSING_SHARE
+from v2a_lightning.media.pictures import Frames, is_picture
 from v2a_lightning.media.probe import probe
-from v2a_lightning.media.timing import Frames
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 
@@ -39,14 +39,14 @@ class ClipRequest:
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """Frames uint8 RGB (T, H, W, 3) and a mono waveform float32 (N,); None where it was not asked for."""
+    """Frames uint8 RGB (T, H, W, 3) and a mono waveform float32 (N,); None where it was not requested."""
 
     frames: Frames | None
     waveform: Wave | None
 
 
 def decode_clip(request: ClipRequest) -> DecodedClip:
-    """Decode what is asked for, and refuse what cannot teach anything.
+    """Decode what is requested, and refuse what cannot teach anything.
 
     Raises:
         MediaError: with any reason but timeout and duplicate.
@@ -92,7 +92,7 @@ class Inspection:
 
 
 def inspect_clip(request: ClipRequest) -> Inspection:
-    """Decode what is asked for only to see whether it can be used; never raises MediaError."""
+    """Decode what is requested only to see whether it can be used; never raises MediaError."""
     try:
         duration = probe(request.path).duration
     except MediaError as error:

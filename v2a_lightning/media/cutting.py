@@ -1,46 +1,36 @@
 """Cutting some seconds out of a video, to the frame and to the sample."""
 
-import heapq
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
-import av
 from av import VideoFrame
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from v2a_lightning.files import atomic_write
 from v2a_lightning.media.audio import read_stereo, resample
 from v2a_lightning.media.errors import MediaError
 from v2a_lightning.media.frames import scaled_to
-from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
-from v2a_lightning.media.timing import CLOCK_TOLERANCE, Frames, refuse_damaged, timed_frames, upright
-from v2a_lightning.media.writing import (
-    AAC_RATES,
-    PICTURE_CLOCK,
-    aac_stream,
-    encode_pictures,
-    encode_wave,
-    h264_stream,
-    packet_seconds,
+from v2a_lightning.media.opening import (
+    CLOCK_TOLERANCE,
+    Loss,
+    decode_from,
+    open_media,
+    picture_stream,
+    time_zero,
+    timed_frames,
+    upright,
 )
+from v2a_lightning.media.pictures import Frames
+from v2a_lightning.media.writing import AAC_RATES, encode_clip
 
 USUAL_RATE = 48_000
 
 
-def cut_clip(source: Path | str, output: Path | str, start: float, duration: float, *, quality: int = 23) -> None:
+def cut_clip(source: Path | str, output: Path | str, start: float, duration: float) -> None:
     """Write `duration` seconds of a video, from `start` on, as a clip of H.264 and AAC with a clock of its own.
 
     The picture is encoded anew, since a copy could begin at a keyframe only. Display matrices are applied, frames keep
     their times, sound of more than two channels becomes its mean.
-
-    Args:
-        source: the video.
-        output: the clip, usually .mp4.
-        start: seconds from the video's beginning.
-        duration: seconds.
-        quality: x264's constant rate factor; lower is better.
 
     Raises:
         MediaError: missing, undecodable, no_video, no_audio, or short when the video ends too early.
@@ -48,25 +38,17 @@ def cut_clip(source: Path | str, output: Path | str, start: float, duration: flo
     waveform, rate = read_stereo(source, start, duration)
     if rate not in AAC_RATES:
         waveform, rate = resample(waveform, rate, USUAL_RATE), USUAL_RATE
-    with open_media(source) as container, atomic_write(output) as temporary, av.open(str(temporary), "w") as clip:
+    with open_media(source) as container:
         stream = picture_stream(container)
         if stream is None:
             raise MediaError(source, "no_video")
         pictures = _pictures(source, container, stream, start, duration)
-        first = next(pictures, None)
-        if first is None:
-            raise MediaError(source, "short", f"no picture from {start:g} s on")
-        height, width = first[1].shape[0] // 2 * 2, first[1].shape[1] // 2 * 2
-        video = h264_stream(clip, height, width, float(stream.average_rate or 25), quality, PICTURE_CLOCK)
-        audio = aac_stream(clip, rate, waveform)
-        packets = encode_pictures(video, chain([first], pictures))
-        for packet in heapq.merge(packets, encode_wave(audio, waveform, rate), key=packet_seconds):
-            clip.mux(packet)
+        encode_clip(output, pictures, float(stream.average_rate or 25), waveform, rate, quality=23)
 
 
 def _pictures(
     path: Path | str, container: InputContainer, stream: VideoStream, start: float, duration: float
-) -> Iterator[tuple[float, Frames]]:
+) -> Iterator[tuple[float | None, Frames]]:
     """Frames (H, W, 3) on the screen in [start, start + duration) with their times in the clip; the first at zero."""
     zero, loss = time_zero(container), Loss()
     before: VideoFrame | None = None
@@ -84,4 +66,6 @@ def _pictures(
         pixels = upright(frame)
         model = pixels if model is None else model
         yield max(0.0, begin - start), scaled_to(pixels, model)
-    refuse_damaged(path, loss, zero + start, zero + start + duration, model is not None)
+    loss.refuse(path, zero + start, zero + start + duration, model is not None)
+    if model is None:
+        raise MediaError(path, "short", f"no picture from {start:g} s on")

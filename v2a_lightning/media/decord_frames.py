@@ -16,8 +16,18 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from v2a_lightning.media.opening import Loss, decode_from, open_media, packets_of, picture_stream, time_zero
-from v2a_lightning.media.timing import Frames, display_orientation, frames_at, usual_seconds
+from v2a_lightning.media.opening import (
+    Loss,
+    decode_from,
+    display_orientation,
+    frames_at,
+    open_media,
+    packets_of,
+    picture_stream,
+    time_zero,
+    usual_seconds,
+)
+from v2a_lightning.media.pictures import Frames
 
 KNOWN_CODECS = frozenset({"h264"})
 # The unit of H.264 that begins anew.
@@ -53,7 +63,6 @@ def read_with_decord(path: Path | str, times: Sequence[float]) -> list[Frames] |
 
 
 def _is_plain(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether a file is an MP4 with one upright stream of 8-bit 4:2:0 pictures in a codec that decord knows."""
     codec = stream.codec_context
     return (
         "mp4" in container.format.name.split(",")

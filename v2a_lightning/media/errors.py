@@ -23,13 +23,7 @@ PASSING: frozenset[Reason] = frozenset({"timeout", "killed"})
 
 
 class MediaError(RunFailure):
-    """A media file cannot be used.
-
-    Args:
-        path: the file.
-        reason: one of `Reason`.
-        detail: what was found, in a few words.
-    """
+    """A media file cannot be used: `reason` is one of `Reason`, `detail` what was found, in a few words."""
 
     def __init__(self, path: Path | str, reason: Reason, detail: str = "") -> None:
         self.path = Path(path)
@@ -38,5 +32,4 @@ class MediaError(RunFailure):
         super().__init__(f"{path}: {reason}{f' ({detail})' if detail else ''}")
 
     def __reduce__(self) -> tuple[type["MediaError"], tuple[Path, Reason, str]]:
-        """Carry path, reason and detail through a process boundary."""
         return type(self), (self.path, self.reason, self.detail)

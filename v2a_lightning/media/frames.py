@@ -8,9 +8,17 @@ import numpy as np
 
 from v2a_lightning.media.decord_frames import read_with_decord
 from v2a_lightning.media.errors import MediaError
-from v2a_lightning.media.opening import Loss, decode_from, open_media, picture_stream, time_zero
-from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
-from v2a_lightning.media.timing import Frames, frames_at, refuse_damaged, timed_frames, upright
+from v2a_lightning.media.opening import (
+    Loss,
+    decode_from,
+    frames_at,
+    open_media,
+    picture_stream,
+    time_zero,
+    timed_frames,
+    upright,
+)
+from v2a_lightning.media.pictures import Frames, animation_frames, is_animation, is_picture, read_picture
 from v2a_lightning.specs import FrameSpec
 
 Backend = Literal["pyav", "decord"]
@@ -24,21 +32,15 @@ LONGEST_SHAPE = 8
 
 
 def read_frames(path: Path | str, spec: FrameSpec, *, start: float = 0.0, backend: Backend = "pyav") -> Frames:
-    """Read the frames that are on the screen at `start + t` for each t of `spec.times`.
+    """Read the frames that are on the screen at `start + t` for each t of `spec.times`, in seconds.
 
-    What a file is, its content says. Frames are found by their timestamps, so variable frame rates and clocks that do
-    not start at zero are right; display matrices, which rotate and mirror, are applied. A clip that ends early gives
-    the frames it has. A still picture gives one; an animation (GIF, WebP, PNG, AVIF) is a video that is shown once.
-
-    Args:
-        path: a clip or a picture.
-        spec: which times are looked at.
-        start: seconds from the clip's beginning to where the spec's clock starts.
-        backend: the decoder; `decord`, which needs the package of that name, gives the same frames. It is used for
-            files of which that is known, and PyAV for the others.
+    What a file is, its content says. Frames are found by their timestamps, and display matrices, which rotate and
+    mirror, are applied. A clip that ends early gives the frames it has. A still picture gives one; an animation (GIF,
+    WebP, PNG, AVIF) is a video that is shown once. `backend="decord"` gives the same frames: it is used for files of
+    which that is known, and PyAV for the others.
 
     Returns:
-        uint8 RGB of shape (T, H, W, 3), 1 <= T <= spec.count.
+        uint8 RGB (T, H, W, 3), 1 <= T <= spec.count.
 
     Raises:
         MediaError: missing, undecodable, no_video, or short when the clip ends before the first of the times.
@@ -104,5 +106,5 @@ def _read_with_pyav(path: Path | str, times: Sequence[float]) -> list[Frames]:
         zero = time_zero(container)
         decoded = decode_from(container, stream, zero + times[0] if times[0] > SEEK_SECONDS else None, loss)
         frames = [upright(frame) for frame in frames_at(timed_frames(decoded, stream, zero), times)]
-    refuse_damaged(path, loss, zero + times[0], zero + times[-1], bool(frames))
+    loss.refuse(path, zero + times[0], zero + times[-1], bool(frames))
     return frames

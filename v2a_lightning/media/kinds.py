@@ -41,9 +41,7 @@ _HEAD_BYTES = 64
 def find_media_files(
     folder: Path | str, suffixes: Iterable[str] = PICTURE_SUFFIXES | VIDEO_SUFFIXES, *, depth: int | None = 0
 ) -> list[Path]:
-    """Files of a folder that may be media, by their names, in a fixed order.
-
-    Whatever begins with a dot is left out, files and folders: other systems keep notes of their own there.
+    """Files of a folder that may be media, by their names; hidden files and folders are left out.
 
     Args:
         folder: the folder.
@@ -56,28 +54,26 @@ def find_media_files(
     Raises:
         UsageError: when there is no such folder, or it cannot be listed.
     """
-    wanted = frozenset(suffixes)
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted((entry for entry in listing if not entry.name.startswith(".")), key=lambda one: one.name)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"media {folder}: there is no such folder") from error
-    except OSError as error:
-        raise UsageError(f"media {folder} cannot be listed: {error.strerror}") from error
-    # Names first: on a disk of the network, looking at each file takes its time.
-    found = [Path(one.path) for one in entries if Path(one.name).suffix.lower() in wanted and one.is_file()]
-    if depth != 0:
-        below = None if depth is None else depth - 1
-        # A link may lead back to where it stands: it is followed only where the depth has an end.
-        inner = [one.path for one in entries if one.is_dir(follow_symlinks=depth is not None)]
-        found += [file for one in inner for file in find_media_files(one, wanted, depth=below)]
+    root, wanted = Path(folder), frozenset(suffixes)
+    if not root.is_dir():
+        raise UsageError(f"media {folder}: there is no such folder")
+    found: list[Path] = []
+    # A link may lead back to where it stands: it is followed only where the depth has an end.
+    for place, folders, names in os.walk(root, onerror=_refuse_unlisted, followlinks=depth is not None):
+        below = depth is None or len(Path(place).relative_to(root).parts) < depth
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if below else []
+        # Names first: on a disk of the network, looking at each file takes its time.
+        files = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+        found += [file for file in files if file.suffix.lower() in wanted and file.is_file()]
     return found
 
 
-def picture_format(path: Path | str) -> str | None:
-    """Pillow's name for the picture format that a file's first bytes belong to; None when it is no picture.
+def _refuse_unlisted(error: OSError) -> None:
+    raise UsageError(f"media {error.filename} cannot be listed: {error.strerror}") from error
 
-    TGA has no first bytes of its own: it is known by its last bytes, or by its name.
+
+def picture_format(path: Path | str) -> str | None:
+    """Pillow's name for the format of a picture, by its first bytes (TGA: its last, or its name); None when it is none.
 
     Raises:
         MediaError: missing, or undecodable when the file may not be read.

@@ -1,47 +1,52 @@
-"""Opening media files, decoding past damage, and turning FFmpeg's many errors into one."""
+"""Opening media files, decoding past damage, which frame is on the screen when, and FFmpeg's many errors as one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, cast
 
 import av
-from av import AudioFrame, Packet, VideoFrame
+import numpy as np
+from av import Packet, VideoFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.pictures import Frames, turned
+
+Timed = TypeVar("Timed")
 
 # Lists of other files, which a clip must not be able to name.
 PLAYLIST_FORMATS = frozenset({"hls", "concat", "dash", "sdp", "imf", "image2", "mpjpeg"})
 # Containers that hold the time of every frame. In the others it is counted from where one lands, and is wrong there.
 TIMED_FORMATS = frozenset({"mp4", "matroska", "mpegts", "flv", "asf", "avi", "ogg", "wav"})
 USUAL_PACKET_SECONDS = 0.025
+# Timestamps are rounded to the container's clock: a frame may begin this much after the time it is wanted for.
+CLOCK_TOLERANCE = 1e-3
+# Share of the wanted seconds that may be missing or damaged: encoders cut ten seconds to 9.98 or 10.02.
+MISSING_SHARE = 0.05
 
 
 @dataclass
 class Loss:
-    """What of a stream could not be decoded.
-
-    Args:
-        spans: begin and end of each lost packet, in seconds on the file's own clock.
-        said: the first error.
-    """
+    """What of a stream could not be decoded: spans in seconds on the file's own clock, and the first error."""
 
     spans: list[tuple[float, float]] = field(default_factory=list)
     said: str = ""
 
     def note(self, error: Exception, begin: float, seconds: float) -> None:
-        """Count a packet."""
         self.said = self.said or _one_line(error)
         self.spans.append((begin, begin + seconds))
 
-    def seconds(self, begin: float, end: float) -> float:
-        """How much is lost of [begin, end)."""
-        return sum(max(0.0, min(end, last) - max(begin, first)) for first, last in self.spans)
+    def refuse(self, path: Path | str, begin: float, end: float, anything: bool, of_what: str = "") -> None:
+        """Raise an undecodable MediaError when nothing, or too little of [begin, end), could be decoded."""
+        lost = sum(max(0.0, min(end, last) - max(begin, first)) for first, last in self.spans)
+        if self.said and (not anything or lost > MISSING_SHARE * (end - begin)):
+            damaged = f"{lost:.2f} s of {end - begin:.2f} s{of_what} are damaged: " if anything else ""
+            raise MediaError(path, "undecodable", f"{damaged}{self.said}")
 
 
 @contextmanager
@@ -49,8 +54,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     """Open a media file for the length of a block.
 
     Raises:
-        MediaError: `missing`, or `undecodable` for whatever FFmpeg says while opening or inside the block, for
-            pictures and for playlists.
+        MediaError: `missing`, or `undecodable` for pictures, playlists and whatever FFmpeg says inside the block.
     """
     if not Path(path).is_file():
         raise MediaError(path, "missing")
@@ -112,14 +116,6 @@ def time_zero(container: InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
-@overload
-def decode_from(
-    container: InputContainer, stream: VideoStream, seconds: float | None, loss: Loss
-) -> Iterator[VideoFrame]: ...
-@overload
-def decode_from(
-    container: InputContainer, stream: AudioStream, seconds: float | None, loss: Loss
-) -> Iterator[AudioFrame]: ...
 def decode_from(container: InputContainer, stream: Any, seconds: float | None, loss: Loss) -> Iterator[Any]:
     """Decode a stream from shortly before `seconds` on the file's own clock; from the beginning when that is None.
 
@@ -190,3 +186,55 @@ def packet_span(packet: "Packet[Any]", due: float, usual: float = USUAL_PACKET_S
     base = float(packet.time_base or 0)
     time = packet.pts if packet.pts is not None else packet.dts
     return due if time is None else time * base, (packet.duration or 0) * base or usual
+
+
+def timed_frames(
+    decoded: Iterable[VideoFrame], stream: VideoStream, zero: float
+) -> Iterator[tuple[float, float, VideoFrame]]:
+    """Begin and end of each frame in seconds from the clip's beginning, and the frame."""
+    usual = usual_seconds(stream)
+    end = 0.0
+    for frame in decoded:
+        begin = end if frame.time is None else frame.time - zero
+        end = begin + (float(frame.duration * (frame.time_base or 0)) or usual)
+        yield begin, end, frame
+
+
+def usual_seconds(stream: VideoStream) -> float:
+    """How long a frame is on the screen on average."""
+    return 1 / float(stream.average_rate or stream.guessed_rate or 25)
+
+
+def frames_at(timed: Iterable[tuple[float, float, Timed]], times: Sequence[float]) -> Iterator[Timed]:
+    """The frame on the screen at each of the ascending times: the last that began by then, or the very first."""
+    current: tuple[float, Timed] | None = None
+    position = 0
+    for begin, end, frame in timed:
+        while current is not None and position < len(times) and times[position] < begin - CLOCK_TOLERANCE:
+            yield current[1]
+            position += 1
+        if position == len(times):
+            return
+        current = (end, frame)
+    while current is not None and position < len(times) and times[position] < current[0]:
+        yield current[1]
+        position += 1
+
+
+def upright(frame: VideoFrame) -> Frames:
+    """RGB pixels turned and mirrored as the file's display matrix says."""
+    return turned(cast(Frames, frame.to_ndarray(format="rgb24")), *display_orientation(frame))
+
+
+def display_orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:
+    """A frame's display matrix as (swap the axes, then mirror left-right, then flip top-bottom).
+
+    FFmpeg's matrix takes (x, y) to (a x + c y, b x + d y) and holds a, b, _, c, d; other angles than right ones are
+    brought to the nearest.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, False, False
+    a, b, _, c, d = np.frombuffer(bytes(cast(Any, matrix)), np.int32)[:5].tolist()
+    swap = abs(b) + abs(c) > abs(a) + abs(d)
+    return (True, c < 0, b < 0) if swap else (False, a < 0, d < 0)

@@ -40,41 +40,22 @@ _PILLOW_ERRORS = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError),
     *(RuntimeError, MemoryError, struct.error, zlib.error),
 )
-# EXIF's eight orientations as (swap the axes, then mirror left-right, then top-bottom).
-_ORIENTATIONS = {
-    1: (False, False, False),
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
 
 
 def is_picture(path: Path | str) -> bool:
-    """Whether a file's content is one still picture; an animation of several is a video.
-
-    Raises:
-        MediaError: missing, or undecodable when the file may not be read.
-    """
+    """Whether a file's content is one still picture; an animation is a video. MediaError when it cannot be read."""
     return picture_format(path) is not None and not is_animation(path)
 
 
 def is_animation(path: Path | str) -> bool:
-    """Whether a file is a GIF, PNG, WebP or AVIF of more than one frame.
-
-    Raises:
-        MediaError: missing, or undecodable when the file may not be read.
-    """
+    """Whether a file is a GIF, PNG, WebP or AVIF of more than one frame. MediaError when it cannot be read."""
     if picture_format(path) not in _ANIMATED_FORMATS:
         return False
     try:
         with _open(path) as image:
             return _frame_count(image) > 1
     except MediaError:
-        # Whoever reads the picture is told what is wrong with it.
+        # Reading the picture says what is wrong with it.
         return False
 
 
@@ -93,20 +74,12 @@ def read_picture(path: Path | str) -> Frames:
 
 
 def picture_in_memory(image: "Image.Image") -> Frames:
-    """A PIL image as `read_picture` reads the file that it would be.
-
-    Raises:
-        MediaError: when it is a deep picture whose range nobody can tell.
-    """
+    """A PIL image as `read_picture` reads the file that it would be."""
     return np.ascontiguousarray(turned(_pixels("the PIL image", image), *_orientation(image)))[None]
 
 
 def animation_frames(path: Path | str) -> Iterator[tuple[float, float, Frames]]:
-    """Begin and end in seconds of each frame of an animation, and its RGB (H, W, 3). It is shown once.
-
-    Raises:
-        MediaError: missing, or undecodable.
-    """
+    """Begin and end in seconds of each frame of an animation, shown once, and its RGB (H, W, 3)."""
     with _open(path) as image:
         end = 0.0
         for seconds in _loaded_frames(image):
@@ -122,7 +95,6 @@ def turned(pixels: Frames, swap: bool, mirror: bool, flip: bool) -> Frames:
 
 @contextmanager
 def _open(path: Path | str) -> Iterator["Image.Image"]:
-    """Open a picture by its content; within the block whatever Pillow says becomes a MediaError."""
     from PIL import Image
 
     name = picture_format(path)
@@ -170,7 +142,6 @@ def _pixels(path: Path | str, image: "Image.Image") -> Frames:
 
 
 def _rgb(image: "Image.Image", factor: int) -> Frames:
-    """RGB of any 8-bit mode, on white where it is transparent."""
     from PIL import Image, ImageCms
 
     if image.has_transparency_data:
@@ -220,11 +191,14 @@ def _deep_values(image: "Image.Image") -> tuple[NDArray[Any], list[float], bool]
 
 
 def _orientation(image: "Image.Image") -> tuple[bool, bool, bool]:
-    """What EXIF says of a loaded picture's direction; damaged EXIF says nothing, as in every viewer."""
+    """What EXIF says: swap the axes, mirror, flip; damaged EXIF says nothing, as in every viewer."""
     try:
-        return _ORIENTATIONS.get(image.getexif().get(_ORIENTATION, 1), _ORIENTATIONS[1])
+        number = image.getexif().get(_ORIENTATION, 1)
     except _PILLOW_ERRORS:
-        return _ORIENTATIONS[1]
+        number = 1
+    if number not in range(1, 9):
+        return False, False, False
+    return number > 4, (number - 1) % 4 in (1, 2), (number - 1) % 4 > 1
 
 
 def _loaded_frames(image: "Image.Image") -> Iterator[float]:

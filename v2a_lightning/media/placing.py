@@ -26,7 +26,7 @@ def placed(pieces: Sequence[Piece], rate: int, samples: int | None) -> Wave:
         samples: how many are wanted at most; None for all.
 
     Returns:
-        float32 (N,), or (N, channels) as the pieces are; shorter than `samples` when the sound ends before.
+        float32 (N,), or (N, channels) as the pieces are.
     """
     parts: list[Wave] = []
     length = 0
@@ -62,10 +62,7 @@ def _positions(pieces: Sequence[Piece], rate: int) -> Iterator[tuple[int, Wave]]
 
 
 def _median_around(offsets: NDArray[np.float64], index: int) -> float:
-    """The median of an offset and its neighbours, as many on either side; NaN when none is known.
-
-    A median keeps a step where it is. At the ends there are no neighbours: the first offset stands for itself.
-    """
+    """The median of an offset and as many neighbours on either side, which keeps steps; NaN when unknown."""
     reach = min(SETTLING_PIECES, index, len(offsets) - 1 - index)
     around = offsets[index - reach : index + reach + 1]
     known = around[~np.isnan(around)]

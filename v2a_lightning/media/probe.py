@@ -17,9 +17,9 @@ from v2a_lightning.media.opening import (
     seek,
     sound_stream,
     time_zero,
+    usual_seconds,
 )
 from v2a_lightning.media.pictures import animation_frames, is_animation, is_picture, read_picture
-from v2a_lightning.media.timing import usual_seconds
 
 # A header's duration may be off by this much, in seconds: encoders round, and pad the last packet of sound.
 DURATION_TOLERANCE = 0.25
@@ -27,16 +27,7 @@ DURATION_TOLERANCE = 0.25
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Headers of a file; 0 stands for what it does not have.
-
-    Args:
-        duration: seconds; 0 for a picture.
-        width: pixels as stored, before rotation.
-        height: pixels as stored, before rotation.
-        frames_per_second: on average.
-        sample_rate: Hz.
-        channels: of the sound.
-    """
+    """Duration (seconds; 0 for a picture), stored size (pixels), average rate, and sound; 0 for what is not there."""
 
     duration: float
     width: int = 0
@@ -49,8 +40,8 @@ class MediaInfo:
 def probe(path: Path | str) -> MediaInfo:
     """Read a file's headers, and how long it lasts; only pictures and animations are decoded.
 
-    A duration in the header is checked against the file's last packets. Where it is missing or wrong by more than a
-    quarter of a second, as in what a browser recorded, in pipes and in files that break off, the packets are believed.
+    A duration in the header is replaced by that of the packets where it is off by more than a quarter of a second, as
+    in what a browser recorded, in pipes and in files that break off.
 
     Raises:
         MediaError: missing or undecodable.
@@ -75,10 +66,8 @@ def probe(path: Path | str) -> MediaInfo:
 
 
 def picture_seconds(path: Path | str) -> float:
-    """When the last picture of a video ends, in seconds from the clip's beginning.
-
-    It is measured over all packets, without decoding them: recordings that were never finished have no length in their
-    header, cut ones a wrong one, and a header's length may be that of the sound.
+    """When the last picture of a video ends, in seconds from the clip's beginning, measured over all packets: headers
+    lie.
 
     Raises:
         MediaError: missing, undecodable, no_video, or short when there is no picture in it.
@@ -96,7 +85,6 @@ def picture_seconds(path: Path | str) -> float:
 
 
 def _duration(container: InputContainer, streams: list[int]) -> float:
-    """Seconds from the file's beginning to the end of the last packet of the streams."""
     zero, header = time_zero(container), (container.duration or 0) / av.time_base
     begin = end = 0.0
     if header > 0 and seek(container, zero + header):

@@ -30,7 +30,7 @@ from v2a_lightning.processes import end_with_parent
 
 
 class HasPath(Protocol):
-    """A piece of work on one file."""
+    """A request about one file."""
 
     @property
     def path(self) -> Path: ...
@@ -47,10 +47,6 @@ START_SECONDS = 600
 END_SECONDS = 5.0
 # Signals that a process is sent, in contrast to those for what it did itself, such as reading where no memory is.
 SENT = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-
-
-class WorkersClosedError(RunFailure):
-    """The pool was closed while somebody waited for an outcome of it."""
 
 
 @dataclass
@@ -92,12 +88,14 @@ class _Worker(Generic[Request, Result]):
             self.connection.send(task.request)
 
     def outcome(self, task: _Task[Request]) -> Result | MediaError | None:
-        """The task's outcome. A child that crashed is a file that cannot be decoded; one that was killed from outside
-        is a file to try again (None), once."""
+        """The outcome: undecodable where the child crashed, None, for another try, where it was killed."""
         try:
             return cast("Result | MediaError", self.connection.recv())
         except (EOFError, OSError, pickle.UnpicklingError):
-            code = self._exit_code()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(END_SECONDS)
+            self.stop()
+        code = self.process.returncode or 0
         if -code not in SENT:
             return MediaError(task.request.path, "undecodable", f"decoder ended with {code}")
         if task.tries == 1:
@@ -105,15 +103,7 @@ class _Worker(Generic[Request, Result]):
         name = signal.Signals(-code).name
         return MediaError(task.request.path, "killed", f"decoder ended by {name}, twice; memory may have run out")
 
-    def _exit_code(self) -> int:
-        """Of a child whose pipe is closed."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_SECONDS)
-        self.stop()
-        return self.process.returncode or 0
-
     def stop(self) -> None:
-        """End the child."""
         self.connection.close()
         self.process.kill()
         with suppress(subprocess.TimeoutExpired):
@@ -145,7 +135,7 @@ class WorkerPool(Generic[Request, Result]):
         self.close()
 
     def close(self) -> None:
-        """End all processes. May be called from another thread: who waits there for an outcome gets none."""
+        """End all processes. May be called from another thread: whoever waits for an outcome gets none."""
         self._closed = True
         for worker in self._workers:
             worker.process.kill()
@@ -153,7 +143,7 @@ class WorkerPool(Generic[Request, Result]):
             worker.stop()
 
     def map(self, requests: Iterable[Request]) -> Iterator[Result | MediaError]:
-        """One outcome per request, in the order of the requests, whatever order they finish in."""
+        """One outcome for each request, in the order of the requests."""
         try:
             yield from self._map(iter(requests))
         finally:
@@ -187,7 +177,6 @@ class WorkerPool(Generic[Request, Result]):
                 return
 
     def _replace(self, worker: "_Worker[Request, Result]") -> "_Worker[Request, Result]":
-        """A new worker in the place of one that has ended."""
         new = _Worker(self.function)
         self._workers[self._workers.index(worker)] = new
         return new
@@ -207,7 +196,7 @@ class WorkerPool(Generic[Request, Result]):
         outcomes = {}
         for worker, task in busy.items():
             if self._closed:
-                raise WorkersClosedError("decoding was stopped")
+                raise RunFailure("decoding was stopped")
             outcome: Result | MediaError | None
             if worker.connection in done:
                 outcome = worker.outcome(task)
@@ -253,13 +242,7 @@ def serve(descriptor: int, parent: int) -> None:
 
 
 def prefetch(items: Iterable[Item], depth: int, stop: Callable[[], None] = lambda: None) -> Iterator[Item]:
-    """Iterate in a thread, so that up to `depth` items are made while the caller works on the one before them.
-
-    Args:
-        items: what is made.
-        depth: how many are made ahead.
-        stop: called when the caller wants no more, so that an item that is being made is not waited for.
-    """
+    """Iterate in a thread, `depth` items ahead of the caller; `stop` ends the making of an item that nobody wants."""
     iterator = iter(items)
     end = object()
     with ThreadPoolExecutor(1) as executor:

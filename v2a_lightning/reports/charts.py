@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from v2a_lightning.files import atomic_write
-from v2a_lightning.reports.tables import number
+from v2a_lightning.reports.tables import Interval, number
 
 COLOURS = ("#2f6f9f", "#c98a1b", "#a3246f", "#1d7a4f", "#6a6a6a", "#7b5bb5")
 # What a chart inside a page is drawn in: names of style.css's colours by their light values.
@@ -28,16 +28,6 @@ LONGEST_LABEL = 20
 
 Better = Literal["lower", "higher"]
 Points = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value, the ends of its interval (NaN where there is none), and the single values behind it."""
-
-    value: float
-    low: float
-    high: float
-    points: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

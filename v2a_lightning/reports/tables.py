@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
@@ -24,6 +24,51 @@ class Estimate(Protocol):
     def __str__(self) -> str: ...
     def numbers(self) -> Mapping[str, float]:
         """By what a CSV's heading adds to the column's ("" for the number itself); NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that is shown in a format such as ".2f", and written to a CSV in full."""
+
+    value: float
+    format: str
+
+    def __str__(self) -> str:
+        return format(self.value, self.format) if math.isfinite(self.value) else NOTHING
+
+    def numbers(self) -> dict[str, float]:
+        """The number."""
+        return {"": self.value}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value, the ends of its 95 % interval (NaN where there is none), and the single values behind it."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    points: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.fixed(self.value)}{self.ends()}" if math.isfinite(self.value) else NOTHING
+
+    def numbers(self) -> dict[str, float]:
+        """For a CSV."""
+        return {"": self.value, " low": self.low, " high": self.high}
+
+    def ends(self) -> str:
+        """The interval in brackets; "" where there is none."""
+        return f" [{self.fixed(self.low)}, {self.fixed(self.high)}]" if math.isfinite(self.low) else ""
+
+    def fixed(self, value: float) -> str:
+        """A value to two digits of the interval's reach; to three digits of its own where the interval has no width."""
+        reach = abs(self.high - self.value)
+        spread = math.isfinite(reach) and reach > 1e-6 * abs(self.value)
+        scale, wanted = (reach, 1) if spread else (abs(self.value), 2)
+        digits = 3 if scale == 0 else min(6, max(0, wanted - math.floor(math.log10(scale))))
+        # With the typographer's minus, as everywhere in these tables.
+        return f"{value:.{digits}f}".replace("-", "−")
 
 
 Cell = str | Estimate | None
@@ -46,6 +91,11 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = field(default_factory=tuple)
+
+    @classmethod
+    def of(cls, name: str, caption: str, rows: Sequence[Mapping[str, Cell]], notes: Sequence[str] = ()) -> Self:
+        """A table of rows that are cells by heading, the same headings in each."""
+        return cls(name, caption, list(rows[0]), [list(row.values()) for row in rows], notes)
 
     def markdown(self) -> str:
         """With the caption above and the notes below."""

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,8 @@ CONFIG = "--config="
 class Options:
     """The options of the command `experiment`, which explains them; `overrides` are its `set`.
 
-    At the size "full", networks keep the size that the base gives them. Seeds are 0, 1, ...
+    At the size "full", networks keep the size that the base gives them. Seeds are 0, 1, ... `build` makes the objects
+    of a command (LightningCLI's) from its name and arguments; analyses of trained runs need it.
     """
 
     seeds: int = 5
@@ -35,10 +36,11 @@ class Options:
     overrides: tuple[str, ...] = ()
     output: Path = Path("runs/experiments")
     folders: Mapping[str, str] = field(default_factory=dict)
+    build: Callable[[str, Sequence[str]], Any] | None = None
 
-    def folder(self, study: Study) -> Path:
-        """Where a study's tables and figure are; runs are in a folder that all studies share."""
-        return self.output / (study.target if self.size == "small" else f"{study.target}-{self.size}")
+    def folder(self, target: str) -> Path:
+        """Where a target's tables and figure are; runs are in a folder that all studies share."""
+        return self.output / (target if self.size == "small" else f"{target}-{self.size}")
 
     def base_arguments(self, study: Study) -> list[str]:
         """The configs under every variant, as arguments."""
@@ -154,7 +156,7 @@ def _runs(study: Study, options: Options, variant: Setting, seed: int) -> Iterat
 
 
 def _arguments(command: str, study: Study, options: Options, settings: Sequence[Setting], seed: int) -> list[str]:
-    place = str(options.folder(study))
+    place = str(options.folder(study.target))
     values: dict[str, Any] = {}
     for one in settings:
         values |= {**one.options, **(one.small if options.size != "full" else {})}

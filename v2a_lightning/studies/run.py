@@ -1,29 +1,23 @@
 """One study from beginning to end: prepare, run what is missing, make tables and figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from v2a_lightning.files import atomic_write
 from v2a_lightning.reports.charts import save_figure
-from v2a_lightning.reports.tables import Table
+from v2a_lightning.reports.pages import write_page
+from v2a_lightning.reports.tables import Cell, Table
+from v2a_lightning.studies.analyses.score_floor import read_floor, with_floor
 from v2a_lightning.studies.plan import Options, Run, plan
 from v2a_lightning.studies.records import Record, about, failure_notes, label_of, read_record
 from v2a_lightning.studies.runner import run_all
 from v2a_lightning.studies.study import Study, imported
 from v2a_lightning.studies.tables import difference_table, draw_study, study_table
+from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, open_run
+from v2a_lightning.studies.write import Attachment, Finding
 
-
-@dataclass(frozen=True)
-class Attachment:
-    """A figure (.png), or a page to open in a browser (.html)."""
-
-    path: Path
-    caption: str
-
-
-Finding = Table | Attachment
+Size = TypeVar("Size")
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,21 @@ class StudyRuns:
         names = {run.name for run in self.runs if (run.variant, run.evaluation) == (variant, evaluation)}
         return [record for record in self.records if record.run in names]
 
+    def open(self, run: Run, further: Sequence[str] = (), trained: bool = True) -> TrainedRun:
+        """A training's objects; see `open_run`."""
+        return open_run(run, self.options, further, trained)
+
+    def cached(
+        self, run: Run, name: str, compute: Callable[[Run], Any], settings: Mapping[str, Any] | None = None, *files: str
+    ) -> Any:
+        """What an analysis computes of a training, kept as `name`.json in its folder, and `files` beside it."""
+        beside = [run.folder / file for file in files]
+        return cached_json(run.folder / f"{name}.json", lambda: compute(run), settings, beside)
+
+    def sized(self, usual: Size, tiny: Size) -> Size:
+        """One value, and another at the size "tiny"."""
+        return tiny if self.options.size == "tiny" else usual
+
     @property
     def label(self) -> str:
         """Whose extractors the scores are of: "miniature", or "as configured"."""
@@ -60,15 +69,18 @@ class StudyRuns:
         """Which world the numbers are of, and how many seeds."""
         return about(self.records)
 
+    def table(
+        self, caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *notes: str, name: str = "table"
+    ) -> Table:
+        """A table with a line for each reason that trainings and evaluations failed for."""
+        names = {run.name: run.title or "training" for run in self.runs}
+        failed = failure_notes([replace(record, row=names[record.run]) for record in self.records])
+        return Table(name, caption, columns, rows, [*notes, *failed])
+
     def attach(self, figure: Any, caption: str) -> Attachment:
         """Save the study's figure in its folder; its caption has the study's title where it begins with a bracket."""
         save_figure(figure, self.folder / "figure.png")
         return Attachment(self.folder / "figure.png", f"{self.study.title} {caption}" if caption[0] == "(" else caption)
-
-    def failure_notes(self) -> list[str]:
-        """A line for each reason that trainings and evaluations failed for."""
-        names = {run.name: run.title or "training" for run in self.runs}
-        return failure_notes([replace(record, row=names[record.run]) for record in self.records])
 
 
 @dataclass(frozen=True)
@@ -85,15 +97,16 @@ def run_study(study: Study, options: Options, workers: int, log: Callable[[str],
 
     Of `workers` processes 0 gives each run one of its own; `log` is called with a line for every run that ends.
     """
-    folder = options.folder(study)
+    folder = options.folder(study.target)
     study = prepared(study, options)
     runs = plan(study, options)
-    with atomic_write(folder / "commands.txt") as temporary:
-        temporary.write_text("".join(f"{run.command}\n" for run in runs), encoding="utf-8")
+    write_page(folder / "commands.txt", "".join(f"{run.command}\n" for run in runs))
     records = run_all(runs, workers, _progress(runs, log))
     findings = _study_findings(study, records, folder)
     if study.analyse:
         findings += imported(study.analyse)(StudyRuns(study, options, runs, records, folder))
+    floor = read_floor(options)
+    findings = [with_floor(one, floor) if isinstance(one, Table) else one for one in findings]
     for finding in findings:
         if isinstance(finding, Table):
             finding.write(folder)
@@ -109,13 +122,9 @@ def prepared(study: Study, options: Options) -> Study:
 def _study_findings(study: Study, records: Sequence[Record], folder: Path) -> list[Finding]:
     if not study.metrics:
         return []
-    findings: list[Finding] = [study_table(study, records)]
-    differences = difference_table(study, records)
-    if differences is not None:
-        findings.append(differences)
-    if draw_study(study, records, folder / "figure.png"):
-        findings.append(Attachment(folder / "figure.png", study.title))
-    return findings
+    differences, figure = difference_table(study, records), folder / "figure.png"
+    findings: list[Finding] = [study_table(study, records), *([differences] if differences else [])]
+    return [*findings, Attachment(figure, study.title)] if draw_study(study, records, figure) else findings
 
 
 def _progress(runs: Sequence[Run], log: Callable[[str], None]) -> Callable[[Run, Record], None]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from v2a_lightning.reports.charts import (
     PANEL_COLUMNS,
-    Interval,
     draw_curve,
     draw_intervals,
     log_axis,
@@ -15,17 +14,9 @@ from v2a_lightning.reports.charts import (
     save_figure,
 )
 from v2a_lightning.reports.measures import measure
-from v2a_lightning.reports.tables import Cell, Table
-from v2a_lightning.studies.records import (
-    Record,
-    about,
-    about_sounds,
-    by_row,
-    difference_of,
-    failure_notes,
-    label_of,
-    summary_of,
-)
+from v2a_lightning.reports.tables import Cell, Interval, Table
+from v2a_lightning.studies import records as of
+from v2a_lightning.studies.records import Record, by_row, summary_of
 from v2a_lightning.studies.study import Study
 
 OVER_SEEDS = "Mean ± standard deviation [95 % interval] over seeds."
@@ -35,13 +26,13 @@ def study_table(study: Study, records: Sequence[Record]) -> Table:
     """Mean, standard deviation and 95 % interval over seeds of every row and metric. What failed is named below."""
     return Table(
         name="table",
-        caption=f"{study.title} ({about(records)}). {OVER_SEEDS}{about_sounds(records)}",
+        caption=f"{study.title} ({of.about(records)}). {OVER_SEEDS}{of.about_sounds(records)}",
         columns=["", *(measure(metric).heading for metric in study.metrics), "Seeds"],
         rows=[
             [name, *(score_cell(members, metric) for metric in study.metrics), _seeds(members)]
             for name, members in by_row(records).items()
         ],
-        notes=failure_notes(records),
+        notes=of.failure_notes(records),
     )
 
 
@@ -53,11 +44,11 @@ def difference_table(study: Study, records: Sequence[Record]) -> Table | None:
     base = rows.pop(study.baseline)
     return Table(
         name="differences",
-        caption=f"Difference from “{study.baseline}” ({label_of(records)}), paired by seed [95 % interval]; p of the "
-        "two-sided t-test, not corrected for the number of comparisons.",
+        caption=f"Difference from “{study.baseline}” ({of.label_of(records)}), paired by seed [95 % interval]; p of "
+        "the two-sided t-test, not corrected for the number of comparisons.",
         columns=["", *(measure(metric).heading for metric in study.metrics)],
         rows=[
-            [name, *(_failed(members) or difference_of(base, members, metric) for metric in study.metrics)]
+            [name, *(_failed(members) or of.difference_of(base, members, metric) for metric in study.metrics)]
             for name, members in rows.items()
         ],
     )
@@ -86,7 +77,7 @@ def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
                 # Of panels beside one another only the first names the rows.
                 panel.set_yticklabels([])
         panel.set_title(measure(metric).heading, loc="left", fontsize=10)
-    figure.suptitle(f"{study.title} ({about(records)})", x=0.01, ha="left", fontsize=11)
+    figure.suptitle(f"{study.title} ({of.about(records)})", x=0.01, ha="left", fontsize=11)
     # The lines are the same in every panel, and named once, where they cover nothing.
     lines = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
     if len(lines) > 1:
@@ -97,7 +88,7 @@ def draw_study(study: Study, records: Sequence[Record], path: Path) -> bool:
 
 
 def _intervals(rows: Mapping[str, Sequence[Record]], metric: str) -> dict[str, Interval]:
-    return {name: one.interval for name, members in rows.items() if (one := summary_of(members, metric)) is not None}
+    return {name: one for name, members in rows.items() if (one := summary_of(members, metric)) is not None}
 
 
 def _layout(study: Study, found: Mapping[str, Mapping[str, Interval]]) -> list[tuple[list[str], float]]:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,18 +12,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from v2a_lightning.app.lightning_cli import MapperCLI
+from v2a_lightning.callbacks.clip_selection import place
+from v2a_lightning.callbacks.evaluation_files import frame_sampling
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.evaluation.suite import EvaluationSuite
-from v2a_lightning.files import atomic_write
 from v2a_lightning.generators import Generator
 from v2a_lightning.json_files import write_json
+from v2a_lightning.mapper import AverageFrames
 from v2a_lightning.module import V2AMapper
-from v2a_lightning.project_configs import with_config_paths
 from v2a_lightning.randomness import clip_seed, generators
-from v2a_lightning.studies.plan import Run
+from v2a_lightning.studies.plan import Options, Run
 
-QUIET = "lightning.pytorch", "lightning.fabric"
+Split = Literal["fit", "validate", "test"]
 
 
 @dataclass
@@ -56,12 +56,21 @@ class TrainedRun:
         """Length of a sound."""
         return float(self.evaluation.seconds)
 
-    def batches(self, split: Literal["fit", "validate", "test"] = "validate") -> Iterator[dict[str, Any]]:
+    def batches(self, split: Split = "validate") -> Iterator[dict[str, Any]]:
         """Batches of the training ("fit"), validation or test clips; those of training in an order of their own."""
-        with _without_lightnings_messages():
+        with _quiet():
             self.data.setup(split)
         name = {"fit": "train", "validate": "val", "test": "test"}[split]
         yield from getattr(self.data, f"{name}_dataloader")()
+
+    def targets(self, split: Split) -> dict[str, Tensor]:
+        """(N x D,) the target of every clip by its id, in the order in which an evaluation takes its first ones."""
+        found = {
+            clip_id: row
+            for batch in self.batches(split)
+            for clip_id, row in zip(batch["clip_id"], batch["target"].flatten(1).float(), strict=True)
+        }
+        return {clip_id: found[clip_id] for clip_id in sorted(found, key=lambda one: place(one, self.evaluation.seed))}
 
     def sample(self, batch: dict[str, Any], mapper: V2AMapper | None = None, **options: Any) -> Tensor:
         """(B, N x D) a target for each clip of a batch, drawn as validation draws it."""
@@ -74,13 +83,34 @@ class TrainedRun:
         condition = targets.unflatten(1, (-1, self.generator.condition.width))
         return self.generator.generate(condition, seconds=self.seconds, seeds=seeds)
 
+    def score(self, files: Mapping[str, Path]) -> dict[str, float]:
+        """The suite's scores of files of sound by clip id, held against the clips' own files as an evaluation does."""
+        self.suite.reset()
+        for clip_id, file in files.items():
+            own = Path(self.data.source(clip_id))
+            self.suite.add_files(clip_id, file, own, own, frames=frame_sampling(self.data))
+        return self.suite.compute()
 
-def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> TrainedRun:
+
+def views_of(batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The frames (B, T, D) of a batch by encoder; one alone is named SOLE."""
+    frames = batch["frames"]
+    return dict(frames) if isinstance(frames, Mapping) else {SOLE: frames}
+
+
+def mean_frames(batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    """(B, D) the average of each clip's frames by encoder."""
+    average, mask = AverageFrames(), batch["frame_mask"]
+    return {name: average(frames, mask, torch.Generator()) for name, frames in views_of(batch).items()}
+
+
+def open_run(run: Run, options: Options, further: Sequence[str] = (), trained: bool = True) -> TrainedRun:
     """Open a training.
 
     Args:
         run: the training.
-        further: options over its own, such as another data set.
+        options: its study's, which build objects.
+        further: command-line options over its own, such as another data set.
         trained: whether the mapper gets the trained weights; else it is as it began.
 
     Raises:
@@ -88,19 +118,20 @@ def open_run(run: Run, further: Sequence[str] = (), trained: bool = True) -> Tra
     """
     if trained and not run.checkpoint.is_file():
         raise RunFailure(f"{run.folder} has no checkpoint, so this training cannot be analysed")
-    cli = open_config("validate", [*run.settings, *further])
+    built = open_config(options, "validate", [*run.settings, *further])
     if trained:
         checkpoint = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
-        cli.model.load_state_dict(checkpoint["state_dict"])
-    return TrainedRun(cli.model.eval(), cli.datamodule, cli.config_init["evaluation"])
+        built.model.load_state_dict(checkpoint["state_dict"])
+    return TrainedRun(built.model.eval(), built.datamodule, built.config_init["evaluation"])
 
 
-def open_config(command: str, arguments: Sequence[str]) -> MapperCLI:
-    """The objects of a command line, with prepared data."""
-    with _without_lightnings_messages():
-        cli = MapperCLI(command, with_config_paths([*arguments, "--trainer.fast_dev_run=true"]))
-        cli.datamodule.prepare_data()
-    return cli
+def open_config(options: Options, command: str, arguments: Sequence[str]) -> Any:
+    """The objects of a command line (`model`, `datamodule`, `config_init`), with prepared data."""
+    assert options.build is not None
+    with _quiet():
+        built = options.build(command, [*arguments, "--trainer.fast_dev_run=true"])
+        built.datamodule.prepare_data()
+    return built
 
 
 def cached_json(
@@ -126,25 +157,13 @@ def cached_json(
     return json.loads(json.dumps(found["result"]))
 
 
-def copy_into(folder: Path, file: Path, name: str = "") -> Path:
-    """Copy a file into a folder, under its own name or another; the copy's path."""
-    target = folder / (name or file.name)
-    with atomic_write(target) as temporary:
-        shutil.copyfile(file, temporary)
-    return target
-
-
 @contextmanager
-def _without_lightnings_messages() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Lightning's messages about a run were logged when it was trained."""
-    loggers = [logging.getLogger(name) for name in QUIET]
-    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
+        logging.disable(logging.INFO)
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(logging.NOTSET)

@@ -1,10 +1,9 @@
 """Processes that run commands: one that runs many, so that libraries are imported once, or a fresh one for each.
 
-A run in either is the same `main(arguments)`. The reused process gets a command as a line of JSON on its standard input
-and gives its exit code on its standard output; everything the command prints goes to the run's own file.
+A run in either is the same `main(arguments)`. The reused process, `v2a_lightning.app.worker`, gets a command as a line
+of JSON on its standard input and gives its exit code on its standard output.
 """
 
-import gc
 import json
 import os
 import subprocess
@@ -13,11 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from v2a_lightning.app.cli import main
 from v2a_lightning.files import refusals
-from v2a_lightning.processes import PARENT, end_with_named_parent
+from v2a_lightning.processes import PARENT
 
 ERROR = "error: "
 GRACE_SECONDS = 10.0
@@ -76,7 +74,7 @@ class ReusedProcess(FreshProcess):
     def _run(self, arguments: Sequence[str], log: Path) -> int:
         process = self._process
         if process is None or process.poll() is not None:
-            process = self._start("v2a_lightning.studies.workers", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            process = self._start("v2a_lightning.app.worker", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -114,24 +112,3 @@ def reason_of(code: int, log: Path) -> str:
         return errors[-1]
     ended = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
     return f"{ended}; its last line: {lines[-1]}" if lines else ended
-
-
-def serve(commands: IO[str], codes: IO[str]) -> None:
-    """Run commands until there are no more."""
-    for line in commands:
-        command = json.loads(line)
-        with open(command["log"], "ab", buffering=0) as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-        code = main(command["arguments"])
-        sys.stdout.flush()
-        sys.stderr.flush()
-        gc.collect()
-        print(code, file=codes, flush=True)
-
-
-if __name__ == "__main__":
-    end_with_named_parent()
-    # What commands print is sent elsewhere, so exit codes keep the first standard output for themselves.
-    with os.fdopen(os.dup(1), "w") as own_output:
-        serve(sys.stdin, own_output)

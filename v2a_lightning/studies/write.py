@@ -1,16 +1,28 @@
-"""docs/results/: a page for each study with its tables, a CSV for each table, and the figures. Written by commands."""
+"""Findings in the terminal and in docs/results: a page for each study, a CSV for each table, and the figures."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from v2a_lightning.files import atomic_write
+from v2a_lightning.reports.pages import write_page
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Options
-from v2a_lightning.studies.run import Finding
 from v2a_lightning.studies.study import Study
-from v2a_lightning.studies.trained_runs import copy_into
 
 RESULTS = Path("docs/results")
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A figure (.png), or a page to open in a browser (.html)."""
+
+    path: Path
+    caption: str
+
+
+Finding = Table | Attachment
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -36,16 +48,18 @@ def write_results(
         if isinstance(finding, Table):
             parts.append(finding.markdown())
             csv = f"{name}-{finding.name}.csv" if finding.name not in ("table", name) else f"{name}.csv"
-            write_text(folder / csv, finding.csv())
+            write_page(folder / csv, finding.csv())
         elif finding.path.suffix == ".png":
             copy = copy_into(folder, finding.path, f"{name}-{finding.path.name}")
             parts.append(f"![{finding.caption}]({copy.name})")
         else:
             parts.append(f"{finding.caption}: `{finding.path}`")
-    write_text(folder / f"{name}.md", "\n\n".join(part.strip() for part in [*parts, notes] if part) + "\n")
+    write_page(folder / f"{name}.md", "\n\n".join(part.strip() for part in [*parts, notes] if part) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def copy_into(folder: Path, file: Path, name: str = "") -> Path:
+    """Copy a file into a folder, under its own name or another; the copy's path."""
+    target = folder / (name or file.name)
+    with atomic_write(target) as temporary:
+        shutil.copyfile(file, temporary)
+    return target

@@ -1,10 +1,10 @@
 """`compare`: the scores of several systems in one table."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from v2a_lightning.app.messages import PIPE_WIDTH, PROGRAM, print_table
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import refuse_inputs_as_outputs
 from v2a_lightning.json_files import write_json
@@ -29,18 +29,16 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
         raise UsageError("a comparison needs the score files of at least two systems")
     if output is not None:
         refuse_inputs_as_outputs(scores, [output], "--output")
-    from rich.console import Console
-
     from v2a_lightning.evaluation.compare import check_comparable, comparison_table
     from v2a_lightning.evaluation.score_files import read_score_file
 
     files = [read_score_file(Path(path)) for path in scores]
     check_comparable(files)
-    console = Console() if sys.stdout.isatty() else Console(width=max(120, 44 * (len(files) + 1)))
-    console.print(comparison_table(files))
+    print_table(comparison_table(files), width=max(PIPE_WIDTH, 44 * (len(files) + 1)))
     if output is not None:
         write_json(output, _differences(files))
         print(f"differences: {output}")
+    print(f"next: {PROGRAM} listen build --system NAME=FOLDER NAME=FOLDER --output test.html   (what people hear)")
     return 0
 
 

@@ -4,6 +4,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from v2a_lightning.app.config_keys import config_arguments
+from v2a_lightning.app.messages import PROGRAM
 from v2a_lightning.errors import RunFailure, UsageError
 
 
@@ -48,10 +50,11 @@ def download(
         site: URL of a video, with {id} for its id.
         again: try those that failed before once more.
     """
-    from v2a_lightning.app.data_config import read_data
-    from v2a_lightning.data_modules.clips import read_ids, read_vggsound_csv
+    from v2a_lightning.app.config_objects import read_data
+    from v2a_lightning.data_modules.clips import read_ids
     from v2a_lightning.data_modules.download import DONE, Fetcher, fetch_all, to_fetch
     from v2a_lightning.data_modules.progress import progress
+    from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 
     if "{id}" not in site:
         raise UsageError(f"--site {site} has no {{id}}")
@@ -59,7 +62,7 @@ def download(
         raise UsageError("--workers is at least 1, --retries and --wait at least 0, --seconds above 0")
     wanted = None if ids is None else read_ids(ids)
     if data is not None:
-        module = read_data(data, set or [])
+        module = read_data(config_arguments(data, set or []))
         Path(module.media).mkdir(parents=True, exist_ok=True)
         named, folder = [clip for clip in module.named_clips if clip.path is None], Path(output or module.media)
     elif csv is not None and output is not None:
@@ -81,4 +84,6 @@ def download(
     print(f"{folder}: {found}; each clip's outcome is in {folder / 'outcomes.csv'}", file=sys.stderr)
     if missing and not counts[DONE]:
         raise RunFailure(f"none of {len(missing)} clips could be fetched; see {folder / 'outcomes.csv'}")
+    clips_of = f"--csv {csv} --media {folder}" if data is None else f"--data {' '.join(data)}"
+    print(f"next: {PROGRAM} manifest {clips_of}", file=sys.stderr)
     return 0

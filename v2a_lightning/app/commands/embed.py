@@ -6,6 +6,9 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from v2a_lightning.app.config_keys import config_arguments
+from v2a_lightning.app.messages import PROGRAM
+
 if TYPE_CHECKING:
     from v2a_lightning.data_modules import EncodedDataModule
 
@@ -38,13 +41,14 @@ def embed(
         num_nodes: machines.
         add_encoder: put embeddings of the config's encoders beside those of others in the store.
     """
+    arguments = config_arguments(config, set or [])
     from lightning.fabric import Fabric
 
-    from v2a_lightning.app.data_config import read_data
+    from v2a_lightning.app.config_objects import read_data
 
     # What devices there are, and what else one might install, is told at every start.
     logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
-    data = read_data(config, set or [])
+    data = read_data(arguments)
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, num_nodes=num_nodes)
     try:
         fabric.launch(partial(_embed_share, data=data, add_encoder=add_encoder))
@@ -52,15 +56,19 @@ def embed(
         for process in getattr(fabric.strategy.launcher, "procs", []):
             process.terminate()
         raise
-    return _report(data) if fabric.is_global_zero else 0
+    if not fabric.is_global_zero:
+        return 0
+    _report(data)
+    print(f"next: {PROGRAM} fit {' '.join(f'--config {one}' for one in config)}", file=sys.stderr)
+    return int(bool(data.left_out))
 
 
 def _embed_share(fabric: Any, data: "EncodedDataModule", add_encoder: bool) -> None:
     data.embed(fabric.device, fabric.global_rank, fabric.world_size, fabric.barrier, add_encoder)
 
 
-def _report(data: "EncodedDataModule") -> int:
-    """Say what became of the clips; the exit code."""
+def _report(data: "EncodedDataModule") -> None:
+    """Print what became of the clips."""
     counts = Counter(clip.split for clip in data.usable_clips)
     used = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
     reasons = Counter(reject.reason for reject in data.rejects).most_common()
@@ -68,4 +76,3 @@ def _report(data: "EncodedDataModule") -> int:
     print(f"{data.store.url}: {used or 'no clip'}; {len(data.rejects)} not used{why}", file=sys.stderr)
     if data.unused_splits:
         print(data.unused_splits, file=sys.stderr)
-    return int(bool(data.left_out))

@@ -1,5 +1,6 @@
 """`experiment`: run a study and print its tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +46,9 @@ def experiment(
         raise UsageError(f"--workers is 0 or more, not {workers}")
     if wrong := [one for one in set or [] if "=" not in one]:
         raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
+    from v2a_lightning.app.lightning_cli import MapperCLI
     from v2a_lightning.processes import cores
+    from v2a_lightning.project_configs import with_config_paths
     from v2a_lightning.studies.analyses.paper_orderings import report_orderings
     from v2a_lightning.studies.analyses.score_floor import report_floor
     from v2a_lightning.studies.plan import Options, plan
@@ -53,7 +56,10 @@ def experiment(
     from v2a_lightning.studies.study import read_study
     from v2a_lightning.studies.write import print_findings, write_study
 
-    options = Options(seeds, size, tuple(base or ()), tuple(set or ()), Path(output), folders or {})
+    def build(command: str, arguments: Sequence[str]) -> MapperCLI:
+        return MapperCLI(command, with_config_paths(arguments))
+
+    options = Options(seeds, size, tuple(base or ()), tuple(set or ()), Path(output), folders or {}, build)
     if target in ("orderings", "floor"):
         (report_orderings if target == "orderings" else report_floor)(options, write)
         return 0
@@ -69,6 +75,6 @@ def experiment(
     if result.failed:
         raise RunFailure(
             f"{result.failed} of {result.runs} runs failed, for the reasons below the table, also in "
-            f"{options.folder(study)}; the same command tries them again"
+            f"{options.folder(study.target)}; the same command tries them again"
         )
     return 0

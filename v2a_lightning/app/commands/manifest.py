@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from v2a_lightning.app.config_keys import config_arguments
+from v2a_lightning.app.messages import PROGRAM
 from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 
@@ -55,7 +57,7 @@ def manifest(
         workers: with --csv, decoding processes; by default one for each processor.
         timeout: with --csv, seconds that decoding one clip may take.
     """
-    from v2a_lightning.app.data_config import read_data
+    from v2a_lightning.app.config_objects import read_data
     from v2a_lightning.data_modules import Decoding, VGGSoundDataModule
     from v2a_lightning.data_modules.clips import read_ids
     from v2a_lightning.data_modules.manifest import (
@@ -72,7 +74,7 @@ def manifest(
         raise UsageError("--frames_per_second, --seconds, --sample_rate, --timeout and --workers are above 0")
     listed = None if test_ids is None else read_ids(test_ids)
     if data is not None:
-        module = read_data(data, set or [])
+        module = read_data(config_arguments(data, set or []))
         module.prepare_media()
     elif csv is not None and media is not None:
         frames, audio = FrameSpec(frames_per_second, seconds), AudioSpec(sample_rate, seconds)
@@ -93,6 +95,8 @@ def manifest(
     _write(table.with_suffix(".md"), page.encode())
     _write(table.with_suffix(".test_ids.txt"), "".join(f"{one}\n" for one in used_test_ids(rows, listed)).encode())
     print(page.split("\n## By class")[0].strip())
+    print(f"\nmanifest: {table}\npage: {table.with_suffix('.md')}")
+    print(f"next: {PROGRAM} embed --config {' '.join(data or ['CONFIG'])} --set data.manifest={table}")
     if module.unused_splits:
         print(module.unused_splits, file=sys.stderr)
     return 0

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from v2a_lightning.checkpoints.known import CNN14_16K, CNN14_32K, VGGISH
+from v2a_lightning.checkpoints.known import CHECKPOINTS
 from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
 from v2a_lightning.components import REFUSALS, construct, parsed
 from v2a_lightning.errors import UsageError
@@ -20,9 +20,10 @@ from v2a_lightning.files import atomic_write, sha256_file
 Config = TypeVar("Config")
 
 PUBLISHED_SHA256 = {
-    "Cnn14_mAP=0.431.pth": CNN14_32K,
-    "Cnn14_16k_mAP=0.438.pth": CNN14_16K,
-    "vggish-10086976.pth": VGGISH,
+    name: digest
+    for entry in CHECKPOINTS.values()
+    if {"cnn14", "vggish", "wav2clip"} & set(entry.kinds)
+    for name, (_, digest) in entry.digests.items()
 }
 
 

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from v2a_lightning.files import atomic_write, reserve
 from v2a_lightning.miniature.world.events import EVENT_NAMES
-from v2a_lightning.miniature.world.pictures import frames_in_view, paint
-from v2a_lightning.miniature.world.pictures.staging import FRAMES, moment
+from v2a_lightning.miniature.world.pictures import FRAMES, frames_in_view, moment, paint
 from v2a_lightning.miniature.world.scenes import (
     DURATION,
     PICTURE_SIZE,

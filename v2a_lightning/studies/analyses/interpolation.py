@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.media import MediaError, read_frames, write_waveform
 from v2a_lightning.randomness import clip_seed, generators
 from v2a_lightning.reports.charts import draw_curve, new_panels
@@ -16,10 +17,11 @@ from v2a_lightning.reports.pages import Item, Section, players, strip_uris, writ
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.specs import FrameSpec
 from v2a_lightning.studies.plan import Run
-from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
+from v2a_lightning.studies.run import StudyRuns
 from v2a_lightning.studies.statistics import Summary, summarise
 from v2a_lightning.studies.tables import OVER_SEEDS
-from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, copy_into, open_run
+from v2a_lightning.studies.trained_runs import TrainedRun, views_of
+from v2a_lightning.studies.write import Attachment, Finding, copy_into
 
 POINTS = 10
 PAIRS, TINY_PAIRS = 4, 1
@@ -39,11 +41,11 @@ Result = dict[str, list[Points]]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two clips of different classes; of each the frame in the middle is the picture."""
+    """Two clips of different classes; of each the frame in the middle is the picture, embedded (2, D) by encoder."""
 
     clip_ids: tuple[str, str]
     labels: tuple[str, str]
-    pictures: Tensor
+    pictures: dict[str, Tensor]
 
 
 def slerp(first: Tensor, second: Tensor, points: int) -> Tensor:
@@ -68,26 +70,24 @@ def interpolate_pictures(study_runs: StudyRuns) -> list[Finding]:
     """How sounds leave the start's and near the end's, over trainings; with the page of the first one."""
     trainings = study_runs.trainings()
     if not trainings:
-        return [Table("table", study_runs.study.title, ["Way"], [], study_runs.failure_notes())]
-    results = [_cached_result(run, study_runs) for run in trainings]
+        return [study_runs.table(study_runs.study.title, ["Way"], [])]
+    count = study_runs.sized(PAIRS, TINY_PAIRS)
+    settings = {"pairs": count, "points": POINTS}
+    results: list[Result] = [
+        study_runs.cached(run, "interpolation", lambda run: _generate(study_runs, run, count), settings, PAGE)
+        for run in trainings
+    ]
     page = copy_into(study_runs.folder, trainings[0].folder / PAGE)
     findings: list[Finding] = [_table(study_runs, results), _draw(study_runs, results)]
     return [*findings, Attachment(page, "Pictures, words and sounds on the way")]
 
 
-def _cached_result(run: Run, study_runs: StudyRuns) -> Result:
-    pairs = TINY_PAIRS if study_runs.options.size == "tiny" else PAIRS
-    settings, file = {"pairs": pairs, "points": POINTS}, run.folder / "interpolation.json"
-    found = cached_json(file, lambda: _generate(run, study_runs, pairs), settings, [run.folder / PAGE])
-    return {way: found[way] for way in WAYS}
-
-
-def _generate(run: Run, study_runs: StudyRuns, count: int) -> Result:
+def _generate(study_runs: StudyRuns, run: Run, count: int) -> Result:
     """Cosines with the first and the last sound, by way, pair and point; wavs and the page are written beside."""
-    trained = open_run(run)
+    trained = study_runs.open(run)
     rate = trained.generator.sample_rate
-    found: Result = {way: [] for way in WAYS}
-    items: dict[str, list[Item]] = {way: [] for way in WAYS}
+    found: Result = {}
+    items: dict[str, list[Item]] = {}
     for index, pair in enumerate(choose_pairs(list(trained.batches()), count)):
         for way, embeddings in _embeddings(trained, pair).items():
             seeds = [clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(embeddings)
@@ -96,43 +96,54 @@ def _generate(run: Run, study_runs: StudyRuns, count: int) -> Result:
                 name = f"{index}-{way.replace(' ', '-')}-{point:02d}.wav"
                 write_waveform(run.folder / SOUNDS / name, waveform.numpy(), rate)
             features = trained.data.encoders.clap.encode_audio(waveforms, rate).cpu()
-            found[way].append((features @ features[[0, -1]].T).tolist())
-            items[way].append(_item(trained, pair, way, waveforms))
-    sections = [Section(way[0].upper() + way[1:], items[way], WAYS[way]) for way in WAYS]
+            found.setdefault(way, []).append((features @ features[[0, -1]].T).tolist())
+            items.setdefault(way, []).append(_item(trained, pair, way, waveforms))
+    sections = [Section(way[0].upper() + way[1:], items[way], WAYS[way]) for way in items]
     write_sounds_page(run.folder / PAGE, study_runs.study.title, study_runs.study.question, study_runs.label, sections)
     return found
 
 
 def choose_pairs(batches: Sequence[Mapping[str, Any]], count: int) -> list[Pair]:
     """`count` pairs of clips of different classes, always the same ones; fewer when there are no more classes."""
-    first: dict[str, tuple[str, Tensor]] = {}
+    first: dict[str, tuple[str, dict[str, Tensor]]] = {}
     for batch in batches:
-        for row, clip_id in enumerate(batch["clip_id"]):
-            frames = batch["frames"][row][batch["frame_mask"][row]]
-            first.setdefault(batch["label"][row], (clip_id, frames[len(frames) // 2]))
+        for row, (clip_id, mask) in enumerate(zip(batch["clip_id"], batch["frame_mask"], strict=True)):
+            pictures = {name: frames[row][mask][mask.sum() // 2] for name, frames in views_of(batch).items()}
+            first.setdefault(batch["label"][row], (clip_id, pictures))
     labels = sorted(first)
     half = len(labels) // 2
-    return [
-        Pair((first[one][0], first[other][0]), (one, other), torch.stack([first[one][1], first[other][1]]).float())
-        for one, other in list(zip(labels, labels[half:], strict=False))[: min(count, half)]
-    ]
+    pairs = []
+    for ends in list(zip(labels, labels[half:], strict=False))[: min(count, half)]:
+        (one, start), (other, end) = (first[label] for label in ends)
+        pairs.append(Pair((one, other), ends, {name: torch.stack([start[name], end[name]]).float() for name in start}))
+    return pairs
 
 
 def _embeddings(trained: TrainedRun, pair: Pair) -> dict[str, Tensor]:
-    """CLAP embeddings (POINTS, D) by way. All points of a way share their noise, so that only the place changes."""
-    text = trained.data.encoders.encoder.encode_text([f"a {pair.labels[1]}"])[0].cpu()
-    start, end = pair.pictures
+    """CLAP embeddings (POINTS, D) by way. All points of a way share their noise, so that only the place changes.
+
+    The way to a text is there where every encoder of frames has a text tower.
+    """
     mapped = _map(trained, pair, pair.pictures)
-    return {
-        BEFORE: _map(trained, pair, slerp(start, end, POINTS)),
+    found = {
+        BEFORE: _map(trained, pair, {name: slerp(*ends, POINTS) for name, ends in pair.pictures.items()}),
         AFTER: slerp(mapped[0], mapped[1], POINTS),
-        WORDS: _map(trained, pair, slerp(start, text, POINTS)),
     }
+    encoders = trained.data.encoders.by_name
+    if all(hasattr(encoder, "encode_text") for encoder in encoders.values()):
+        texts = {name: encoder.encode_text([f"a {pair.labels[1]}"])[0].cpu() for name, encoder in encoders.items()}
+        ways = {name: slerp(ends[0], texts[name], POINTS) for name, ends in pair.pictures.items()}
+        found[WORDS] = _map(trained, pair, ways)
+    return found
 
 
-def _map(trained: TrainedRun, pair: Pair, pictures: Tensor) -> Tensor:
-    own = generators([clip_seed(trained.mapper.seed, pair.clip_ids[0])] * len(pictures))
-    return trained.mapper.sample(pictures[:, None], generator=own).flatten(1)
+def _map(trained: TrainedRun, pair: Pair, pictures: Mapping[str, Tensor]) -> Tensor:
+    """Targets (P, N x D) of embedded pictures (P, D) by encoder."""
+    frames = {name: one[:, None] for name, one in pictures.items()}
+    count = len(next(iter(frames.values())))
+    own = generators([clip_seed(trained.mapper.seed, pair.clip_ids[0])] * count)
+    sole = frames.get(SOLE)
+    return trained.mapper.sample(frames if sole is None else sole, generator=own).flatten(1)
 
 
 def _item(trained: TrainedRun, pair: Pair, way: str, waveforms: Tensor) -> Item:
@@ -162,24 +173,21 @@ def _table(study_runs: StudyRuns, results: Sequence[Result]) -> Table:
     }
     values = [*(_cosine(*place) for place in places.values()), largest_step]
     pairs = max(len(found) for result in results for found in result.values())
-    return Table(
-        name="table",
-        caption=f"Cosine of a point's sound with the first point's or the last's, in CLAP's space ({study_runs.about}, "
+    missing = [f"{WORDS}: not every encoder of frames has a text tower"] if WORDS not in results[0] else []
+    return study_runs.table(
+        f"Cosine of a point's sound with the first point's or the last's, in CLAP's space ({study_runs.about}, "
         f"{pairs} pair{'s' * (pairs != 1)} of pictures). {OVER_SEEDS}",
-        columns=["Way", *(f"to the {name}" for name in places), "Largest step ↓"],
-        rows=[[way, *(_over_seeds(results, way, value) for value in values)] for way in WAYS],
-        notes=[
-            "Largest step: the part of the whole change from first to last sound that happens between two neighbours; "
-            f"{1 / (POINTS - 1):.2f} when even, 1 when the sound jumps.",
-            *study_runs.failure_notes(),
-        ],
+        ["Way", *(f"to the {name}" for name in places), "Largest step ↓"],
+        [[way, *(_over_seeds(results, way, value) for value in values)] for way in WAYS if way in results[0]],
+        "Largest step: the part of the whole change from first to last sound that happens between two neighbours; "
+        f"{1 / (POINTS - 1):.2f} when even, 1 when the sound jumps.",
+        *missing,
     )
 
 
-def _over_seeds(results: Sequence[Result], way: str, value: Callable[[Points], float]) -> Summary | None:
+def _over_seeds(results: Sequence[Result], way: str, value: Callable[[Points], float]) -> Summary:
     """A value of every pair, its mean over pairs for each training."""
-    means = [sum(map(value, result[way])) / len(result[way]) for result in results if result[way]]
-    return summarise(means) if means else None
+    return summarise([sum(map(value, result[way])) / len(result[way]) for result in results])
 
 
 def _cosine(point: int, end: int) -> Callable[[Points], float]:
@@ -194,13 +202,11 @@ def largest_step(points: Points) -> float:
 
 
 def _draw(study_runs: StudyRuns, results: Sequence[Result]) -> Attachment:
-    figure, panels = new_panels(len(WAYS), 2.8)
-    for panel, way in zip(panels, WAYS, strict=True):
+    figure, panels = new_panels(len(results[0]), 2.8)
+    for panel, way in zip(panels, results[0], strict=True):
         for end, label in enumerate(("first", "last")):
-            means = [_over_seeds(results, way, _cosine(point, end)) for point in range(POINTS)]
-            points = {1.0 + point: mean.interval for point, mean in enumerate(means) if mean is not None}
-            if points:
-                draw_curve(panel, points, f"to the {label} sound", end)
+            points = {1.0 + point: _over_seeds(results, way, _cosine(point, end)) for point in range(POINTS)}
+            draw_curve(panel, points, f"to the {label} sound", end)
         panel.set_title(way, loc="left", fontsize=10)
         panel.set_xlabel("point", fontsize=8)
         panel.set_ylabel("cosine of sounds", fontsize=8)

@@ -1,13 +1,12 @@
 """The paper's three orderings, tested on the records of all studies: an interval, and a p corrected for the number."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.reports.measures import measure
-from v2a_lightning.reports.tables import Table
+from v2a_lightning.reports.tables import Figure, Table
 from v2a_lightning.studies.plan import Options, plan
 from v2a_lightning.studies.records import Record, by_row, difference_of, read_record
 from v2a_lightning.studies.statistics import Difference, holm
@@ -47,12 +46,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ordering:
-    """How a claim came out: the first row less the second, its p by Holm's method over all claims, and the verdict."""
+    """How a claim came out: the first row less the second, and its p by Holm's method over all claims."""
 
     claim: Claim
     difference: Difference
     adjusted_p: float
-    verdict: Verdict
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the runs say what the claim says."""
+        if not self.adjusted_p <= ALPHA:
+            return "not decided"
+        lower_is_better = measure(self.claim.metric).better == "lower"
+        return "agrees" if (self.difference.value < 0) == lower_is_better else "disagrees"
 
 
 CLAIMS = (
@@ -100,17 +106,14 @@ def paper_orderings(results: Mapping[str, Sequence[Record]]) -> list[Ordering]:
     Args:
         results: records by study; rows of "ablation-aggregation" are "<training>" or "<training>, ...".
     """
+    rows = {study: by_row(records) for study, records in results.items()}
     found: list[tuple[Claim, Difference]] = []
     for claim in CLAIMS:
-        rows = by_row(results.get(claim.study, ()))
-        difference = difference_of(rows.get(claim.second, []), rows.get(claim.first, []), claim.metric)
-        if difference is not None:
+        first, second = (rows.get(claim.study, {}).get(row, []) for row in (claim.first, claim.second))
+        if difference := difference_of(second, first, claim.metric):
             found.append((claim, difference))
     adjusted = holm([difference.p_value for _, difference in found])
-    return [
-        Ordering(claim, difference, p, _verdict(claim, difference, p))
-        for (claim, difference), p in zip(found, adjusted, strict=True)
-    ]
+    return [Ordering(*one, p) for one, p in zip(found, adjusted, strict=True)]
 
 
 def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> Table:
@@ -126,16 +129,9 @@ def orderings_table(orderings: Sequence[Ordering], label: str = "miniature") -> 
                 one.claim.second,
                 measure(one.claim.metric).heading,
                 one.difference,
-                None if math.isnan(one.adjusted_p) else f"{one.adjusted_p:.2g}",
+                Figure(one.adjusted_p, ".2g"),
                 one.verdict,
             ]
             for one in orderings
         ],
     )
-
-
-def _verdict(claim: Claim, difference: Difference, adjusted_p: float) -> Verdict:
-    if not adjusted_p <= ALPHA:
-        return "not decided"
-    lower_is_better = measure(claim.metric).better == "lower"
-    return "agrees" if (difference.summary.mean < 0) == lower_is_better else "disagrees"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class ClipScores:
         kl, cs: None when no sound was generated.
         style: whether it is from the clips drawn in another style.
         looks_alike, sounds_alike: whether its class is among those that look, or sound, most like another one.
+        subgroups: what `subgroups_of` says of it.
     """
 
     clip_id: str
@@ -37,6 +38,7 @@ class ClipScores:
     style: bool = False
     looks_alike: bool = False
     sounds_alike: bool = False
+    subgroups: list[str] = field(default_factory=list)
 
 
 # Whether a clip is in a subgroup, by its attributes; these are empty for real clips.
@@ -62,10 +64,10 @@ def subgroups_of(clip: ClipScores, attributes: Mapping[str, Attributes]) -> list
     return [name for name, holds in SUBGROUPS.items() if holds(clip, about)]
 
 
-def read_attributes(root: Path) -> dict[str, Attributes]:
+def read_attributes(root: Path | None) -> dict[str, Attributes]:
     """The attributes of each clip of a world; none where no file has them."""
-    path = root / "attributes.jsonl"
-    if not root.name or not path.is_file():
+    path = (root or Path()) / "attributes.jsonl"
+    if root is None or not path.is_file():
         return {}
     return {one["clip_id"]: one for one in map(json.loads, path.read_text().splitlines())}
 

@@ -1,24 +1,21 @@
 """The paper's Table 1: rows measured here, rows as published, and any folder of sounds."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from v2a_lightning.callbacks.clip_selection import Selection, mapped_clips
 from v2a_lightning.errors import UsageError
-from v2a_lightning.media import read_waveform
 from v2a_lightning.reports.charts import draw_intervals, new_panels
 from v2a_lightning.reports.measures import measure
-from v2a_lightning.reports.tables import Cell, Table
+from v2a_lightning.reports.tables import Cell, Figure
 from v2a_lightning.studies.plan import Run
 from v2a_lightning.studies.records import about_sounds
-from v2a_lightning.studies.run import Attachment, Finding, StudyRuns
+from v2a_lightning.studies.run import StudyRuns
 from v2a_lightning.studies.statistics import Summary, summarise
 from v2a_lightning.studies.tables import OVER_SEEDS, score_cell
-from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, open_run
+from v2a_lightning.studies.trained_runs import TrainedRun
+from v2a_lightning.studies.write import Finding
 
 TIMED, TINY_TIMED = 8, 2
 """Clips that are timed, one after the other."""
@@ -39,29 +36,23 @@ UNKNOWN = "published (VGGSound); cards unknown"
 
 def compare_systems(study_runs: StudyRuns) -> list[Finding]:
     """The table, and a figure of the rows measured here."""
-    timed = TINY_TIMED if study_runs.options.size == "tiny" else TIMED
+    timed = study_runs.sized(TIMED, TINY_TIMED)
     measured = {variant.name: _measured(study_runs, variant.name, timed) for variant in study_runs.study.variants}
-    rows: list[Sequence[Cell]] = [[name, *cells, _source(study_runs)] for name, cells in measured.items()]
+    source = f"measured here ({study_runs.about})"
+    rows: list[Sequence[Cell]] = [[name, *cells, source] for name, cells in measured.items()]
     if trainings := study_runs.trainings():
         rows.insert(0, _reference_row(trainings[0], study_runs))
         folders = study_runs.options.folders.items()
         rows += [_folder_row(trainings[0], study_runs, name, Path(folder)) for name, folder in folders]
     rows += [[*row, UNKNOWN] for row in PUBLISHED]
-    table = Table(
-        name="table",
-        caption=f"{study_runs.study.title} ({study_runs.about}). {OVER_SEEDS}"
+    table = study_runs.table(
+        f"{study_runs.study.title} ({study_runs.about}). {OVER_SEEDS}"
         f"{about_sounds(study_runs.records)} Seconds: from frame embeddings to sound, over {timed} clips in turn. "
         "Published rows were measured with other extractors, clips and machines: not to be compared with the others.",
-        columns=COLUMNS,
-        rows=rows,
-        notes=study_runs.failure_notes(),
+        COLUMNS,
+        rows,
     )
-    figure = _draw(study_runs, measured)
-    return [table, figure] if figure is not None else [table]
-
-
-def _source(study_runs: StudyRuns) -> str:
-    return f"measured here ({study_runs.about})"
+    return [table, *_draw(study_runs, measured)]
 
 
 def _measured(study_runs: StudyRuns, variant: str, timed: int) -> list[Cell]:
@@ -72,19 +63,25 @@ def _measured(study_runs: StudyRuns, variant: str, timed: int) -> list[Cell]:
     if not trainings:
         return [*scores, None, None]
     run = trainings[0]
-    cost = cached_json(run.folder / "cost.json", lambda: _cost(open_run(run), timed), {"clips": timed})
-    return [*scores, summarise(cost["seconds"]), f"{cost['parameters'] / 1e6:.2f}"]
+    cost = study_runs.cached(run, "cost", lambda run: _cost(study_runs.open(run), timed), {"clips": timed})
+    return [*scores, summarise(cost["seconds"]), Figure(cost["parameters"] / 1e6, ".2f")]
 
 
 def _cost(trained: TrainedRun, clips: int) -> dict[str, Any]:
     """Seconds from frame embeddings to sound, clip by clip, and trainable parameters."""
     batch = next(trained.batches("test"))
-    count = min(clips, len(batch["clip_id"]))
-    rows = [{key: value[row : row + 1] for key, value in batch.items()} for row in range(count)]
+    rows = [_row(batch, row) for row in range(min(clips, len(batch["clip_id"])))]
     # The first one loads the weights.
     seconds = [_seconds(trained, row) for row in [rows[0], *rows]][1:]
     parameters = sum(one.numel() for one in trained.mapper.parameters() if one.requires_grad)
     return {"seconds": seconds, "parameters": parameters}
+
+
+def _row(batch: Any, row: int) -> Any:
+    """One clip of a batch, in which several encoders have their frames by name."""
+    if isinstance(batch, dict):
+        return {key: _row(value, row) for key, value in batch.items()}
+    return batch[row : row + 1]
 
 
 def _seconds(trained: TrainedRun, batch: dict[str, Any]) -> float:
@@ -93,35 +90,21 @@ def _seconds(trained: TrainedRun, batch: dict[str, Any]) -> float:
     return time.perf_counter() - began
 
 
+def _tested(trained: TrainedRun) -> dict[str, Path]:
+    """The files of the test clips that are made into sound when a run is tested, by clip id."""
+    chosen = list(trained.targets("test"))[: trained.evaluation.test_clips]
+    return {clip_id: Path(trained.data.source(clip_id)) for clip_id in chosen}
+
+
 def _reference_row(run: Run, study_runs: StudyRuns) -> list[Cell]:
     """The CLIP-score of the clips' own sounds."""
-    found = cached_json(run.folder / "reference.json", lambda: _reference_scores(open_run(run)))
-    return ["Reference", "0", "0", f"{found['cs']:.3f}", None, None, None, f"measured here ({study_runs.label})"]
 
+    def scores(run: Run) -> dict[str, float]:
+        trained = study_runs.open(run)
+        return trained.score(_tested(trained))
 
-def _reference_scores(trained: TrainedRun) -> dict[str, float]:
-    tested = _tested(trained)
-    waveforms = {clip_id: trained.data.reference_waveform(clip_id) for clip_id in tested}
-    return _score(trained, tested, waveforms, trained.data.audio.sample_rate)
-
-
-def _tested(trained: TrainedRun) -> dict[str, torch.Tensor]:
-    """The frames of the test clips that are made into sound when a run is tested, by clip id."""
-    selection = Selection(trained.evaluation.test_clips, trained.evaluation.seed)
-    for batch in trained.batches("test"):
-        nothing = {"clip_id": batch["clip_id"], "embedding": torch.zeros(len(batch["clip_id"]), 1)}
-        selection.add(mapped_clips(batch, nothing))
-    return {clip.clip_id: clip.frames for clip in selection.gather()}
-
-
-def _score(
-    trained: TrainedRun, tested: Mapping[str, torch.Tensor], waveforms: Mapping[str, Any], sample_rate: int
-) -> dict[str, float]:
-    trained.suite.reset()
-    for name, waveform in waveforms.items():
-        reference = trained.data.reference_waveform(name), trained.data.audio.sample_rate
-        trained.suite.add(name, (waveform, sample_rate), reference, tested[name])
-    return trained.suite.compute()
+    cs = Figure(study_runs.cached(run, "reference", scores)["cs"], ".3f")
+    return ["Reference", "0", "0", cs, None, None, None, f"measured here ({study_runs.label})"]
 
 
 def _folder_row(run: Run, study_runs: StudyRuns, name: str, folder: Path) -> list[Cell]:
@@ -132,28 +115,26 @@ def _folder_row(run: Run, study_runs: StudyRuns, name: str, folder: Path) -> lis
     """
     if not folder.is_dir():
         raise UsageError(f"--folders {name}: there is no folder {folder}")
-    trained = open_run(run)
-    tested = _tested(trained)
+    trained = study_runs.open(run)
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file()}
-    sounds = {clip_id: read_waveform(files[clip_id]) for clip_id in tested if clip_id in files}
+    sounds = {clip_id: files[clip_id] for clip_id in _tested(trained) if clip_id in files}
     if len(sounds) < 2:
         raise UsageError(f"--folders {name}: {folder} has sounds of {len(sounds)} of the test clips; two are needed")
-    if len(rates := {rate for _, rate in sounds.values()}) > 1:
-        raise UsageError(f"--folders {name}: {folder} has sounds of several sample rates: {sorted(rates)}")
-    scores = _score(trained, tested, {clip_id: waveform for clip_id, (waveform, _) in sounds.items()}, rates.pop())
-    cells = [f"{scores[metric]:.3f}" if metric in scores else None for metric in METRICS]
+    scores = trained.score(sounds)
+    cells = [Figure(scores[metric], ".3f") if metric in scores else None for metric in METRICS]
     return [name, *cells, None, None, None, f"{len(sounds)} sounds of {folder}, measured here ({study_runs.label})"]
 
 
-def _draw(study_runs: StudyRuns, measured: Mapping[str, Sequence[Cell]]) -> Attachment | None:
+def _draw(study_runs: StudyRuns, measured: dict[str, list[Cell]]) -> list[Finding]:
+    """A panel for each metric, unless a metric is nowhere."""
     figure, panels = new_panels(len(METRICS), 0.9 + 0.3 * len(measured))
     for place, (panel, metric) in enumerate(zip(panels, METRICS, strict=True)):
         cells = {name: cells[place] for name, cells in measured.items()}
-        intervals = {name: one.interval if isinstance(one, Summary) else None for name, one in cells.items()}
+        intervals = {name: one if isinstance(one, Summary) else None for name, one in cells.items()}
         if not any(intervals.values()):
-            return None
+            return []
         draw_intervals(panel, intervals)
         panel.set_title(measure(metric).heading, loc="left", fontsize=10)
         if place:
             panel.set_yticklabels([])
-    return study_runs.attach(figure, f"{study_runs.study.title}, rows measured here ({study_runs.about})")
+    return [study_runs.attach(figure, f"{study_runs.study.title}, rows measured here ({study_runs.about})")]

@@ -9,15 +9,16 @@ from typing import Any
 
 import yaml
 
-from v2a_lightning.data_modules.clips import read_vggsound_csv
+from v2a_lightning.data_modules.vggsound import read_vggsound_csv
 from v2a_lightning.reports.measures import measure
+from v2a_lightning.reports.pages import write_page
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies.plan import Options, digest
 from v2a_lightning.studies.records import difference_of
-from v2a_lightning.studies.run import Finding, StudyRuns
+from v2a_lightning.studies.run import StudyRuns
 from v2a_lightning.studies.study import Study
 from v2a_lightning.studies.trained_runs import cached_json, open_config
-from v2a_lightning.studies.write import write_text
+from v2a_lightning.studies.write import Finding
 
 EVERY = 4
 """One class in so many is kept from training."""
@@ -34,9 +35,9 @@ def write_unseen_data(study: Study, options: Options) -> Study:
         The study without the evaluations that there are no data for: clips in another style (`ood.csv`) and pictures
         (`imagehear/`) lie in a miniature world's folder, and VGGSound has none.
     """
-    folder = options.folder(study)
+    folder = options.folder(study.target)
     base = [*options.base_arguments(study), *options.override_arguments()]
-    there = cached_json(folder / f"data-{digest(base)}.json", lambda: _write(folder, base))
+    there = cached_json(folder / f"data-{digest(base)}.json", lambda: _write(folder, base, options))
 
     def has_data(configs: Sequence[str]) -> bool:
         return all(Path(config).name in there for config in configs if config.startswith("{folder}"))
@@ -62,9 +63,9 @@ def compare_unseen_data(study_runs: StudyRuns) -> list[Finding]:
     ]
 
 
-def _write(folder: Path, base: Sequence[str]) -> list[str]:
+def _write(folder: Path, base: Sequence[str], options: Options) -> list[str]:
     """The names of the configs that were written."""
-    data: Any = open_config("fit", [*base, "--evaluation=null"]).datamodule
+    data: Any = open_config(options, "fit", [*base, "--evaluation=null"]).datamodule
     rows = _read(Path(data.csv))
     tested = sorted({label for _, _, label, split in rows if split == "test"})
     unseen = set(tested[1::EVERY])
@@ -91,10 +92,10 @@ def _read(path: Path) -> list[Row]:
 def _write_clips(folder: Path, name: str, rows: Iterable[Row], data: Any, head: str) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(folder / f"{name}.csv", text.getvalue())
+    write_page(folder / f"{name}.csv", text.getvalue())
     arguments = {"csv": str(folder / f"{name}.csv"), "media": str(data.media), "store": str(data.store_url)}
     content = {"data": _described("data_modules.VGGSoundDataModule", arguments)}
-    write_text(folder / f"{name}.yaml", f"{head}\n" + yaml.safe_dump(content, sort_keys=False))
+    write_page(folder / f"{name}.yaml", f"{head}\n" + yaml.safe_dump(content, sort_keys=False))
     return f"{name}.yaml"
 
 
@@ -105,7 +106,7 @@ def _write_stills(folder: Path, root: Path, seconds: float) -> str:
         "data": _described("data_modules.ImageHearDataModule", arguments),
         "evaluation": _described("callbacks.AudioEvaluation", {"seconds": seconds}),
     }
-    write_text(folder / "stills.yaml", f"{OVER_A_BASE}\n" + yaml.safe_dump(content, sort_keys=False))
+    write_page(folder / "stills.yaml", f"{OVER_A_BASE}\n" + yaml.safe_dump(content, sort_keys=False))
     return "stills.yaml"
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -112,47 +112,32 @@ class Pose:
         return value - math.floor(value)
 
 
+@dataclass(frozen=True)
 class Pen:
     """Draws on a picture in coordinates of its own: x to the right, y down, one unit long as `at` says.
 
-    The image is "RGB" for flat pictures, "L" (tones) for sketches, `CANVAS_SIZE` pixels high; `wobble` is where in its
-    slow trembling a sketch's line is.
+    The image is "RGB" for `flat` pictures, "L" (tones) for sketches, `CANVAS_SIZE` pixels high; `wobble` is the phase of
+    a sketch's slowly trembling line. A sketch that does not fill leaves paper inside its shapes: for what is far away.
     """
 
-    __slots__ = ("draw", "fills", "flat", "image", "matrix", "stroke", "wobble")
-
-    def __init__(self, image: Image.Image, style: Style, wobble: float = 0.0) -> None:
-        self.image = image
-        self.draw = ImageDraw.Draw(image)
-        self.flat = style == "flat"
-        self.wobble = wobble
-        self.matrix = (float(CANVAS_SIZE), 0.0, 0.0, float(CANVAS_SIZE), 0.0, 0.0)
-        self.stroke = 3
-        self.fills = True
+    draw: ImageDraw.ImageDraw
+    flat: bool
+    wobble: float = 0.0
+    stroke: int = 3
+    fills: bool = True
+    matrix: tuple[float, ...] = (float(CANVAS_SIZE), 0.0, 0.0, float(CANVAS_SIZE), 0.0, 0.0)
 
     def at(self, x: float, y: float, scale: float = 1.0, angle: float = 0.0, mirror: bool = False) -> "Pen":
         """A pen with its origin at (x, y) of this one, turned clockwise by `angle` degrees, mirrored left to right."""
-        pen = object.__new__(Pen)
-        pen.image, pen.draw, pen.flat, pen.wobble = self.image, self.draw, self.flat, self.wobble
-        pen.stroke, pen.fills = self.stroke, self.fills
         a, b, c, d, e, f = self.matrix
         cos, sin = scale * math.cos(math.radians(angle)), scale * math.sin(math.radians(angle))
-        side = -1.0 if mirror else 1.0
-        p, q, r, s = side * cos, side * sin, -sin, cos
-        pen.matrix = (a * p + c * q, b * p + d * q, a * r + c * s, b * r + d * s, a * x + c * y + e, b * x + d * y + f)
-        return pen
+        p, q, r, s = (-cos, -sin, -sin, cos) if mirror else (cos, sin, -sin, cos)
+        matrix = (a * p + c * q, b * p + d * q, a * r + c * s, b * r + d * s, a * x + c * y + e, b * x + d * y + f)
+        return replace(self, matrix=matrix)
 
     def outlined(self, stroke: int) -> "Pen":
         """The same pen with outlines of `stroke` canvas pixels; 0 draws none."""
-        pen = self.at(0, 0)
-        pen.stroke = stroke
-        return pen
-
-    def unfilled(self) -> "Pen":
-        """The same pen, but in a sketch it leaves paper inside of its shapes: for what stands far behind."""
-        pen = self.at(0, 0)
-        pen.fills = False
-        return pen
+        return replace(self, stroke=stroke)
 
     @property
     def unit(self) -> float:
@@ -189,6 +174,11 @@ class Pen:
         """A line without an outline, `width` units thick but never thinner than half a pixel of the picture."""
         pixels = max(2, round(width * self.unit))
         self.draw.line(self._map(points), self._line(colour), pixels, joint="curve" if pixels > 6 else None)
+
+    def ray(self, x: float, y: float, angle: float, begin: float, end: float, colour: Colour, width: float) -> None:
+        """A line from `begin` to `end` units away from (x, y), `angle` radians clockwise from the right."""
+        dx, dy = math.cos(angle), math.sin(angle)
+        self.line([(x + begin * dx, y + begin * dy), (x + end * dx, y + end * dy)], colour, width)
 
     def limb(self, points: Sequence[Point], fill: Colour, width: float) -> None:
         """A thick line with round ends and an outline: a leg, a tail, a handle."""

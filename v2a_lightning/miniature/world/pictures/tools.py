@@ -8,12 +8,6 @@ BRICK = (188, 92, 70)
 BEAM = (255, 240, 120)
 
 
-def _spark(pen: Pen, x: float, y: float, reach: float) -> None:
-    for angle in (-160, -120, -60, -20):
-        dx, dy = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        pen.line([(x + 0.05 * dx, y + 0.05 * dy), (x + reach * dx, y + reach * dy)], (255, 190, 40), 0.035)
-
-
 def hammer(pen: Pen, pose: Pose) -> None:
     """Swings down on a nail in a plank."""
     pen.rectangle(-0.16, 0.3, 0.5, 0.46, WOOD)
@@ -22,7 +16,8 @@ def hammer(pen: Pen, pose: Pose) -> None:
     pen.limb([(0.24, 0.14), (0.24, 0.34)], dark(STEEL, 0.3), 0.035)
     pen.limb([(0.17, 0.13), (0.31, 0.13)], dark(STEEL, 0.3), 0.03)
     if pose.strike > 0.75:
-        _spark(pen, 0.24, 0.12, 0.2)
+        for angle in (-160, -120, -60, -20):
+            pen.ray(0.24, 0.12, math.radians(angle), 0.05, 0.2, (255, 190, 40), 0.035)
     swung = pen.at(-0.42, 0.3, 1.0, -52 * (1 - pose.strike))
     swung.limb([(-0.04, 0.0), (0.62, -0.3)], pose.colour, 0.085)
     head = swung.at(0.62, -0.3, 1.0, -6)
@@ -87,15 +82,9 @@ def clock(pen: Pen, pose: Pose) -> None:
     pendulum.circle(0, 0.26, 0.07, GOLD)
     pen.circle(0, -0.18, 0.19, WHITE)
     for turn in range(4):
-        _spoke(pen, -0.18, math.pi * turn / 2, 0.13, 0.17, 0.03)
-    _spoke(pen, -0.18, math.radians(360 * pose.jitter(1) + 6 * math.floor(2 * pose.turns)), 0, 0.13, 0.028)
-    _spoke(pen, -0.18, math.radians(360 * pose.jitter(2)), 0, 0.08, 0.042)
-
-
-def _spoke(pen: Pen, y: float, angle: float, begin: float, end: float, width: float) -> None:
-    """A mark or a hand of a clock face around (0, y)."""
-    dx, dy = math.cos(angle), math.sin(angle)
-    pen.line([(begin * dx, y + begin * dy), (end * dx, y + end * dy)], BLACK, width)
+        pen.ray(0, -0.18, math.pi * turn / 2, 0.13, 0.17, BLACK, 0.03)
+    pen.ray(0, -0.18, math.radians(360 * pose.jitter(1) + 6 * math.floor(2 * pose.turns)), 0, 0.13, BLACK, 0.028)
+    pen.ray(0, -0.18, math.radians(360 * pose.jitter(2)), 0, 0.08, BLACK, 0.042)
 
 
 def siren(pen: Pen, pose: Pose) -> None:
@@ -106,9 +95,7 @@ def siren(pen: Pen, pose: Pose) -> None:
         reach, width = 0.28 + 0.22 * glow, 0.05 + 0.17 * glow
         pen.outlined(1).polygon([(side * 0.12, 0.02), (side * reach, 0.02 - width), (side * reach, 0.02 + width)], BEAM)
     for ray in (-150, -120, -90, -60, -30):
-        dx, dy = math.cos(math.radians(ray)), math.sin(math.radians(ray))
-        near, far = 0.34, 0.4 + 0.1 * pose.pulse
-        pen.line([(near * dx, 0.08 + near * dy), (far * dx, 0.08 + far * dy)], (250, 170, 30), 0.04)
+        pen.ray(0, 0.08, math.radians(ray), 0.34, 0.4 + 0.1 * pose.pulse, (250, 170, 30), 0.04)
     pen.polygon([*arc(0, 0.02, 0.25, 180, 360, 12), (0.25, 0.26), (-0.25, 0.26)], pose.colour)
     shine = [*arc(0, 0.02, 0.17, 180, 270, 6), (-0.05, -0.1), (-0.12, 0.02), (-0.12, 0.2), (-0.17, 0.2)]
     pen.polygon(shine, light(pose.colour, 0.55))
@@ -132,9 +119,9 @@ def alarm_clock(pen: Pen, pose: Pose) -> None:
     shaken.circle(0, 0.08, 0.34, body)
     shaken.circle(0, 0.08, 0.255, WHITE)
     for turn in range(4):
-        _spoke(shaken, 0.08, math.pi * turn / 2, 0.18, 0.23, 0.035)
-    _spoke(shaken, 0.08, math.radians(360 * pose.jitter(1)), 0, 0.19, 0.03)
-    _spoke(shaken, 0.08, math.radians(360 * pose.jitter(2)), 0, 0.12, 0.05)
+        shaken.ray(0, 0.08, math.pi * turn / 2, 0.18, 0.23, BLACK, 0.035)
+    shaken.ray(0, 0.08, math.radians(360 * pose.jitter(1)), 0, 0.19, BLACK, 0.03)
+    shaken.ray(0, 0.08, math.radians(360 * pose.jitter(2)), 0, 0.12, BLACK, 0.05)
     for side in (-1, 1):
         for number in range(2):
             x = side * (0.42 + 0.06 * number)

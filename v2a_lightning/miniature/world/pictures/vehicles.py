@@ -26,8 +26,7 @@ def _wheel(pen: Pen, x: float, y: float, radius: float, turns: float, rim: float
     pen.circle(x, y, radius * rim, STEEL)
     for spoke in range(2):
         angle = math.pi * (turns * 2 + spoke / 2)
-        dx, dy = radius * rim * math.cos(angle), radius * rim * math.sin(angle)
-        pen.line([(x - dx, y - dy), (x + dx, y + dy)], BLACK, radius * 0.2)
+        pen.ray(x, y, angle, -radius * rim, radius * rim, BLACK, radius * 0.2)
 
 
 def _puffs(pen: Pen, x: float, y: float, turns: float, reach: float) -> None:
@@ -116,8 +115,7 @@ def helicopter(pen: Pen, pose: Pose) -> None:
     pen.polygon([(-0.5, -0.2), (-0.42, -0.2), (-0.4, -0.04), (-0.46, -0.04)], dark(paint, 0.3))
     tail = math.pi * pose.turns * 2.3
     for spoke in range(2):
-        dx, dy = 0.1 * math.cos(tail + spoke * math.pi / 2), 0.1 * math.sin(tail + spoke * math.pi / 2)
-        pen.line([(-0.46 - dx, -0.08 - dy), (-0.46 + dx, -0.08 + dy)], BLACK, 0.025)
+        pen.ray(-0.46, -0.08, tail + spoke * math.pi / 2, -0.1, 0.1, BLACK, 0.025)
     for x in (-0.02, 0.2):
         pen.line([(x, 0.18), (x, 0.32)], BLACK, 0.03)
     pen.line([(-0.16, 0.32), (0.34, 0.32), (0.39, 0.28)], BLACK, 0.045)

@@ -1,7 +1,5 @@
 """What the miniature world sounds like: every scene's event is synthesised, put into a room, and mixed to stereo."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
@@ -9,9 +7,7 @@ from scipy import signal
 from v2a_lightning.miniature.world.events import EVENTS
 from v2a_lightning.miniature.world.scenes import DURATION, SAMPLE_RATE, ClipDescription, Scene
 from v2a_lightning.miniature.world.sounds import noises, tones
-from v2a_lightning.miniature.world.sounds.kit import Random, Waveform, band_noise
-
-Player = Callable[[Scene, Random, int], Waveform]
+from v2a_lightning.miniature.world.sounds.kit import Player, Random, Waveform, band_noise
 
 _FAMILIES = {"animal": tones, "instrument": tones, "alarm": tones, "vehicle": noises, "weather": noises, "tool": noises}
 PLAYERS: dict[str, Player] = {

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from v2a_lightning.miniature.world.scenes import SAMPLE_RATE
+from v2a_lightning.miniature.world.scenes import SAMPLE_RATE, Scene
 
 Waveform = NDArray[np.float64]
 Random = np.random.Generator
+Player = Callable[[Scene, Random, int], Waveform]
+"""A scene's sound of so many samples."""
+Voice = Callable[[Scene, Random, float], Waveform]
 
 
 def between(low: float, high: float, position: float) -> float:
@@ -75,12 +79,45 @@ def decay(time: Waveform, half_life: float, attack: float = 0.002) -> Waveform:
     )
 
 
-def onsets(rate: float, length: float, start: float, random: Random, jitter: float = 0.08) -> list[float]:
-    """Times in seconds of an about regular rhythm of `rate` per second; `start` (0 to 1) is its phase."""
-    period = 1 / rate
-    count = int(length / period) + 2
-    times = [(index + start - 1) * period + random.normal(0, jitter * period) for index in range(count)]
-    return [time for time in times if -0.2 * period < time < length]
+def onsets(rate: float, length: int, start: float, random: Random, jitter: float = 0.02) -> list[float]:
+    """Times in seconds, within `length` samples, of an about regular rhythm of `rate` per second; `start` (0 to 1) is
+    its phase."""
+    period, end = 1 / rate, length / SAMPLE_RATE
+    times = [(index + start - 1) * period + random.normal(0, jitter * period) for index in range(int(end / period) + 2)]
+    return [time for time in times if -0.2 * period < time < end]
+
+
+def rhythmic(slow: float, fast: float, jitter: float = 0.02) -> Callable[[Player], Player]:
+    """Makes of a function for one event, `one(scene, random, number)`, a sound that repeats it `slow` to `fast` times a
+    second, as the scene's speed says."""
+
+    def decorated(one: Player) -> Player:
+        def play(scene: Scene, random: Random, length: int) -> Waveform:
+            times = onsets(between(slow, fast, scene.speed), length, scene.onset, random, jitter)
+            return place(length, times, partial(one, scene, random))
+
+        return play
+
+    return decorated
+
+
+def chorus(slow: float, fast: float, jitter: float = 0.08) -> Callable[[Voice], Player]:
+    """As `rhythmic`, of a function `one(scene, random, detune)`: as many independent voices as the scene shows, each at
+    a slightly different pitch and rate."""
+
+    def decorated(one: Voice) -> Player:
+        def play(scene: Scene, random: Random, length: int) -> Waveform:
+            waveform, rate = np.zeros(length), between(slow, fast, scene.speed)
+            for number in range(scene.count):
+                detune = 1.0 if number == 0 else float(random.uniform(0.85, 1.18))
+                phase = scene.onset if number == 0 else float(random.random())
+                times = onsets(rate * float(random.uniform(0.92, 1.08)), length, phase, random, jitter)
+                waveform += place(length, times, lambda _, detune=detune: one(scene, random, detune))
+            return waveform
+
+        return play
+
+    return decorated
 
 
 def place(length: int, times: list[float], make: Callable[[int], Waveform]) -> Waveform:

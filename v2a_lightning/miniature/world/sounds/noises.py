@@ -1,4 +1,4 @@
-"""Vehicles, weather and tools: each function gives a scene's sound, float64 (length,)."""
+"""Vehicles, weather and tools: each function is or becomes a `Player`."""
 
 import numpy as np
 from scipy import signal
@@ -13,6 +13,7 @@ from v2a_lightning.miniature.world.sounds.kit import (
     harmonics,
     onsets,
     place,
+    rhythmic,
     rise_and_fall,
     seconds,
     tone,
@@ -34,7 +35,6 @@ def car(scene: Scene, random: Random, length: int) -> Waveform:
 
 def train(scene: Scene, random: Random, length: int) -> Waveform:
     """Wheels over rail joints, two and two, above a rumble."""
-    rate = between(1.1, 3.0, scene.speed)
     colour = between(900, 380, scene.size)
 
     def joint(_: int) -> Waveform:
@@ -44,7 +44,7 @@ def train(scene: Scene, random: Random, length: int) -> Waveform:
         return knock + 0.8 * again
 
     rumble = band_noise(length, 40, 260, random) * (0.5 + 0.25 * scene.timbre)
-    return place(length, onsets(rate, length / SAMPLE_RATE, scene.onset, random, 0.02), joint) + 0.45 * rumble
+    return place(length, onsets(between(1.1, 3.0, scene.speed), length, scene.onset, random), joint) + 0.45 * rumble
 
 
 def motorcycle(scene: Scene, random: Random, length: int) -> Waveform:
@@ -129,32 +129,26 @@ def waves(scene: Scene, random: Random, length: int) -> Waveform:
     return np.asarray(deep * (0.2 + 0.8 * swell) + foam * swell**2 * (0.45 + 0.4 * scene.timbre))
 
 
-def tap(scene: Scene, random: Random, length: int) -> Waveform:
+@rhythmic(1.2, 5.0, jitter=0.05)
+def tap(scene: Scene, random: Random, _: int) -> Waveform:
     """Drips into water: short tones whose pitch rises as the bubble closes."""
     pitch = between(2100, 620, scene.size)
-
-    def drip(_: int) -> Waveform:
-        time = seconds(0.13)
-        rising = pitch * float(random.uniform(0.93, 1.07)) * (1 + (0.4 + 0.5 * scene.timbre) * time / time[-1])
-        splash = 0.25 * band_noise(len(time), 2000, 7000, random) * decay(time, 0.005)
-        return tone(rising, time, [1, 0.05]) * decay(time, 0.03) + splash
-
-    return place(length, onsets(between(1.2, 5.0, scene.speed), length / SAMPLE_RATE, scene.onset, random, 0.05), drip)
+    time = seconds(0.13)
+    rising = pitch * float(random.uniform(0.93, 1.07)) * (1 + (0.4 + 0.5 * scene.timbre) * time / time[-1])
+    splash = 0.25 * band_noise(len(time), 2000, 7000, random) * decay(time, 0.005)
+    return tone(rising, time, [1, 0.05]) * decay(time, 0.03) + splash
 
 
-def hammer(scene: Scene, random: Random, length: int) -> Waveform:
+@rhythmic(1.4, 5.0, jitter=0.05)
+def hammer(scene: Scene, random: Random, _: int) -> Waveform:
     """Blows on a nail: a thud of wood and a short metallic ring."""
     pitch = between(2600, 900, scene.size)
-
-    def blow(_: int) -> Waveform:
-        time = seconds(0.22)
-        ring = np.zeros(len(time))
-        for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014)):
-            ring += np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
-        thud = band_noise(len(time), 120, 600, random) * decay(time, 0.02)
-        return float(random.uniform(0.8, 1)) * (0.7 * ring + 0.6 * thud)
-
-    return place(length, onsets(between(1.4, 5.0, scene.speed), length / SAMPLE_RATE, scene.onset, random, 0.05), blow)
+    time = seconds(0.22)
+    ring = np.zeros(len(time))
+    for ratio, life in ((1.0, 0.03), (1.63, 0.022 + 0.02 * scene.timbre), (2.41, 0.014)):
+        ring += np.sin(2 * np.pi * pitch * ratio * time) * decay(time, life)
+    thud = band_noise(len(time), 120, 600, random) * decay(time, 0.02)
+    return float(random.uniform(0.8, 1)) * (0.7 * ring + 0.6 * thud)
 
 
 def saw(scene: Scene, random: Random, length: int) -> Waveform:
@@ -181,15 +175,12 @@ def drill(scene: Scene, random: Random, length: int) -> Waveform:
     return np.asarray((np.tanh(1.6 * motor) + gears + grit) * np.clip((time - begin) / 0.06, 0, 1))
 
 
-def clock(scene: Scene, random: Random, length: int) -> Waveform:
+@rhythmic(1.8, 6.0, jitter=0.004)
+def clock(scene: Scene, random: Random, number: int) -> Waveform:
     """Tick and tock: tiny clicks in two colours, very regular."""
     pitch = between(4800, 2000, scene.size)
-
-    def tick(number: int) -> Waveform:
-        time = seconds(0.05)
-        colour = pitch * (1.0 if number % 2 == 0 else 0.78)
-        click = band_noise(len(time), 0.75 * colour, 1.3 * colour, random) * decay(time, 0.004, attack=0.0004)
-        case = tone(between(900, 500, scene.timbre), time, [1]) * decay(time, 0.006)
-        return click + 0.3 * case
-
-    return place(length, onsets(between(1.8, 6.0, scene.speed), length / SAMPLE_RATE, scene.onset, random, 0.004), tick)
+    time = seconds(0.05)
+    colour = pitch * (1.0 if number % 2 == 0 else 0.78)
+    click = band_noise(len(time), 0.75 * colour, 1.3 * colour, random) * decay(time, 0.004, attack=0.0004)
+    case = tone(between(900, 500, scene.timbre), time, [1]) * decay(time, 0.006)
+    return click + 0.3 * case

@@ -1,12 +1,8 @@
-"""A store notices what is lost, damaged or exchanged, and one job at a time writes to it."""
+"""A store notices what is lost, damaged or exchanged."""
 
 import json
-import socket
-import time
 from collections.abc import Callable
 from dataclasses import asdict
-from multiprocessing import Pipe, get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from v2a_lightning.data_modules import EmbeddingStore, StoreSpec, Tower, VGGSoundDataModule, load_table
+from v2a_lightning.data_modules import EmbeddingStore, Splits, StoreSpec, Tower, VGGSoundDataModule, load_table
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.extraction import EmbeddedBatch
-from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.index import STORE_VERSION, read_index
-from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.data_modules.shards import STORE_VERSION, read_index
 from v2a_lightning.data_modules.store import METADATA_KEY
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 
@@ -115,6 +109,17 @@ def test_lost_shards_are_said_and_made_again(
     assert before.target is not None
     np.testing.assert_allclose(after.target, before.target, atol=1e-3)
     assert again.encoders.encoder.calls == 0  # type: ignore[attr-defined]
+
+
+def test_one_of_several_lost_shards_is_made_again(make_data: Callable[..., VGGSoundDataModule]) -> None:
+    for clips in (3, None):
+        data = make_data(splits=Splits(0.2, max_clips=clips))
+        data.prepare_data()
+    spec = data.encoders.spec()
+    lost, _ = sorted(Path(data.store.url, spec.frames.subfolder).iterdir())
+    lost.unlink()
+    make_data().prepare_data()
+    assert len(load_table(data.store, spec)) == 16
 
 
 def test_a_store_of_the_first_version_opens_and_is_listed(
@@ -259,44 +264,3 @@ def test_another_file_of_the_same_id_is_not_given_its_embedding(
     (other / "goodclip003_000003.mp4").write_bytes((other / "goodclip004_000004.mp4").read_bytes() + b"\0")
     with pytest.raises(UsageError, match=r"embedding of .* under the id goodclip003_000003, and .*other"):
         make_data(media=str(other)).prepare_data()
-
-
-def hold(folder: str, how: str, held: Connection) -> None:
-    lock = StoreLock(Folder(folder))
-    lock.take()
-    if how == "share":
-        lock.share()
-    held.send("held")
-    time.sleep(3600)
-
-
-@pytest.mark.parametrize("how", ["take", "share"])
-def test_a_second_job_waits_for_the_first_however_that_ends(
-    tmp_path: Path, how: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    said, (ours, theirs), fork = "", Pipe(), get_context("fork")
-    first, second = (fork.Process(target=hold, args=(str(tmp_path), how, theirs)) for _ in range(2))
-    first.start()
-    assert ours.recv() == "held"
-    second.start()
-    while "waiting" not in said:
-        time.sleep(0.05)
-        said += capfd.readouterr().err
-    assert f"{tmp_path}: process {first.pid} of {socket.gethostname()} writes to this store; waiting for it" in said
-    assert not ours.poll(0.3)
-    first.kill()
-    first.join()
-    assert ours.recv() == "held"
-    second.kill()
-    second.join()
-
-
-def test_the_processes_of_one_job_share_a_store(tmp_path: Path) -> None:
-    first, second = StoreLock(Folder(str(tmp_path))), StoreLock(Folder(str(tmp_path)))
-    first.take()
-    first.share()
-    second.share()
-    first.release()
-    second.release()
-    with StoreLock(Folder("memory://bucket/none")) as nothing:
-        nothing.share()

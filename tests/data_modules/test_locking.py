@@ -1,0 +1,67 @@
+"""One job at a time writes to a store."""
+
+import socket
+import time
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.errors import RunFailure
+
+from ..disks import no_file_above
+
+
+def test_a_full_disk_is_one_line_with_the_lock_and_lets_others_in(tmp_path: Path) -> None:
+    lock = StoreLock(Folder(str(tmp_path)))
+    with no_file_above(0):
+        with pytest.raises(RunFailure, match=r"/\.lock cannot be written: File too large"):
+            lock.take()
+        with pytest.raises(RunFailure, match=r"/\.lock cannot be written: File too large"):
+            lock.release()
+    with StoreLock(Folder(str(tmp_path))):
+        assert (tmp_path / ".lock").read_text().startswith("process ")
+
+
+def hold(folder: str, how: str, held: Connection) -> None:
+    lock = StoreLock(Folder(folder))
+    lock.take()
+    if how == "share":
+        lock.share()
+    held.send("held")
+    time.sleep(3600)
+
+
+@pytest.mark.parametrize("how", ["take", "share"])
+def test_a_second_job_waits_for_the_first_however_that_ends(
+    tmp_path: Path, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said, (ours, theirs), fork = "", Pipe(), get_context("fork")
+    first, second = (fork.Process(target=hold, args=(str(tmp_path), how, theirs)) for _ in range(2))
+    first.start()
+    assert ours.recv() == "held"
+    second.start()
+    while "waiting" not in said:
+        time.sleep(0.05)
+        said += capfd.readouterr().err
+    assert f"{tmp_path}: process {first.pid} of {socket.gethostname()} writes to this store; waiting for it" in said
+    assert not ours.poll(0.3)
+    first.kill()
+    first.join()
+    assert ours.recv() == "held"
+    second.kill()
+    second.join()
+
+
+def test_the_processes_of_one_job_share_a_store(tmp_path: Path) -> None:
+    first, second = StoreLock(Folder(str(tmp_path))), StoreLock(Folder(str(tmp_path)))
+    first.take()
+    first.share()
+    second.share()
+    first.release()
+    second.release()
+    with StoreLock(Folder("memory://bucket/none")) as nothing:
+        nothing.share()
