@@ -15,8 +15,6 @@ from v2a_lightning.files import refusals
 from v2a_lightning.json_files import check, one_line, read_json, write_json
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from v2a_lightning.assembled_mapper import Mapper
     from v2a_lightning.generators import Generator
 
@@ -47,10 +45,10 @@ def describe_mapper(mapper: "Mapper") -> dict[str, Any]:
     }
 
 
-def weights_sha256(module: "nn.Module") -> str:
-    """Of a module's tensors by name: a mapper's is the same in a run, its checkpoint, and its saved folder."""
+def weights_sha256(mapper: "Mapper") -> str:
+    """Of the mapper's tensors by name: the same in a run, its checkpoint, and a folder of `save_pretrained`."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(mapper.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from v2a_lightning.evaluation.extractors.packages import (
     PackageExtractor,
     PasstFeatures,
     fetched,
+    module_sha256,
 )
 from v2a_lightning.evaluation.extractors.synchformer import (
     FRAME_SEGMENT,
@@ -24,7 +25,6 @@ from v2a_lightning.evaluation.extractors.synchformer import (
     segments,
 )
 from v2a_lightning.evaluation.features import Crop
-from v2a_lightning.generation import weights_sha256
 
 EXTRACTORS: tuple[type[PackageExtractor], ...] = (PasstFeatures, ImageBindFeatures, SynchformerFeatures)
 
@@ -71,11 +71,11 @@ def test_weights_that_cannot_be_had_are_a_failed_run() -> None:
 def test_a_modules_hash_stands_for_its_tensors() -> None:
     torch.manual_seed(0)
     layer = torch.nn.Linear(2, 2)
-    before = weights_sha256(layer)
-    assert weights_sha256(layer) == before
+    before = module_sha256(layer)
+    assert module_sha256(layer) == before
     with torch.no_grad():
         layer.bias += 1
-    assert weights_sha256(layer) != before
+    assert module_sha256(layer) != before
 
 
 def test_segments_as_synchformer_cuts_them() -> None:

@@ -3,6 +3,7 @@
 Each is used where its package is installed. Their weights come the way the packages fetch them.
 """
 
+import hashlib
 import importlib.util
 import os
 from abc import abstractmethod
@@ -21,7 +22,6 @@ from v2a_lightning.checkpoints.weights import refuse_not_finite
 from v2a_lightning.distances import cosines
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.features import Crop, FeatureExtractor, Features, Waveform
-from v2a_lightning.generation import weights_sha256
 from v2a_lightning.media import is_picture, resample, write_waveform
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -60,7 +60,7 @@ class PackageExtractor(FeatureExtractor):
     @cached_property
     def fingerprint(self) -> str:
         """Of the network's tensors."""
-        return weights_sha256(self.model)
+        return module_sha256(self.model)
 
 
 class PasstFeatures(PackageExtractor):
@@ -132,3 +132,12 @@ def fetched(name: str, build: Callable[[], Model], device: torch.device | str) -
         raise RunFailure(f"the weights of {name} cannot be had: {' '.join(str(error).split())[:300]}") from error
     refuse_not_finite(model.state_dict(), name)
     return model.to(device).eval().requires_grad_(False)
+
+
+def module_sha256(module: nn.Module) -> str:
+    """Of a module's tensors by name: stands for weights whose file a package keeps to itself."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
