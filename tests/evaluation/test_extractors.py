@@ -79,7 +79,7 @@ def test_wav2clip_equals_the_plain_one(tmp_path: Path, holder: str | None, width
 
 def test_published_sizes() -> None:
     assert sum(parameter.numel() for parameter in Wav2CLIP().audio_encoder.parameters()) == 11_170_240
-    assert Cnn14().embedding_dim == 2048
+    assert Cnn14().fc1.out_features == 2048
     assert Cnn14().fc_audioset.out_features == 527
     assert VGGish().embeddings[0].in_features == 12_288
 

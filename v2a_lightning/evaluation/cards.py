@@ -67,11 +67,7 @@ class MetricCard:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "MetricCard":
-        """The card that `to_dict` wrote; earlier versions wrote nothing of how it is shown.
-
-        Raises:
-            ValueError: naming a field that is missing or unknown.
-        """
+        """The card that `to_dict` wrote, or an earlier version without `SHOWN`; ValueError names a wrong field."""
         names = {item.name for item in dataclasses.fields(cls)}
         if wrong := sorted((names - SHOWN - values.keys()) | (values.keys() - names)):
             raise ValueError(f"a metric card has no or no such field {wrong[0]!r}")

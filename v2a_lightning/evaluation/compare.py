@@ -56,10 +56,9 @@ def check_comparable(files: Sequence[ScoreFile]) -> None:
 
 
 def paired_difference(first: Score, second: Score) -> Difference | None:
-    """Difference of two numbers from the same clips and the same resamples; None without resamples.
+    """Difference of two numbers by paired bootstrap, on the same draws of clips; None without resamples.
 
-    Paired bootstrap: each resample draws the same clips for both systems, so that what is easy or hard about a clip
-    cancels. The differences are moved to have the measured difference as their mean.
+    The differences are moved to have the measured difference as their mean.
     """
     if not len(first.replicates) or len(first.replicates) != len(second.replicates):
         return None

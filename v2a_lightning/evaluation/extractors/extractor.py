@@ -30,8 +30,8 @@ PUBLISHED_SHA256 = {
 class Extractor(nn.Module, ABC, Generic[Config]):
     """A network from waveforms at `sample_rate` to features.
 
-    Subclasses are built from their configuration dataclass alone, so that a reduced network and the published one are
-    the same class. In training mode gradients flow and batch statistics move; `load_extractor` returns frozen ones.
+    Subclasses are built from their configuration dataclass alone: a reduced network and the published one are the same
+    class. `load_extractor` returns frozen ones.
     """
 
     kind: ClassVar[str]
@@ -47,15 +47,11 @@ class Extractor(nn.Module, ABC, Generic[Config]):
     @classmethod
     @abstractmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> Any:
-        """The configuration that fits a published file, read off its shapes.
-
-        Raises:
-            KeyError: naming the tensor that is missing or does not fit.
-        """
+        """The configuration that a published file has the shapes of; KeyError names a tensor that does not fit."""
 
     @classmethod
     def published_tensors(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of a published file under this class' names, without those a front end can compute."""
+        """Those of a published file that this class has."""
         return dict(tensors)
 
     @abstractmethod
@@ -64,11 +60,7 @@ class Extractor(nn.Module, ABC, Generic[Config]):
 
     @property
     def fingerprint(self) -> str:
-        """Stands for the weights and the configuration; two extractors with the same one give the same features.
-
-        Raises:
-            RuntimeError: when the extractor was not loaded from files.
-        """
+        """Stands for the weights and the configuration; RuntimeError when the extractor was not loaded from files."""
         if self.weights_sha256 is None:
             raise RuntimeError(f"this {self.kind} was not loaded from files: it has no fingerprint")
         return hashlib.sha256(f"{self._described()}/{self.weights_sha256}".encode()).hexdigest()
@@ -84,8 +76,6 @@ class Extractor(nn.Module, ABC, Generic[Config]):
     @classmethod
     def from_pretrained(cls, path: Path | str) -> Self:
         """Load from a folder that `save_pretrained` wrote, or from the file the authors published (.pth, .pt).
-
-        The weights stay trainable and the module is in evaluation mode.
 
         Raises:
             UsageError: when the path is missing or holds something else.
@@ -141,11 +131,7 @@ def frozen(extractor: Extractor[Any]) -> Extractor[Any]:
 
 
 def check_waveforms(waveforms: Tensor, minimum: int, kind: str) -> None:
-    """Waveforms are (B, N) with N at least `minimum`.
-
-    Raises:
-        ValueError: otherwise, with the offending shape.
-    """
+    """Raise ValueError unless waveforms are (B, N >= minimum)."""
     if waveforms.ndim != 2 or waveforms.shape[1] < minimum:
         raise ValueError(f"{kind} takes waveforms (B, N >= {minimum}), not {tuple(waveforms.shape)}")
 
