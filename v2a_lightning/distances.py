@@ -17,7 +17,6 @@ Y. Chung et al., "KAD: No More FAD!", 2025 (the scale and the median rule). The 
 alone, so that it is the same for every system measured against that set.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import torch
@@ -87,17 +86,12 @@ def median_bandwidth(reference: Tensor) -> float:
 
 
 def kernel_distance(generated: Tensor, reference: Tensor, bandwidth: float | None = None) -> float:
-    """KAD of two independent sets (N, D) and (M, D); it may be slightly negative for sets of one distribution.
-
-    Raises:
-        ValueError: when a shape does not fit or a set has one sample.
-    """
+    """KAD of two independent sets (N, D) and (M, D); it may be slightly negative for sets of one distribution."""
     check_features(generated, reference, minimum=2)
     first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
     bandwidth = bandwidth or median_bandwidth(second)
-    within = _mean_without_diagonal(first, bandwidth) + _mean_without_diagonal(second, bandwidth)
-    across = sum(float(block.sum()) for _, block in _kernel_blocks(first, second, bandwidth))
-    return SCALE * (within - 2.0 * across / (len(first) * len(second)))
+    within = sum(_kernel_sum(one, one, bandwidth, False) / (len(one) * (len(one) - 1)) for one in (first, second))
+    return SCALE * (within - 2.0 * _kernel_sum(first, second, bandwidth) / (len(first) * len(second)))
 
 
 def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -199,14 +193,11 @@ def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:
     return torch.exp(-torch.cdist(first, second).square() / (2.0 * bandwidth**2))
 
 
-def _kernel_blocks(first: Tensor, second: Tensor, bandwidth: float) -> Iterator[tuple[Tensor, Tensor]]:
-    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
-        yield part, _kernel(first[part], second, bandwidth)
-
-
-def _mean_without_diagonal(samples: Tensor, bandwidth: float) -> float:
+def _kernel_sum(first: Tensor, second: Tensor, bandwidth: float, diagonal: bool = True) -> float:
     total = 0.0
-    for part, block in _kernel_blocks(samples, samples, bandwidth):
-        block[torch.arange(len(part)), part] = 0.0
+    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
+        block = _kernel(first[part], second, bandwidth)
+        if not diagonal:
+            block[torch.arange(len(part)), part] = 0.0
         total += float(block.sum())
-    return total / (len(samples) * (len(samples) - 1))
+    return total

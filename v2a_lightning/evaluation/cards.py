@@ -28,14 +28,11 @@ class MetricCard:
         channels: how many channels became one.
         resampler: how other sample rates are brought to the extractor's.
         crop: which part of a sound is used.
-        n_generated: generated sounds in the number.
-        n_reference: reference sounds in the number.
+        n_generated, n_reference: sounds in the number.
         clips_sha256: of the sorted clip ids, one a line.
         frames: which frames of a clip are used and by which CLIP, where the number needs any.
-        silent_share: of the generated sounds.
-        clipped_share: of the generated sounds.
-        generation: how the sounds were generated, as far as is known: seed, seconds, and what generator and mapper say
-            of themselves.
+        silent_share, clipped_share: of the generated sounds.
+        generation: how the sounds were generated, as far as is known: seed, seconds, generator, mapper.
         title, better, floor, headline: how the number is shown, as in `metric.Number`.
     """
 

@@ -24,7 +24,8 @@ class KullbackLeibler(ClipMetric):
         0.3681
     """
 
-    name, title, floor = "kl", "KL", 0.0
+    name, title = "kl", "KL"
+    floor: ClassVar[float | None] = 0.0
     formula = "mean KL(softmax(reference) || softmax(generated)) of pairs, in nats"
     meaning = "divergence of the tagger's classes, clip by clip"
     needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}

@@ -88,12 +88,7 @@ class AudioMetric(Metric, ABC):
 
     @abstractmethod
     def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
-        """Its numbers with their bootstrap resamples.
-
-        Args:
-            clip_ids: the N clips, in the order of the updates.
-            weights: (B, N) how often each clip counts in each of B resamples.
-        """
+        """Its numbers of N clips in the order of the updates, and of B resamples in which they count `weights` (B, N)."""
 
     @property
     def extractor(self) -> str:
@@ -151,11 +146,7 @@ class ClipMetric(AudioMetric):
         return _joined(self.values)
 
     def compute(self) -> Tensor:
-        """The mean, a double.
-
-        Raises:
-            ValueError: when there was no clip.
-        """
+        """The mean, a double; ValueError when there was no clip."""
         if not len(values := self.per_clip()):
             raise ValueError(f"{type(self).__name__} needs at least one clip")
         return values.mean()
@@ -181,11 +172,7 @@ class SetMetric(AudioMetric):
 
     @abstractmethod
     def value(self, **sides: list[Tensor]) -> Tensor | float:
-        """The number, from the clips' features (rows, D), in doubles.
-
-        Raises:
-            ValueError: when these clips have none.
-        """
+        """The number, from the clips' features (rows, D), in doubles; ValueError when these clips have none."""
 
     def resampled(self, weights: Tensor, **sides: list[Tensor]) -> Tensor:
         """(B,) the number of B resamples, in which clips count `weights` (B, N) times; empty where there are none."""
@@ -211,11 +198,7 @@ class SetMetric(AudioMetric):
         return {side: _clips(_joined(getattr(self, side))) for side in self.needs}
 
     def compute(self) -> Any:
-        """The number, a double.
-
-        Raises:
-            ValueError: when there are too few clips.
-        """
+        """The number, a double; ValueError when there are too few clips."""
         sides = self.sides()
         if not all(sides.values()):
             raise ValueError(f"{type(self).__name__} needs at least one clip")

@@ -64,7 +64,8 @@ class VGGish(Extractor[VGGishConfig]):
         pictures = self.features(examples.flatten(0, 1)[:, None])
         # Channels last before flattening, as the TensorFlow original had them.
         embeddings: Tensor = self.embeddings(pictures.permute(0, 2, 3, 1).flatten(1))
-        return embeddings.unflatten(0, examples.shape[:2])
+        by_clip: Tensor = embeddings.unflatten(0, examples.shape[:2])
+        return by_clip
 
     def extract(self, waveform: Tensor) -> dict[str, Tensor]:
         """(N,) -> {"examples": (examples, embedding)}."""
