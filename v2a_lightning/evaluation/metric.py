@@ -88,7 +88,7 @@ class AudioMetric(Metric, ABC):
 
     @abstractmethod
     def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
-        """Its numbers of N clips in the order of the updates, and of B resamples in which they count `weights` (B, N)."""
+        """Its numbers of N clips in the order of the updates; clips count `weights` (B, N) in B resamples."""
 
     @property
     def extractor(self) -> str:
