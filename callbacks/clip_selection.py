@@ -18,7 +18,6 @@ class MappedClip:
     """One clip's way through the mapper, on the CPU.
 
     Args:
-        clip_id: names the clip.
         label: what the data says it sounds like; "" where it does not say.
         embedding: (N, D) what the mapper made of the frames.
         frames: (T, D_v) the real frames' embeddings; of several encoders, side by side.

@@ -72,11 +72,7 @@ def frechet_distance(generated: Tensor, reference: Tensor) -> float:
 
 
 def median_bandwidth(reference: Tensor) -> float:
-    """Median Euclidean distance between two different samples of (M, D), or of 4,096 at equal steps through more.
-
-    Raises:
-        ValueError: when more than half of the distances are zero.
-    """
+    """Median distance between two different samples of (M, D), or of 4,096 at equal steps; ValueError when it is 0."""
     step = max(1.0, len(reference) / BANDWIDTH_SAMPLES)
     rows = (torch.arange(min(len(reference), BANDWIDTH_SAMPLES), dtype=torch.float64) * step).long()
     bandwidth = float(torch.pdist(reference.detach().double().cpu()[rows]).median())

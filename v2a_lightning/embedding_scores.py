@@ -14,11 +14,7 @@ Scored = tuple[list[str], Tensor, Tensor, Tensor]
 
 
 class EmbeddingScores:
-    """Collects the batches of one pass over a split.
-
-    Args:
-        shape: (N, D) of a target. The tokens of a target are scored as one embedding, side by side.
-    """
+    """Collects the batches of one pass over a split; the tokens of a target (N, D) are scored as one embedding."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.dim = shape[0] * shape[1]

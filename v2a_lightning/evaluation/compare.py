@@ -15,12 +15,10 @@ from v2a_lightning.evaluation.score_files import Score, ScoreFile
 
 @dataclass(frozen=True)
 class Difference:
-    """How a system's number differs from the first system's.
+    """A system's number less the first system's.
 
     Args:
-        value: number less the first system's.
-        low: lower end of its 95 % interval.
-        high: upper end.
+        low, high: ends of its 95 % interval.
         p_value: of no difference, two-sided, at least 2 / (resamples + 1).
     """
 
@@ -31,11 +29,7 @@ class Difference:
 
 
 def check_comparable(files: Sequence[ScoreFile]) -> None:
-    """Every two systems' numbers of a metric have the same card, up to what is the systems' own doing.
-
-    Raises:
-        UsageError: naming the metric, the field and its two values.
-    """
+    """Raise UsageError, naming metric, field and both values, where cards differ beyond the systems' own doing."""
     first = files[0]
     for other in files[1:]:
         for name in [name for name in first.cards if name in other.cards]:

@@ -139,11 +139,7 @@ class ScoreFile:
 
 
 def read_score_file(path: Path) -> ScoreFile:
-    """Read what `ScoreFile.write` wrote.
-
-    Raises:
-        UsageError: when the file is missing or no such file, naming the first place in it that does not fit.
-    """
+    """Read what `ScoreFile.write` wrote; UsageError names the first place in the file that does not fit."""
     content = read_json(path, {"format": int}, WHAT)
     if content["format"] != FORMAT:
         raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")

@@ -16,12 +16,7 @@ from v2a_lightning.evaluation.extractors.frontends import standardised_log_spect
 
 @dataclass(frozen=True)
 class Wav2CLIPConfig:
-    """Widths of Wav2CLIP; the defaults are the published network's.
-
-    Args:
-        width: channels of the first convolution; the four stages have 1, 2, 4 and 8 times as many.
-        embedding: width of CLIP's space, also that of the hidden layer before it.
-    """
+    """Channels of the first convolution and width of CLIP's space, the hidden layer's too; by default the published."""
 
     width: int = 64
     embedding: int = 512
