@@ -32,12 +32,12 @@ class AudioEvaluation(Callback):
     What is scored is what is written: 24-bit wav files, read again and compared with the clips' own files, as the
     `evaluate` command does it. The options beside the sounds, `evaluate.yaml`, give it the same numbers.
 
-    All processes share the generation; the metrics are exact however unevenly. An epoch without an evaluation keeps the
-    last values where ModelCheckpoint looks for them, and logs none.
+    All processes share the generation. An epoch without an evaluation keeps the last values where ModelCheckpoint looks
+    for them, and logs none.
 
     Args:
         generator: what makes the sound.
-        suite: what scores it. It hears the first `seconds` of every sound, unless it has a length of its own.
+        suite: what scores it: the first `seconds` of every sound, unless it has a length of its own.
         clips: validation clips that are made into sound; always the same ones.
         test_clips: clips of a test or validate command; None takes all.
         every_n_epochs: evaluates the first epoch, every n-th and the last.
@@ -84,18 +84,12 @@ class AudioEvaluation(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a new selection."""
-        self._begin(trainer)
+        self._selection = Selection(self.clips if _fitting(trainer) else self.test_clips, self.seed)
 
     on_test_epoch_start = on_validation_epoch_start
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
     ) -> None:
         """Keep the batch's clips that are in the selection."""
         if self._is_due(trainer):
@@ -123,9 +117,6 @@ class AudioEvaluation(Callback):
         self._last = dict(state_dict["last"])
 
     # ---- The evaluation ----
-
-    def _begin(self, trainer: Trainer) -> None:
-        self._selection = Selection(self.clips if _fitting(trainer) else self.test_clips, self.seed)
 
     def _is_due(self, trainer: Trainer) -> bool:
         if trainer.sanity_checking:
@@ -173,10 +164,9 @@ class AudioEvaluation(Callback):
         return Sounds(folder, scratch, kept, self.generator.sample_rate, self.seed, record)
 
     def _generate_and_add(self, sounds: Sounds, chosen: Sequence[MappedClip], data: Any, device: torch.device) -> None:
-        """Generate, write and hand over a batch at a time, so that memory does not grow with the number of clips.
+        """Generate, write and score a batch at a time, but for the sounds that a stopped call left.
 
-        Sounds that an earlier call, which was stopped, made in the same way are not made again. A clip that cannot be
-        made into sound, or whose true sound cannot be read, is counted, not scored.
+        A clip that cannot be made into sound, or whose true sound cannot be read, is counted, not scored.
         """
         generator = self.generator.to(device)
         self.suite.reset()
@@ -229,7 +219,7 @@ class AudioEvaluation(Callback):
 
 
 def _failed(failures: Sequence[Mapping[str, str]], count: int, folder: Path) -> str:
-    """What could not be scored, in a line that is also a warning; "" when nothing."""
+    """What could not be scored, in a line that is also a warning."""
     if not failures:
         return ""
     line = f"{len(failures)} of {count} clips could not be scored"
@@ -255,5 +245,4 @@ def _fitting(trainer: Trainer) -> bool:
 
 
 def _data(trainer: Trainer) -> Any:
-    """The data module, which knows each clip's file and true sound."""
     return trainer.datamodule  # type: ignore[attr-defined]

@@ -16,11 +16,9 @@ class ExponentialAverage(WeightAveraging):
 
     The n-th update keeps `1 - (1 + n / inv_gamma) ** -power` of the average, at least `min_decay` and at most `decay`:
     that of ema_pytorch, which the public prior uses. A constant decay of 0.9999 would still hold a third of the first
-    weights after 10,000 steps; this one holds none after a few hundred. With `min_decay` equal to `decay` it is
-    constant.
+    weights after 10,000 steps; this one holds none after a few hundred.
 
-    Validation, checkpoints and the end of training have the average in the model; before it has begun, the weights
-    that are trained.
+    Validation, checkpoints and the end of training have the average in the model, once it has begun.
 
     Args:
         decay: largest share of the average that an update keeps.

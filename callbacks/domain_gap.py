@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
@@ -40,13 +39,7 @@ class DomainGap(Callback):
         self._selection = Selection(self.clips, self.seed)
 
     def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
     ) -> None:
         """Keep the batch's clips that are in the selection."""
         if self._is_due(trainer) and "target" in batch:
@@ -66,32 +59,29 @@ class DomainGap(Callback):
             pl_module.log(f"val/gap_{name}", value, sync_dist=True)
         folder = Path(str(trainer.log_dir)) / "domain_gap"
         if trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False):
-            self._draw(
-                sets, folder / f"epoch_{trainer.current_epoch:03d}", trainer.current_epoch, dataclasses.asdict(gap)
-            )
+            self._draw(sets, folder, trainer.current_epoch, dataclasses.asdict(gap))
 
     def _is_due(self, trainer: Trainer) -> bool:
         epoch = trainer.current_epoch
         return not trainer.sanity_checking and (epoch == 0 or (epoch + 1) % self.every_n_epochs == 0)
 
-    def _draw(self, sets: dict[str, Embeddings], stem: Path, epoch: int, gap: dict[str, float]) -> None:
+    def _draw(self, sets: dict[str, Embeddings], folder: Path, epoch: int, gap: dict[str, float]) -> None:
+        stem = folder / f"epoch_{epoch:03d}"
         # CLIP's embeddings have CLAP's width for ViT-B/32, and only then a place in the same picture.
         shown = {name: one for name, one in sets.items() if one.shape[1] == sets["CLAP"].shape[1]}
         mean, axes = principal_axes([one for name, one in shown.items() if name != "mapped"])
         points = {name: project(one, mean, axes) for name, one in shown.items()}
         draw_scatter(points, f"After epoch {epoch}", stem.with_suffix(".png"))
+        spots = {name: one.round(4).tolist() for name, one in points.items()}
         with atomic_write(stem.with_suffix(".json")) as temporary:
-            written = {
-                "epoch": epoch,
-                "gap": gap,
-                "points": {name: spots.round(4).tolist() for name, spots in points.items()},
-            }
-            temporary.write_text(json.dumps(written))
+            temporary.write_text(json.dumps({"epoch": epoch, "gap": gap, "points": spots}))
 
 
 def _sets(clips: list[MappedClip]) -> dict[str, Embeddings]:
     """Embeddings (N, D) by where they are from; CLIP's are the means of a clip's frames, normalised."""
-    seen = torch.stack([torch.nn.functional.normalize(clip.frames.mean(0), dim=0) for clip in clips])
-    heard = torch.stack([clip.audio.flatten() for clip in clips if clip.audio is not None])
-    mapped = torch.stack([clip.embedding.flatten() for clip in clips])
-    return {"CLIP": np.asarray(seen), "CLAP": np.asarray(heard), "mapped": np.asarray(mapped)}
+    rows = {
+        "CLIP": [torch.nn.functional.normalize(clip.frames.mean(0), dim=0) for clip in clips],
+        "CLAP": [clip.audio.flatten() for clip in clips if clip.audio is not None],
+        "mapped": [clip.embedding.flatten() for clip in clips],
+    }
+    return {name: torch.stack(one).numpy() for name, one in rows.items()}

@@ -11,6 +11,8 @@ from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.shards import ShardWriter
 from v2a_lightning.runs import EMBEDDINGS
 
+SCHEMA = {"clip_id": pa.string(), "embedding": pa.list_(pa.float32())}
+
 
 class EmbeddingWriter(Callback):
     """Writes what a mapper predicts: columns clip_id and embedding (N * D float32).
@@ -22,50 +24,29 @@ class EmbeddingWriter(Callback):
 
     def __init__(self, output: str | None = None) -> None:
         self.output = None if output is None else str(output)
-        self._sink: _Predictions | None = None
+        self._shards: ShardWriter | None = None
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin."""
         # The run's folder is the first process's; every process has to ask.
         output = self.output or str(Path(str(trainer.log_dir)) / EMBEDDINGS)
         rank_zero_info(f"Embeddings go to {output}")
-        self._sink = _Predictions(output, trainer.global_rank)
+        self._shards = ShardWriter(Folder(output), "", SCHEMA, {}, trainer.global_rank)
 
     def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
     ) -> None:
         """Write a batch."""
-        assert self._sink is not None
-        self._sink.write(outputs)
+        assert self._shards is not None
+        for clip_id, embedding in zip(outputs["clip_id"], outputs["embedding"].float().cpu(), strict=True):
+            self._shards.append({"clip_id": clip_id, "embedding": embedding.flatten().numpy()})
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what is left."""
-        self._flush()
+        if self._shards is not None:
+            self._shards.flush()
+            self._shards = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep what was done before it went wrong."""
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._sink is not None:
-            self._sink.flush()
-            self._sink = None
-
-
-class _Predictions:
-    def __init__(self, output: str, rank: int) -> None:
-        schema = {"clip_id": pa.string(), "embedding": pa.list_(pa.float32())}
-        self.shards = ShardWriter(Folder(output), "", schema, {}, rank)
-
-    def write(self, prediction: Any) -> None:
-        for clip_id, embedding in zip(prediction["clip_id"], prediction["embedding"].float().cpu(), strict=True):
-            self.shards.append({"clip_id": clip_id, "embedding": embedding.flatten().numpy()})
-
-    def flush(self) -> None:
-        self.shards.flush()
+        self.on_predict_end(trainer, pl_module)

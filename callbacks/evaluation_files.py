@@ -30,13 +30,12 @@ OPTIONS_FILE = "evaluate.yaml"
 
 def describe_generation(generator: Generator, mapper: LightningModule, seed: int, seconds: float) -> dict[str, Any]:
     """How the sounds of an evaluation are generated, for their folder and the metric cards."""
-    by_mapper = describe_mapper(mapper) if isinstance(mapper, V2AMapper) else {}
     return {
         "made_by": f"v2a_lightning {__version__}, evaluation of a run",
         "seed": seed,
         "seconds": seconds,
         **describe_generator(generator),
-        **by_mapper,
+        **(describe_mapper(mapper) if isinstance(mapper, V2AMapper) else {}),
     }
 
 
@@ -53,9 +52,9 @@ def frame_sampling(data: Any) -> FrameSampling | None:
 def clip_score_frames(data: Any, clip: MappedClip, suite: EvaluationSuite) -> FrameSampling | Tensor | None:
     """The frames with which a clip's sound is compared.
 
-    Videos are read again and embedded by the suite's own CLIP, each by itself: what a store keeps is rounded and was
-    embedded beside other clips, which moves a CLIP-score by more than a millionth. A finished store without videos has
-    only its own embeddings, which are of use where they are that very CLIP's.
+    Videos are read again and embedded by the suite's own CLIP: what a store keeps is rounded, which moves a CLIP-score
+    by more than a millionth. A finished store without videos has only its own embeddings, of use where they are that
+    CLIP's.
     """
     if getattr(data, "encoders", None) is not None:
         return frame_sampling(data)
@@ -78,11 +77,8 @@ def write_evaluation(
     """Write the record of the sounds, scores, options and summary. Every process has to call it; the first one writes.
 
     Args:
-        sounds: this process's.
+        sounds: this process's, scored by `suite` and generated as `generation` says.
         run: the run's folder.
-        suite: what has scored them.
-        data: the data module.
-        generation: how they were generated.
         failures: of all processes.
         order: of the clip ids.
         summary: what `evaluation.json` says besides clips, cards and failures.

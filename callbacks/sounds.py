@@ -21,12 +21,11 @@ from v2a_lightning.ranks import gather_lists, rank_and_count
 
 @dataclass
 class Sounds:
-    """What one process made of its share of the clips. Every sound is a file: what is scored is what can be heard.
+    """What one process generated of its share of the clips. Every sound is a file: what is scored is what can be heard.
 
     Args:
-        folder: gets the wav files that are kept.
+        folder: gets the wav files of the clips in `kept`.
         scratch: gets the others.
-        kept: ids of the clips whose sounds are kept.
         sample_rate: of the waveforms, in Hz.
         seed: of the noise.
         record: writes down what was made; None where nothing is kept.
@@ -76,19 +75,11 @@ class Sounds:
         return clip_seed(self.seed, clip_id)
 
     def path(self, clip_id: str) -> Path:
-        """The wav file of a clip.
-
-        Raises:
-            UsageError: when the clip's id cannot be the name of a file.
-        """
+        """The wav file of a clip; UsageError when its id cannot be the name of a file."""
         return path_of_id(self.folder if clip_id in self.kept else self.scratch, clip_id, ".wav")
 
     def make(self, batch: Sequence[MappedClip], generator: Generator, seconds: float) -> list[MappedClip]:
-        """Make a batch's sounds, beside the same neighbours as ever, and write those that are missing.
-
-        Returns:
-            the clips that have a sound; the others have failed.
-        """
+        """Generate a batch's sounds, write those that are missing, and return the clips that have one."""
         finite = [clip for clip in batch if clip.embedding.isfinite().all()]
         seeds = [self.seed_of(clip.clip_id) for clip in finite]
         waveforms: Sequence[Tensor] = ()
@@ -118,12 +109,7 @@ class Sounds:
         self.failures.append({"clip_id": clip_id, "reason": reason})
 
     def records(self, run: Path, data: Any) -> list[dict[str, Any]]:
-        """For each kept file what a report needs to show it beside its clip.
-
-        Args:
-            run: the run's folder, in which `folder` is.
-            data: the data module, which knows where a clip is from.
-        """
+        """For each kept file of a run's folder what a report needs to show it beside its clip."""
         return [
             {
                 "clip_id": clip.clip_id,

@@ -17,7 +17,6 @@ Y. Chung et al., "KAD: No More FAD!", 2025 (the scale and the median rule). The 
 alone, so that it is the same for every system measured against that set.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import torch
@@ -35,20 +34,21 @@ def compare_embeddings(predicted: Tensor, target: Tensor) -> dict[str, float]:
 
     Returns:
         {"embedding_fd", "embedding_kad", "cosine", "cosine_unrelated", "recall@1", "recall@5", "recall@10"}; without
-        "embedding_kad" when most targets are one and the same, which has no bandwidth. Recall counts the clips whose
-        own target is among the k closest of all targets.
+        "embedding_kad" when most targets are one and the same, which has no bandwidth. "cosine_unrelated" is that with
+        other clips' targets; recall counts the clips whose own target is among the k closest of all targets.
 
     Raises:
         ValueError: when a shape does not fit, a value is not finite, or there are fewer than two pairs.
     """
     check_features(predicted, target, minimum=2, paired=True)
     predicted, target = (F.normalize(rows.detach().float(), dim=1) for rows in (predicted, target))
-    cosine, unrelated = mean_cosines(predicted, target)
-    ranks = retrieval_ranks(predicted, target)
+    ranks, count = retrieval_ranks(predicted, target), len(predicted)
+    first, second = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
+    own, every = (first * second).sum(), first.sum(0) @ second.sum(0)
     found = {
         "embedding_fd": frechet_distance(predicted, target),
-        "cosine": cosine,
-        "cosine_unrelated": unrelated,
+        "cosine": float(own / count),
+        "cosine_unrelated": float((every - own) / (count * (count - 1))),
         **{f"recall@{k}": float((ranks < k).double().mean()) for k in RANKS},
     }
     # Several cuts of one video may have one and the same sound; that is no reason to end a training.
@@ -58,13 +58,9 @@ def compare_embeddings(predicted: Tensor, target: Tensor) -> dict[str, float]:
 
 
 def frechet_distance(generated: Tensor, reference: Tensor) -> float:
-    """Frechet distance between two sets of features, with unbiased covariances, in double precision.
+    """Frechet distance of features (N, D) and (M, D), N, M >= 2, with unbiased covariances.
 
     Fewer samples than dimensions cost O(N^2 D) and more cost O(N D^2 + D^3).
-
-    Args:
-        generated: (N, D), N >= 2.
-        reference: (M, D), M >= 2.
 
     Raises:
         ValueError: when a shape does not fit, a set has one sample, or a value is not finite.
@@ -76,13 +72,7 @@ def frechet_distance(generated: Tensor, reference: Tensor) -> float:
 
 
 def median_bandwidth(reference: Tensor) -> float:
-    """Median Euclidean distance between two different samples of (M, D).
-
-    Of more than 4,096 samples, 4,096 at equal steps through the set stand for it.
-
-    Raises:
-        ValueError: when more than half of the distances are zero.
-    """
+    """Median distance between two different samples of (M, D), or of 4,096 at equal steps; ValueError when it is 0."""
     step = max(1.0, len(reference) / BANDWIDTH_SAMPLES)
     rows = (torch.arange(min(len(reference), BANDWIDTH_SAMPLES), dtype=torch.float64) * step).long()
     bandwidth = float(torch.pdist(reference.detach().double().cpu()[rows]).median())
@@ -92,17 +82,12 @@ def median_bandwidth(reference: Tensor) -> float:
 
 
 def kernel_distance(generated: Tensor, reference: Tensor, bandwidth: float | None = None) -> float:
-    """KAD of two independent sets (N, D) and (M, D); it may be slightly negative for sets of one distribution.
-
-    Raises:
-        ValueError: when a shape does not fit or a set has one sample.
-    """
+    """KAD of two independent sets (N, D) and (M, D); it may be slightly negative for sets of one distribution."""
     check_features(generated, reference, minimum=2)
     first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
     bandwidth = bandwidth or median_bandwidth(second)
-    within = _mean_without_diagonal(first, bandwidth) + _mean_without_diagonal(second, bandwidth)
-    across = sum(float(block.sum()) for _, block in _kernel_blocks(first, second, bandwidth))
-    return SCALE * (within - 2.0 * across / (len(first) * len(second)))
+    within = sum(_kernel_sum(one, one, bandwidth, False) / (len(one) * (len(one) - 1)) for one in (first, second))
+    return SCALE * (within - 2.0 * _kernel_sum(first, second, bandwidth) / (len(first) * len(second)))
 
 
 def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -113,15 +98,11 @@ def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor
     and exactly 0 for a set against itself.
 
     Args:
-        generated: (N, D), N >= 2.
-        reference: (N, D).
+        generated, reference: (N, D), N >= 2.
         weights: (B, N) how often each pair counts in each of B resamples; None for once each.
 
     Returns:
         (B,) doubles, B = 1 without weights.
-
-    Raises:
-        ValueError: when a shape does not fit or there is one pair.
     """
     check_features(generated, reference, minimum=2, paired=True)
     first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
@@ -146,18 +127,6 @@ def cosines(first: Tensor, second: Tensor) -> Tensor:
     return F.cosine_similarity(first.double(), second.double(), dim=1)
 
 
-def mean_cosines(predicted: Tensor, target: Tensor) -> tuple[float, float]:
-    """Mean cosine of pairs, and of predictions with the targets of other clips: (N, D), (N, D).
-
-    The second is NaN-free only for N >= 2; it is what the first has to be compared with.
-    """
-    predicted, target = F.normalize(predicted.double(), dim=1), F.normalize(target.double(), dim=1)
-    count = len(predicted)
-    own = (predicted * target).sum()
-    every = predicted.sum(0) @ target.sum(0)
-    return float(own / count), float((every - own) / (count * (count - 1)))
-
-
 def retrieval_ranks(predicted: Tensor, target: Tensor) -> Tensor:
     """For each prediction, how many other targets are at least as close (by cosine) as its own: (N, D), (N, D) -> (N,).
 
@@ -174,17 +143,7 @@ def retrieval_ranks(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def check_features(generated: Tensor, reference: Tensor, *, minimum: int, paired: bool = False) -> None:
-    """Two sets of features (N, D) and (M, D) of finite values.
-
-    Args:
-        generated: (N, D).
-        reference: (M, D).
-        minimum: fewest rows in either.
-        paired: row i of one belongs to row i of the other, so N == M.
-
-    Raises:
-        ValueError: naming the shapes, or that a value is not finite.
-    """
+    """Raise ValueError unless (N, D) and (M, D) are finite, of `minimum` rows or more; N == M when `paired`."""
     shapes = f"{tuple(generated.shape)} and {tuple(reference.shape)}"
     if generated.ndim != 2 or reference.ndim != 2 or generated.shape[1] != reference.shape[1]:
         raise ValueError(f"features are (N, D) and (M, D), not {shapes}")
@@ -230,14 +189,11 @@ def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:
     return torch.exp(-torch.cdist(first, second).square() / (2.0 * bandwidth**2))
 
 
-def _kernel_blocks(first: Tensor, second: Tensor, bandwidth: float) -> Iterator[tuple[Tensor, Tensor]]:
-    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
-        yield part, _kernel(first[part], second, bandwidth)
-
-
-def _mean_without_diagonal(samples: Tensor, bandwidth: float) -> float:
+def _kernel_sum(first: Tensor, second: Tensor, bandwidth: float, diagonal: bool = True) -> float:
     total = 0.0
-    for part, block in _kernel_blocks(samples, samples, bandwidth):
-        block[torch.arange(len(part)), part] = 0.0
+    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
+        block = _kernel(first[part], second, bandwidth)
+        if not diagonal:
+            block[torch.arange(len(part)), part] = 0.0
         total += float(block.sum())
-    return total / (len(samples) * (len(samples) - 1))
+    return total

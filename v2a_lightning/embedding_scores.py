@@ -14,11 +14,7 @@ Scored = tuple[list[str], Tensor, Tensor, Tensor]
 
 
 class EmbeddingScores:
-    """Collects the batches of one pass over a split.
-
-    Args:
-        shape: (N, D) of a target. The tokens of a target are scored as one embedding, side by side.
-    """
+    """Collects the batches of one pass over a split; the tokens of a target (N, D) are scored as one embedding."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.dim = shape[0] * shape[1]
@@ -43,7 +39,10 @@ class EmbeddingScores:
         Raises:
             RunFailure: when there is one clip only.
         """
-        losses, embeddings, targets = self._gather()
+        nothing: Scored = ([], torch.zeros(0), torch.zeros(0, self.dim), torch.zeros(0, self.dim))
+        names, *parts = zip(nothing, *self._scored, strict=True)
+        clip_ids = [name for batch in names for name in batch]
+        losses, embeddings, targets = gather_clips(clip_ids, *(torch.cat(part) for part in parts))
         self.forget()
         if len(losses) == 0:
             return {}
@@ -54,18 +53,10 @@ class EmbeddingScores:
             found["embedding_fd_floor"] = self._floor(targets)
         return found
 
-    def _gather(self) -> tuple[Tensor, ...]:
-        """Losses (N,), embeddings and targets (N, dim) of all processes; a process may have none."""
-        nothing: Scored = ([], torch.zeros(0), torch.zeros(0, self.dim), torch.zeros(0, self.dim))
-        names, losses, embeddings, targets = zip(nothing, *self._scored, strict=True)
-        clip_ids = [name for batch in names for name in batch]
-        return gather_clips(clip_ids, torch.cat(losses), torch.cat(embeddings), torch.cat(targets))
-
     def _floor(self, targets: Tensor) -> float:
-        """The embedding distance between one half of the true embeddings (N, dim) and the other: no mapper's fault.
+        """The embedding distance between one half of the true embeddings (N, dim), sorted by clip id, and the other.
 
-        Each half has half as many clips as `embedding_fd` has, and a distance of fewer clips is higher: so is this
-        floor, than the one of `embedding_fd`. Clips come sorted by id.
+        Each half has half as many clips as `embedding_fd` has, so that this floor is higher than that distance's own.
         """
         if self._floor_of is None or not torch.equal(self._floor_of[0], targets):
             unit, half = F.normalize(targets, dim=-1), len(targets) // 2

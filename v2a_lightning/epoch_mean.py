@@ -8,10 +8,7 @@ from torch import Tensor
 
 
 class EpochMean:
-    """Weighted by how many clips each value is of, over all processes.
-
-    Lightning keeps its own means in no checkpoint: after a resume they would be of the rest of the epoch alone.
-    """
+    """Over all clips of all processes. Lightning's own would be of the rest of the epoch alone after a resume."""
 
     def __init__(self) -> None:
         self._epoch = -1
@@ -43,7 +40,6 @@ class EpochMean:
         self._sums = state["sums"] * (rank == 0) if state else None
 
     def _of_all(self, module: LightningModule) -> Tensor:
-        """Sum and count (2,) over all processes."""
         assert self._sums is not None
         sums: Tensor = module.trainer.strategy.reduce(self._sums.to(module.device, copy=True), reduce_op="sum")
         return sums

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from v2a_lightning.callbacks import clip_selection
-from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips, own_batches, own_share
+from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips, own_batches
 from v2a_lightning.ranks import gather_lists, rank_and_count
 
 
@@ -63,7 +63,7 @@ def test_shares_differ_by_one_and_leave_none_out(
     shares = []
     for rank in range(count):
         monkeypatch.setattr(clip_selection, "rank_and_count", lambda rank=rank: (rank, count))
-        shares.append(own_share(range(7)))
+        shares.append([item for batch in own_batches(range(7), 1, lambda _: False) for item in batch])
     assert [len(share) for share in shares] == lengths
     assert sorted(item for share in shares for item in share) == list(range(7))
 

@@ -17,7 +17,6 @@ import torch.multiprocessing as multiprocessing
 from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.evaluation import (
     ClipScore,
-    EmbeddingMetrics,
     EvaluationSuite,
     FrechetAtInfinity,
     FrechetDistance,
@@ -43,7 +42,7 @@ def feature_metrics(rows: list[int]) -> dict[str, float]:
     """All torchmetrics classes over some of the clips."""
     made, own = features(0), features(1)
     frechet, kernel, kl = FrechetDistance(), KernelDistance(paired=False), KullbackLeibler()
-    inception, embeddings, similarity = InceptionScore(), EmbeddingMetrics(), ClipScore()
+    inception, similarity = InceptionScore(), ClipScore()
     paired, clouds, endless = KernelDistance(), PrecisionRecallDensityCoverage(neighbours=2), FrechetAtInfinity()
     for row in rows:
         part = slice(row, row + 1)
@@ -52,7 +51,6 @@ def feature_metrics(rows: list[int]) -> dict[str, float]:
         paired.update(made[part], own[part], places=[row])
         kl.update(made[part], own[part])
         inception.update(made[part])
-        embeddings.update(made[part], own[part])
         similarity.update(made[part], frames=[own[: 1 + row % 3]])
     for row in rows:
         part = slice(row, row + 1)
@@ -69,7 +67,7 @@ def feature_metrics(rows: list[int]) -> dict[str, float]:
         "endless": endless,
         "paired": paired,
     }
-    several = embeddings.compute() | {name: float(value) for name, value in clouds.compute().items()}
+    several = {name: float(value) for name, value in clouds.compute().items()}
     return {name: float(metric.compute()) for name, metric in metrics.items()} | several
 
 

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from v2a_lightning.distances import frechet_distance
-from v2a_lightning.evaluation.frechet import frechet_at_infinity
+from v2a_lightning.evaluation import FrechetAtInfinity
+
+frechet_at_infinity = FrechetAtInfinity().value
 
 
 def clips(count: int, seed: int, shift: float = 0.0) -> list[torch.Tensor]:

@@ -19,7 +19,7 @@ from experiments.benchmarks.metric_sensitivity.distortions import (
     response,
     responses,
 )
-from tests.evaluation.conftest import RATE, sound
+from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.evaluation import EvaluationSuite
 
 WAVES = [sound(seed, 1.28) for seed in range(8)]
@@ -96,7 +96,7 @@ def test_readings_and_formulas_differ_where_they_should(extractors: dict[str, st
     noisy = [add_noise(waveform, 5.0) for waveform in WAVES]
     frames = [torch.randn(2, 512, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
     ids = [*CLIPS, "clip8", "clip9"]
-    suite.update(ids, [*noisy, *noisy[:2]], RATE, [*WAVES, *WAVES[:2]], [*frames, *frames[:2]])
+    add_clips(suite, ids, [*noisy, *noisy[:2]], RATE, [*WAVES, *WAVES[:2]], [*frames, *frames[:2]])
     rows = formulas(suite.records())
     assert [row[0] for row in rows] == ["FD", "FAD", "KL", "KL", "IS", "KAD", "KAD", "KAD", "CS"]
     assert all(np.isfinite([row[2], row[4]]).all() for row in rows)

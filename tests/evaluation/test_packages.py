@@ -9,9 +9,13 @@ from tests.checkpoints.malice import Command
 from tests.evaluation.conftest import RATE, add_clips, sound
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation import EvaluationSuite
-from v2a_lightning.evaluation.extractors.imagebind import ImageBindFeatures
-from v2a_lightning.evaluation.extractors.packages import PackageExtractor, fetched, module_sha256
-from v2a_lightning.evaluation.extractors.passt import PasstFeatures
+from v2a_lightning.evaluation.extractors.packages import (
+    ImageBindFeatures,
+    PackageExtractor,
+    PasstFeatures,
+    fetched,
+    module_sha256,
+)
 from v2a_lightning.evaluation.extractors.synchformer import (
     FRAME_SEGMENT,
     FRAME_STEP,

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from v2a_lightning.evaluation import ClapAudioScore, ClapTextScore, ClipScore, ClipScoreOfMeanFrame
-from v2a_lightning.evaluation.similarity import clip_score, clip_score_of_mean_frame
 
+clip_score, clip_score_of_mean_frame = ClipScore().score, ClipScoreOfMeanFrame().score
 AUDIO = torch.tensor([2.0, 0.0, 0.0])
 FRAMES = torch.tensor([[3.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
 

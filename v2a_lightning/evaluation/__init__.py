@@ -12,7 +12,6 @@ from v2a_lightning.evaluation.divergence import (
     SigmoidKullbackLeibler,
     SplitInceptionScore,
 )
-from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
 from v2a_lightning.evaluation.features import FeatureExtractor
 from v2a_lightning.evaluation.frechet import FrechetAtInfinity, FrechetAudioDistance, FrechetDistance
 from v2a_lightning.evaluation.kernel import KernelDistance
@@ -29,7 +28,6 @@ __all__ = [
     "ClipMetric",
     "ClipScore",
     "ClipScoreOfMeanFrame",
-    "EmbeddingMetrics",
     "EvaluationSuite",
     "FeatureExtractor",
     "FrechetAtInfinity",

@@ -28,14 +28,11 @@ class MetricCard:
         channels: how many channels became one.
         resampler: how other sample rates are brought to the extractor's.
         crop: which part of a sound is used.
-        n_generated: generated sounds in the number.
-        n_reference: reference sounds in the number.
+        n_generated, n_reference: sounds in the number.
         clips_sha256: of the sorted clip ids, one a line.
         frames: which frames of a clip are used and by which CLIP, where the number needs any.
-        silent_share: of the generated sounds.
-        clipped_share: of the generated sounds.
-        generation: how the sounds were generated, as far as is known: seed, seconds, and what generator and mapper say
-            of themselves.
+        silent_share, clipped_share: of the generated sounds.
+        generation: how the sounds were generated, as far as is known: seed, seconds, generator, mapper.
         title, better, floor, headline: how the number is shown, as in `metric.Number`.
     """
 
@@ -67,11 +64,7 @@ class MetricCard:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "MetricCard":
-        """The card that `to_dict` wrote; earlier versions wrote nothing of how it is shown.
-
-        Raises:
-            ValueError: naming a field that is missing or unknown.
-        """
+        """The card that `to_dict` wrote, or an earlier version without `SHOWN`; ValueError names a wrong field."""
         names = {item.name for item in dataclasses.fields(cls)}
         if wrong := sorted((names - SHOWN - values.keys()) | (values.keys() - names)):
             raise ValueError(f"a metric card has no or no such field {wrong[0]!r}")

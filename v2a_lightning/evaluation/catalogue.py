@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterable, Sequence
 
+from v2a_lightning.distances import RANKS
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.divergence import (
     InceptionScore,
@@ -10,7 +11,6 @@ from v2a_lightning.evaluation.divergence import (
     SigmoidKullbackLeibler,
     SplitInceptionScore,
 )
-from v2a_lightning.evaluation.embeddings import EmbeddingMetrics
 from v2a_lightning.evaluation.frechet import FrechetAtInfinity, FrechetAudioDistance, FrechetDistance
 from v2a_lightning.evaluation.kernel import KernelDistance
 from v2a_lightning.evaluation.metric import AudioMetric, Number
@@ -51,7 +51,18 @@ PACKAGE_METRICS: tuple[type[AudioMetric], ...] = (
 CLASSES = {name: metric for metric in DEFAULT_METRICS + PACKAGE_METRICS for name in metric.numbers()}
 CATALOGUE: dict[str, Number] = {name: metric.numbers()[name] for name, metric in CLASSES.items()}
 """The numbers about sound, by name, in the order in which tables have them."""
-EMBEDDING_NUMBERS = EmbeddingMetrics.numbers()
+EMBEDDING_NUMBERS = {
+    "embedding_fd": Number("Embedding FD", "lower", meaning="Fréchet distance of mapped and true CLAP embeddings"),
+    "embedding_kad": Number("Embedding KAD", "lower", meaning="kernel distance of mapped and true CLAP embeddings"),
+    "cosine": Number("Cosine", "higher", meaning="to the true embedding, and to an unrelated clip's"),
+    "cosine_unrelated": Number("Cosine, unrelated", None, meaning="to an unrelated clip's embedding"),
+    **{
+        f"recall@{rank}": Number(
+            f"Recall@{rank}", "higher", meaning=f"share of clips with the own sound in the nearest {rank}"
+        )
+        for rank in RANKS
+    },
+}
 """The numbers about embeddings, which the mapper logs."""
 
 

@@ -15,12 +15,10 @@ from v2a_lightning.evaluation.score_files import Score, ScoreFile
 
 @dataclass(frozen=True)
 class Difference:
-    """How a system's number differs from the first system's.
+    """A system's number less the first system's.
 
     Args:
-        value: number less the first system's.
-        low: lower end of its 95 % interval.
-        high: upper end.
+        low, high: ends of its 95 % interval.
         p_value: of no difference, two-sided, at least 2 / (resamples + 1).
     """
 
@@ -31,11 +29,7 @@ class Difference:
 
 
 def check_comparable(files: Sequence[ScoreFile]) -> None:
-    """Every two systems' numbers of a metric have the same card, up to what is the systems' own doing.
-
-    Raises:
-        UsageError: naming the metric, the field and its two values.
-    """
+    """Raise UsageError, naming metric, field and both values, where cards differ beyond the systems' own doing."""
     first = files[0]
     for other in files[1:]:
         for name in [name for name in first.cards if name in other.cards]:
@@ -56,10 +50,9 @@ def check_comparable(files: Sequence[ScoreFile]) -> None:
 
 
 def paired_difference(first: Score, second: Score) -> Difference | None:
-    """Difference of two numbers from the same clips and the same resamples; None without resamples.
+    """Difference of two numbers by paired bootstrap, on the same draws of clips; None without resamples.
 
-    Paired bootstrap: each resample draws the same clips for both systems, so that what is easy or hard about a clip
-    cancels. The differences are moved to have the measured difference as their mean.
+    The differences are moved to have the measured difference as their mean.
     """
     if not len(first.replicates) or len(first.replicates) != len(second.replicates):
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_files
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff", ".au", ".caf", ".w64", ".wma"}
@@ -74,9 +74,7 @@ def find_clips(
     """Clip id -> file of all files under a folder, sorted; of a clip's files the first suffix group's is taken.
 
     Args:
-        folder: looked through with the folders in it.
-        flag: what names it on the command line.
-        what: the files that are looked for, in a word.
+        folder, flag, what: where they are, as the command line names it, and what they are, in a word.
         suffixes: groups of suffixes.
         wanted: clip ids that the files are for. A file `cat/1.jpg` then also stands for a wanted `cat_1`, and only
             wanted ids may not stand for two files.
@@ -86,13 +84,10 @@ def find_clips(
     """
     if not folder.is_dir():
         raise UsageError(f"{flag} {folder}: there is no such folder")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     found: dict[str, Path] = {}
     for group in suffixes:
         members: dict[str, Path] = {}
-        for path in files:
-            if path.suffix.lower() not in group:
-                continue
+        for path in find_media_files(folder, group, depth=None):
             clip_id = _clip_id(path, wanted)
             if clip_id in members and (wanted is None or clip_id in wanted):
                 raise UsageError(f"{flag} {folder}: {members[clip_id]} and {path} bear the same clip id; keep one")

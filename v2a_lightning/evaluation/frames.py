@@ -21,29 +21,20 @@ CACHED_VIDEOS = 1024
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Which frames of a video are compared with its sound.
-
-    Args:
-        frames_per_second: how densely videos are sampled.
-        seconds: how much of a video is used, from its start; None for all of it.
-    """
+    """Which frames of a video are compared with its sound: of the first `seconds`, or of all of it when None."""
 
     frames_per_second: float
     seconds: float | None
 
     def describe(self, video: Path) -> str:
-        """For metric cards. It does not matter to pictures how densely videos would have been sampled."""
+        """For metric cards."""
         if is_picture(video):
             return PICTURE
         part = "all of the video" if self.seconds is None else f"the first {self.seconds:g} s"
         return f"{self.frames_per_second:g} a second of {part}"
 
     def read(self, video: Path) -> NDArray[np.uint8]:
-        """(T, H, W, 3); T = 1 for a picture.
-
-        Raises:
-            MediaError: when the file cannot be read.
-        """
+        """(T, H, W, 3); T = 1 for a picture."""
         seconds = self.seconds
         if seconds is None:
             seconds = 1.0 if is_picture(video) else probe(video).duration
@@ -51,13 +42,7 @@ class FrameSampling:
 
 
 class ClipFrames:
-    """CLIP embeddings of a clip's frames, for the CLIP-score.
-
-    Args:
-        checkpoint: of the CLIP in whose space Wav2CLIP's embeddings lie.
-        device: where CLIP runs.
-        cache: keeps embeddings by content.
-    """
+    """The CLIP in whose space Wav2CLIP's embeddings lie, and its embeddings of frames, kept by content in `cache`."""
 
     def __init__(self, checkpoint: str, device: str, cache: FeatureCache) -> None:
         self.checkpoint, self.device, self.cache = checkpoint, device, cache
@@ -77,19 +62,14 @@ class ClipFrames:
     def describe(self, sampled: Iterable[str]) -> str:
         """For metric cards: the frames of clips as `FrameSampling.describe` says them, and the CLIP; "" of none.
 
-        The CLIP's name is left out: two names of one network must not keep two numbers apart. Beside videos, pictures
-        are not mentioned.
+        Two names of one CLIP must not keep two numbers apart. Beside videos, pictures are not mentioned.
         """
         different = sorted(set(sampled) - {""})
         shown = [one for one in different if one != PICTURE] or different
         return f"{', '.join(shown)}, clip:{self.fingerprint[:16]}" if shown else ""
 
     def _read(self, video: Path, sampling: FrameSampling) -> Tensor:
-        """(T, D) embeddings of a video's frames, L2-normalised.
-
-        Raises:
-            MediaError: when the file cannot be read.
-        """
+        """(T, D) embeddings of a video's frames, L2-normalised."""
         frames = sampling.read(video)
         key = f"{self.fingerprint}/{frames.shape}/{content_sha256(frames)}"
         made = self.cache.recall(key, lambda: {"frames": self.encoder.encode_frames(frames).float().cpu()})
@@ -102,11 +82,7 @@ def default_clip(wav2clip: str) -> str:
 
 
 def require_width(clip: ClipFrames, wav2clip: NetworkFeatures) -> None:
-    """The CLIP-score's two networks share one space.
-
-    Raises:
-        UsageError: when they do not.
-    """
+    """Raise UsageError unless the CLIP-score's two networks share one space."""
     expected = wav2clip.network.config.embedding
     if clip.encoder.embedding_dim != expected:
         raise UsageError(

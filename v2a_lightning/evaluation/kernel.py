@@ -15,7 +15,6 @@ class KernelDistance(SetMetric):
         paired: sound i was made for clip i, whose own sound is reference i; False for independent sets.
 
     Example:
-        >>> import torch
         >>> features = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
         >>> metric = KernelDistance()
         >>> metric.update(generated=features, reference=features)

@@ -7,6 +7,7 @@ A new one is a subclass of `ClipMetric` or `SetMetric` in a file of one's own, n
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -21,7 +22,6 @@ ARROWS = {"lower": " ↓", "higher": " ↑"}
 Better = Literal["lower", "higher"]
 Features = Tensor | Sequence[Tensor]
 Input = Literal["generated", "reference", "frames", "text"]
-PARTS = ("features", "lengths", "places")
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,7 @@ class AudioMetric(Metric, ABC):
 
     @abstractmethod
     def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
-        """Its numbers with their bootstrap resamples.
-
-        Args:
-            clip_ids: the N clips, in the order of the updates.
-            weights: (B, N) how often each clip counts in each of B resamples.
-        """
+        """Its numbers of N clips in the order of the updates; clips count `weights` (B, N) in B resamples."""
 
     @property
     def extractor(self) -> str:
@@ -151,11 +146,7 @@ class ClipMetric(AudioMetric):
         return _joined(self.values)
 
     def compute(self) -> Tensor:
-        """The mean, a double.
-
-        Raises:
-            ValueError: when there was no clip.
-        """
+        """The mean, a double; ValueError when there was no clip."""
         if not len(values := self.per_clip()):
             raise ValueError(f"{type(self).__name__} needs at least one clip")
         return values.mean()
@@ -174,20 +165,14 @@ class SetMetric(AudioMetric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # A clip is its place, rows and columns, and its features: torchmetrics gathers an empty list as (0,).
         for side in self.needs:
-            self.add_state(f"{side}_width", torch.zeros((), dtype=torch.long), dist_reduce_fx="max")
-            # Flattened, since torchmetrics gathers an empty list of another process as a tensor of one dimension.
-            for part in PARTS:
-                self.add_state(f"{side}_{part}", [], dist_reduce_fx="cat")
+            self.add_state(side, [], dist_reduce_fx="cat")
         self.set_dtype(torch.float64)
 
     @abstractmethod
     def value(self, **sides: list[Tensor]) -> Tensor | float:
-        """The number, from the clips' features (rows, D), in doubles.
-
-        Raises:
-            ValueError: when these clips have none.
-        """
+        """The number, from the clips' features (rows, D), in doubles; ValueError when these clips have none."""
 
     def resampled(self, weights: Tensor, **sides: list[Tensor]) -> Tensor:
         """(B,) the number of B resamples, in which clips count `weights` (B, N) times; empty where there are none."""
@@ -210,14 +195,10 @@ class SetMetric(AudioMetric):
 
     def sides(self) -> dict[str, list[Tensor]]:
         """For each side the clips' features (rows, D), in the order of their places."""
-        return {side: self._clips(side) for side in self.needs}
+        return {side: _clips(_joined(getattr(self, side))) for side in self.needs}
 
     def compute(self) -> Any:
-        """The number, a double.
-
-        Raises:
-            ValueError: when there are too few clips.
-        """
+        """The number, a double; ValueError when there are too few clips."""
         sides = self.sides()
         if not all(sides.values()):
             raise ValueError(f"{type(self).__name__} needs at least one clip")
@@ -231,24 +212,23 @@ class SetMetric(AudioMetric):
         return {self.name: Score(float(self.value(**sides)), clip_ids, replicates)}
 
     def _add(self, side: str, clips: list[Tensor], places: Sequence[int] | Tensor | None) -> None:
-        if not clips:
-            return
-        width = int(getattr(self, f"{side}_width")) or clips[0].shape[1]
-        features = torch.cat(clips)
-        check_features(features, features.new_zeros(1, width), minimum=0)
-        getattr(self, f"{side}_width").fill_(width)
-        known = sum(len(one) for one in getattr(self, f"{side}_places"))
-        order = range(known, known + len(clips)) if places is None else places
-        parts = {"features": features.flatten(), "lengths": [len(clip) for clip in clips]}
-        for part, values in {**parts, "places": order}.items():
-            found = torch.as_tensor(values, dtype=torch.float64, device=self.device).detach()
-            getattr(self, f"{side}_{part}").append(found)
+        state = getattr(self, side)
+        width = int(state[0][2]) if state else clips[0].shape[1] if clips else 0
+        order = range(len(state), len(state) + len(clips)) if places is None else places
+        for place, clip in zip(order, clips, strict=True):
+            check_features(clip, clip.new_zeros(1, width), minimum=0)
+            head = torch.tensor([int(place), *clip.shape], dtype=torch.float64, device=self.device)
+            state.append(torch.cat([head, clip.detach().to(head).flatten()]))
 
-    def _clips(self, side: str) -> list[Tensor]:
-        features, lengths, places = (_joined(getattr(self, f"{side}_{part}")) for part in PARTS)
-        rows = features.reshape(-1, max(1, int(getattr(self, f"{side}_width"))))
-        clips = torch.split(rows, lengths.long().tolist()) if len(places) else ()
-        return [clips[index] for index in torch.argsort(places, stable=True).tolist()]
+
+def _clips(state: Tensor) -> list[Tensor]:
+    found = []
+    while len(state):
+        place, rows, columns = state[:3].long().tolist()
+        end = 3 + rows * columns
+        found.append((place, state[3:end].reshape(rows, columns)))
+        state = state[end:]
+    return [clip for _, clip in sorted(found, key=itemgetter(0))]
 
 
 def mean_score(per_clip: Tensor, clip_ids: list[str], weights: Tensor) -> Score:

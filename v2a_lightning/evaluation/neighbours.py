@@ -18,13 +18,12 @@ ROWS_AT_ONCE = 1024
 
 
 def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS) -> dict[str, Tensor]:
-    """Compare (N, D) generated with (M, D) reference samples; a sample's ball ends before its k-th neighbour.
+    """Doubles whose means are the four metrics of (N, D) generated and (M, D) reference samples.
 
-    Returns:
-        Doubles, whose means are the four metrics. "precision" (N,): 1 where a generated sample lies within some
-        reference sample's ball; "recall" (M,): 1 where a reference sample lies within some generated sample's ball;
-        "density" (N,): reference balls around a generated sample, over k; "coverage" (M,): 1 where a generated sample
-        lies within this reference sample's ball.
+    A sample's ball ends before its k-th neighbour. "precision" (N,): 1 where a generated sample lies within some
+    reference sample's ball; "recall" (M,): 1 where a reference sample lies within some generated sample's ball;
+    "density" (N,): reference balls around a generated sample, over k; "coverage" (M,): 1 where a generated sample lies
+    within this reference sample's ball.
 
     Raises:
         ValueError: when a shape does not fit or a set has no more than `neighbours` samples.
@@ -51,7 +50,6 @@ class PrecisionRecallDensityCoverage(SetMetric):
         neighbours: k.
 
     Example:
-        >>> import torch
         >>> features = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
         >>> metric = PrecisionRecallDensityCoverage()
         >>> metric.update(features, features)

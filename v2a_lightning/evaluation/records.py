@@ -47,11 +47,7 @@ class ClipRecord:
 
 
 def gather_records(records: Iterable[ClipRecord]) -> list[ClipRecord]:
-    """The records of all processes, one per clip, in the order of the clip ids.
-
-    The order makes every score the same number whatever the processes, the shards and the batches were; a clip that a
-    sampler handed to two processes counts once.
-    """
+    """The records of all processes in the order of the clip ids, whatever the shards; a clip counts once."""
     by_clip = {record.clip_id: record for record in reversed(gather_lists(list(records)))}
     return [by_clip[clip_id] for clip_id in sorted(by_clip)]
 
@@ -59,14 +55,7 @@ def gather_records(records: Iterable[ClipRecord]) -> list[ClipRecord]:
 def score_records(
     metrics: Sequence[AudioMetric], records: Sequence[ClipRecord], resamples: int = 0, seed: int = 0
 ) -> Scores:
-    """Every metric that the records allow, and why the others cannot be computed.
-
-    Args:
-        metrics: torchmetrics objects, which are reset.
-        records: one per clip, in the order of their ids.
-        resamples: bootstrap resamples of the clips.
-        seed: of the resamples.
-    """
+    """Every metric that the records allow, with bootstrap resamples of the clips, and why others cannot be computed."""
     found: dict[str, Score] = {}
     missing: dict[str, str] = {}
     for metric in metrics:
@@ -125,16 +114,10 @@ def _results(metric: AudioMetric, clips: Sequence[ClipRecord], resamples: int, s
 
 
 def find_faults(waveform: Waveform, rate: int, expected_seconds: float | None = None) -> frozenset[Fault]:
-    """What is wrong with a sound (N,).
+    """What is wrong with a sound (N,) in [-1, 1] at `rate` Hz.
 
-    Args:
-        waveform: samples in [-1, 1].
-        rate: hertz.
-        expected_seconds: how long it ought to be; a twentieth may be missing.
-
-    Returns:
-        any of "silent" (`media.is_silent`), "clipped" (a thousandth of the samples at full scale), "short" and
-        "not_finite", which alone excludes the others.
+    "silent" (`media.is_silent`), "clipped" (a thousandth of the samples at full scale), "short" (more than a twentieth
+    of `expected_seconds` is missing), or "not_finite" alone.
     """
     if not np.isfinite(waveform).all():
         return frozenset({"not_finite"})

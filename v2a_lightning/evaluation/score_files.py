@@ -54,8 +54,7 @@ class Score:
     def interval(self, floor: float | None = None, coverage: float = 0.95) -> tuple[float, float] | None:
         """Bootstrap interval around the value, None without resamples.
 
-        The resamples' quantiles are moved by the difference between the value and their mean, since drawing clips with
-        replacement moves some scores (KAD, IS) throughout, and only their spread is wanted.
+        Quantiles are moved to lie around the value, since resampling moves some scores (KAD, IS) throughout.
         """
         if not len(self.replicates):
             return None
@@ -74,14 +73,11 @@ class Scores:
 
 
 def resample_counts(clips: int, resamples: int, seed: int) -> Tensor:
-    """How often each clip is drawn in each resample: (resamples, clips) doubles.
-
-    The same for the same three numbers, so that two systems scored on the same clips share their resamples.
-    """
+    """How often each clip is drawn in each resample: (resamples, clips) doubles, the same for every system."""
     random = torch.Generator().manual_seed(seed)
     drawn = torch.randint(clips, (resamples, clips), generator=random)
-    ones = torch.ones(resamples, clips, dtype=torch.float64)
-    return torch.zeros(resamples, clips, dtype=torch.float64).scatter_add_(1, drawn, ones)
+    counts = torch.zeros(resamples, clips, dtype=torch.float64)
+    return counts.scatter_add_(1, drawn, torch.ones_like(counts))
 
 
 @dataclass(frozen=True)
@@ -143,11 +139,7 @@ class ScoreFile:
 
 
 def read_score_file(path: Path) -> ScoreFile:
-    """Read what `ScoreFile.write` wrote.
-
-    Raises:
-        UsageError: when the file is missing or no such file, naming the first place in it that does not fit.
-    """
+    """Read what `ScoreFile.write` wrote; UsageError names the first place in the file that does not fit."""
     content = read_json(path, {"format": int}, WHAT)
     if content["format"] != FORMAT:
         raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")
@@ -170,12 +162,7 @@ def read_score_file(path: Path) -> ScoreFile:
 
 
 def _score(name: str, content: dict[str, Any]) -> Score:
-    """One metric's numbers, which have to fit one another.
-
-    Raises:
-        ValueError: when they do not.
-        UsageError: when a clip id is no plain file name.
-    """
+    """One metric's numbers, which have to fit one another; its clip ids are plain file names."""
     metric = content["metrics"][name]
     clip_ids, per_clip, replicates = metric["clip_ids"], metric["per_clip"], metric["replicates"]
     for clip_id in clip_ids:
@@ -184,9 +171,8 @@ def _score(name: str, content: dict[str, Any]) -> Score:
         raise ValueError(f"metrics.{name} has {len(per_clip)} values of {len(clip_ids)} clips")
     if len(replicates) not in (0, content["resamples"]):
         raise ValueError(f"metrics.{name} has {len(replicates)} replicates where {content['resamples']} were drawn")
-    numbers = [None if one is None else torch.tensor(one, dtype=torch.float64) for one in (per_clip, replicates)]
-    assert numbers[1] is not None
-    return Score(float(metric["value"]), clip_ids, numbers[1], numbers[0])
+    values = None if per_clip is None else torch.tensor(per_clip, dtype=torch.float64)
+    return Score(float(metric["value"]), clip_ids, torch.tensor(replicates, dtype=torch.float64), values)
 
 
 def _card(name: str, values: dict[str, Any]) -> MetricCard:

@@ -11,32 +11,10 @@ from v2a_lightning.evaluation.metric import ClipMetric
 PERCENT = 100.0
 
 
-def clip_score(audio: Tensor, frames: Tensor) -> float:
-    """100 x the mean over frames of the cosine between a sound and a frame: the protocol `mean_of_cosines`.
-
-    Args:
-        audio: (D,) Wav2CLIP embedding of the sound.
-        frames: (T, D) CLIP embeddings of the clip's frames.
-    """
-    audio, frames = _checked(audio, frames)
-    return PERCENT * float((F.normalize(frames, dim=1) @ F.normalize(audio, dim=0)).mean())
-
-
-def clip_score_of_mean_frame(audio: Tensor, frames: Tensor) -> float:
-    """100 x the cosine between a sound and the mean of the normalised frames: the protocol `cosine_of_mean`.
-
-    It is `clip_score` divided by the length of the mean of the normalised frames, so its size is never the smaller one.
-    """
-    audio, frames = _checked(audio, frames)
-    mean = F.normalize(frames, dim=1).mean(0)
-    return PERCENT * float(F.normalize(mean, dim=0) @ F.normalize(audio, dim=0))
-
-
 class ClipScore(ClipMetric):
-    """Mean `clip_score` over clips: `update(audio (N, D), frames=N x (T, D))`.
+    """100 x cosine of sound and frame, mean over frames, then over clips: `update(audio (N, D), frames=N x (T, D))`.
 
     Example:
-        >>> import torch
         >>> metric = ClipScore()
         >>> metric.update(torch.tensor([[2.0, 0.0]]), frames=[torch.tensor([[3.0, 0.0], [0.0, 5.0]])])
         >>> round(float(metric.compute()), 4)  # the mean of cosines 1 and 0
@@ -49,27 +27,43 @@ class ClipScore(ClipMetric):
     needs: ClassVar = {"generated": "wav2clip/audio", "frames": "clip/frames"}
 
     def score(self, generated: Tensor, frames: Tensor) -> float:  # type: ignore[override]
-        """(D,), (T, D) -> the score of one clip."""
-        return clip_score(generated, frames)
+        """Sound (D,) and frames (T, D) of one clip."""
+        if generated.ndim != 1 or frames.ndim != 2 or not len(frames) or frames.shape[1] != len(generated):
+            shapes = f"{tuple(generated.shape)} and {tuple(frames.shape)}"
+            raise ValueError(f"a clip has audio (D,) and frames (T > 0, D), not {shapes}")
+        audio, frames = generated.detach().double().cpu(), frames.detach().double().cpu()
+        return PERCENT * self.cosine(F.normalize(audio, dim=0), F.normalize(frames, dim=1))
+
+    def cosine(self, audio: Tensor, frames: Tensor) -> float:
+        """Of a sound (D,) and frames (T, D), all of length 1."""
+        return float((frames @ audio).mean())
 
 
 class ClipScoreOfMeanFrame(ClipScore):
-    """Mean `clip_score_of_mean_frame` over clips."""
+    """100 x the cosine of a sound and the mean of a clip's normalised frames, mean over clips.
+
+    It is `ClipScore` divided by the length of that mean, so its size is never the smaller one.
+
+    Example:
+        >>> metric = ClipScoreOfMeanFrame()
+        >>> metric.update(torch.tensor([[2.0, 0.0]]), frames=[torch.tensor([[3.0, 0.0], [0.0, 5.0]])])
+        >>> round(float(metric.compute()), 4)  # the mean frame stands at 45 degrees
+        70.7107
+    """
 
     name, title, headline = "cs_mean_frame", "CS mean frame", False
     formula = "100 x cosine of Wav2CLIP and the mean of a clip's normalised frames"
     meaning = ""
 
-    def score(self, generated: Tensor, frames: Tensor) -> float:  # type: ignore[override]
-        """(D,), (T, D) -> the score of one clip."""
-        return clip_score_of_mean_frame(generated, frames)
+    def cosine(self, audio: Tensor, frames: Tensor) -> float:
+        """Of a sound (D,) and frames (T, D), all of length 1."""
+        return float(F.normalize(frames.mean(0), dim=0) @ audio)
 
 
 class ClapAudioScore(ClipMetric):
     """100 x mean cosine of CLAP embeddings of generated and reference sound, (N, D) each.
 
     Example:
-        >>> import torch
         >>> metric = ClapAudioScore()
         >>> metric.update(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 0.0]]))
         >>> float(metric.compute())
@@ -86,15 +80,15 @@ class ClapAudioScore(ClipMetric):
 
 
 class ClapTextScore(ClapAudioScore):
-    """100 x mean cosine of CLAP embeddings of generated sound and text: `update(audio (N, D), text=(N, D))`."""
+    """100 x mean cosine of CLAP embeddings of generated sound and text: `update(audio (N, D), text=(N, D))`.
+
+    Example:
+        >>> metric = ClapTextScore()
+        >>> metric.update(torch.tensor([[1.0, 0.0]]), text=torch.tensor([[0.0, 2.0]]))
+        >>> float(metric.compute())
+        0.0
+    """
 
     name, title = "clap_text", "CLAP text"
     formula = "100 x cosine of generated sound and the clip's text, mean"
     needs: ClassVar = {"generated": "clap/embedding", "text": "clap/text"}
-
-
-def _checked(audio: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-    if audio.ndim != 1 or frames.ndim != 2 or not len(frames) or frames.shape[1] != len(audio):
-        shapes = f"{tuple(audio.shape)} and {tuple(frames.shape)}"
-        raise ValueError(f"a clip has audio (D,) and frames (T > 0, D), not {shapes}")
-    return audio.detach().double().cpu(), frames.detach().double().cpu()

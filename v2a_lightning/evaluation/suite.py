@@ -122,8 +122,7 @@ class EvaluationSuite:
         Raises:
             UsageError: naming the checkpoint that cannot be used.
         """
-        for extractor in self.extractors.values():
-            _ = extractor.fingerprint
+        _ = [extractor.fingerprint for extractor in self.extractors.values()]
         wav2clip = self.extractors.get("wav2clip")
         if frames and self._takes("frames") and isinstance(wav2clip, NetworkFeatures):
             require_width(self.clip, wav2clip)
@@ -199,7 +198,8 @@ class EvaluationSuite:
         """Every chosen metric that the clips of all processes allow, by name (fd, fad, kl, is, cs, ...).
 
         Under DDP every process must call it and gets the same numbers; afterwards `scores`, `faults`, `records` and
-        `card` need no other process. Warns when more than 1 % of the sounds are silent, on which distances can look well.
+        `card` need no other process. Warns when more than 1 % of the sounds are silent: distances of
+        distributions can look well on silence.
         """
         self._gathered, self._scores = gather_records(self._records.values()), None
         for line in self.faults():

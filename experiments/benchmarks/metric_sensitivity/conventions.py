@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from v2a_lightning.distances import frechet_distance, kernel_distance, median_bandwidth, paired_kernel_distance
-from v2a_lightning.evaluation.divergence import inception_score, softmax_divergence, split_inception_score
+from v2a_lightning.evaluation.divergence import KullbackLeibler, SplitInceptionScore, inception_score
 from v2a_lightning.evaluation.extractors import load_extractor
 from v2a_lightning.evaluation.extractors.frontends import power_spectrogram
 from v2a_lightning.evaluation.features import Waveform
@@ -21,15 +21,14 @@ SIDES = ("generated", "reference")
 EPSILON = 1e-6  # added to probabilities by a public tool
 
 
-class ReverseKL(ClipMetric):
+class ReverseKL(KullbackLeibler):
     """KL from generated to reference."""
 
     name, title = "kl_reverse", "KL, reversed"
-    needs: ClassVar = {"generated": "tagger/logits", "reference": "tagger/logits"}
 
     def score(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(C,), (C,) -> ()."""
-        return softmax_divergence(reference[None], generated[None])[0]
+        return super().score(reference, generated)
 
 
 class PaddedKL(ClipMetric):
@@ -106,13 +105,14 @@ def formulas(records: Sequence[ClipRecord]) -> list[tuple[str, str, float, str, 
     fad, rectified = frechet_distance(*examples), frechet_distance(*(part.relu() for part in examples))
     kad, independent = float(paired_kernel_distance(made, own)), kernel_distance(made, own)
     halved = float(paired_kernel_distance(made.half().float(), own.half().float()))
+    split = SplitInceptionScore().value([tags])
     cs, mean_frame = (_mean(records, name) for name in ("cs", "cs_mean_frame"))
     return [
         ("FD", "vectors", frechet_distance(made, own), "all numbers as one-dimensional samples", _scalars(made, own)),
         ("FAD", "no last ReLU", fad, "last ReLU", rectified),
         ("KL", "no constant", kl, "1e-6 added to the generated tags", padded),
         ("KL", "reference to generated", kl, "generated to reference", reverse),
-        ("IS", "all clips at once", float(inception_score(tags)), "mean of 10 parts", split_inception_score(tags)[0]),
+        ("IS", "all clips at once", float(inception_score(tags)), "mean of 10 parts", float(split)),
         ("KAD", "a pair's own kernel left out", kad, "independent sets", independent),
         ("KAD", "the reference's bandwidth", independent, "the generated set's", _kad_by_generated(made, own)),
         ("KAD", "float32 features", kad, "float16", halved),

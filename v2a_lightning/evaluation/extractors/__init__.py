@@ -14,12 +14,7 @@ EXTRACTORS: dict[str, type[Extractor[Any]]] = {"cnn14": Cnn14, "vggish": VGGish,
 
 
 def load_extractor(kind: str, checkpoint: str | Path = "miniature") -> Extractor[Any]:
-    """A frozen extractor.
-
-    Args:
-        kind: "cnn14", "vggish" or "wav2clip".
-        checkpoint: "miniature", a folder with config.json and model.safetensors, the published file, or whatever else
-            `v2a_lightning.checkpoints.registry.resolve` finds one of these by.
+    """A frozen "cnn14", "vggish" or "wav2clip", from any checkpoint that `checkpoints.registry.resolve` finds.
 
     Raises:
         UsageError: when the kind is unknown or the checkpoint missing or another network's.

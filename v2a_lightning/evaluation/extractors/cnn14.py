@@ -40,11 +40,6 @@ class Cnn14Config:
     width: int = 64
     classes: int = 527
 
-    @classmethod
-    def at_32k(cls, width: int = 64, classes: int = 527) -> "Cnn14Config":
-        """The front end of the 32 kHz network."""
-        return cls(sample_rate=32_000, window=1024, hop=320, high=14_000.0, width=width, classes=classes)
-
 
 class TaggerOutput(NamedTuple):
     """What a tagger gives: `logits` (B, classes) before any sigmoid or softmax, and `embedding` (B, 32 x width)."""
@@ -79,11 +74,6 @@ class Cnn14(Extractor[Cnn14Config]):
         # Five poolings halve the frames; one must be left.
         self.minimum_samples = max(config.hop * (2 ** (BLOCKS - 1) - 1), config.window // 2 + 1)
 
-    @property
-    def embedding_dim(self) -> int:
-        """Width of the embedding."""
-        return self.fc1.out_features
-
     def forward(self, waveforms: Tensor) -> TaggerOutput:
         """(B, N) waveforms at `sample_rate` -> logits and embedding."""
         check_waveforms(waveforms, self.minimum_samples, self.kind)
@@ -106,15 +96,14 @@ class Cnn14(Extractor[Cnn14Config]):
 
     @classmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> Cnn14Config:
-        """16 kHz or 32 kHz, told by the number of frequencies its mel filters take."""
+        """16 kHz or 32 kHz, by the number of frequencies its mel filters take."""
         width = tensors["conv_block1.conv1.weight"].shape[0]
         classes = tensors["fc_audioset.weight"].shape[0]
         frequencies = tensors["logmel_extractor.melW"].shape[0]
-        if frequencies == 257:
-            return Cnn14Config(width=width, classes=classes)
-        if frequencies == 513:
-            return Cnn14Config.at_32k(width, classes)
-        raise KeyError("logmel_extractor.melW of 257 or 513 rows")
+        if frequencies not in (257, 513):
+            raise KeyError("logmel_extractor.melW of 257 or 513 rows")
+        rate = {} if frequencies == 257 else {"sample_rate": 32_000, "window": 1024, "hop": 320, "high": 14_000.0}
+        return Cnn14Config(width=width, classes=classes, **rate)  # type: ignore[arg-type]
 
     @classmethod
     def published_tensors(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from v2a_lightning.checkpoints.known import CHECKPOINTS
 from v2a_lightning.checkpoints.weights import load_strictly, read_weights, without_values
 from v2a_lightning.components import REFUSALS, construct, parsed
 from v2a_lightning.errors import UsageError
@@ -18,22 +19,19 @@ from v2a_lightning.files import atomic_write, sha256_file
 
 Config = TypeVar("Config")
 
-PUBLISHED_SHA256: dict[str, dict[str, str]] = {
-    "cnn14": {
-        "Cnn14_mAP=0.431.pth": "0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31",
-        "Cnn14_16k_mAP=0.438.pth": "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
-    },
-    "vggish": {"vggish-10086976.pth": "10086976"},  # the release names a file by the first digits
-    "wav2clip": {},
+PUBLISHED_SHA256 = {
+    name: digest
+    for entry in CHECKPOINTS.values()
+    if {"cnn14", "vggish", "wav2clip"} & set(entry.kinds)
+    for name, (_, digest) in entry.digests.items()
 }
-"""Kind -> published file name -> sha256, or as many of its first digits as are known."""
 
 
 class Extractor(nn.Module, ABC, Generic[Config]):
     """A network from waveforms at `sample_rate` to features.
 
-    Subclasses are built from their configuration dataclass alone, so that a reduced network and the published one are
-    the same class. In training mode gradients flow and batch statistics move; `load_extractor` returns frozen ones.
+    Subclasses are built from their configuration dataclass alone: a reduced network and the published one are the same
+    class. `load_extractor` returns frozen ones.
     """
 
     kind: ClassVar[str]
@@ -49,15 +47,11 @@ class Extractor(nn.Module, ABC, Generic[Config]):
     @classmethod
     @abstractmethod
     def published_config(cls, tensors: Mapping[str, Tensor]) -> Any:
-        """The configuration that fits a published file, read off its shapes.
-
-        Raises:
-            KeyError: naming the tensor that is missing or does not fit.
-        """
+        """The configuration that a published file has the shapes of; KeyError names a tensor that does not fit."""
 
     @classmethod
     def published_tensors(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of a published file under this class' names, without those a front end can compute."""
+        """Those of a published file that this class has."""
         return dict(tensors)
 
     @abstractmethod
@@ -66,11 +60,7 @@ class Extractor(nn.Module, ABC, Generic[Config]):
 
     @property
     def fingerprint(self) -> str:
-        """Stands for the weights and the configuration; two extractors with the same one give the same features.
-
-        Raises:
-            RuntimeError: when the extractor was not loaded from files.
-        """
+        """Stands for the weights and the configuration; RuntimeError when the extractor was not loaded from files."""
         if self.weights_sha256 is None:
             raise RuntimeError(f"this {self.kind} was not loaded from files: it has no fingerprint")
         return hashlib.sha256(f"{self._described()}/{self.weights_sha256}".encode()).hexdigest()
@@ -87,8 +77,6 @@ class Extractor(nn.Module, ABC, Generic[Config]):
     def from_pretrained(cls, path: Path | str) -> Self:
         """Load from a folder that `save_pretrained` wrote, or from the file the authors published (.pth, .pt).
 
-        The weights stay trainable and the module is in evaluation mode.
-
         Raises:
             UsageError: when the path is missing or holds something else.
         """
@@ -96,8 +84,7 @@ class Extractor(nn.Module, ABC, Generic[Config]):
         if path.is_dir():
             config, tensors, weights = cls._read_folder(path)
         elif path.is_file():
-            published = read_published(path, cls.kind)
-            config, tensors, weights = _convert(cls, published, path), cls.published_tensors(published), path
+            config, tensors, weights = *cls._read_published(path), path
         else:
             raise UsageError(f"{path}: no such {cls.kind} checkpoint; name a folder or the published file")
         try:
@@ -125,6 +112,14 @@ class Extractor(nn.Module, ABC, Generic[Config]):
             raise UsageError(f"{settings_path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
         return construct(cls.config_class, settings, settings_path), read_weights(weights), weights
 
+    @classmethod
+    def _read_published(cls, path: Path) -> tuple[Any, dict[str, Tensor]]:
+        tensors = read_published(path)
+        try:
+            return cls.published_config(tensors), cls.published_tensors(tensors)
+        except KeyError as error:
+            raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error
+
     def _described(self) -> str:
         settings = dataclasses.asdict(self.config)  # type: ignore[call-overload]
         return json.dumps({"kind": self.kind, **settings}, indent=2, sort_keys=True)
@@ -136,31 +131,19 @@ def frozen(extractor: Extractor[Any]) -> Extractor[Any]:
 
 
 def check_waveforms(waveforms: Tensor, minimum: int, kind: str) -> None:
-    """Waveforms are (B, N) with N at least `minimum`.
-
-    Raises:
-        ValueError: otherwise, with the offending shape.
-    """
+    """Raise ValueError unless waveforms are (B, N >= minimum)."""
     if waveforms.ndim != 2 or waveforms.shape[1] < minimum:
         raise ValueError(f"{kind} takes waveforms (B, N >= {minimum}), not {tuple(waveforms.shape)}")
 
 
-def _convert(cls: type[Extractor[Any]], tensors: Mapping[str, Tensor], path: Path) -> Any:
-    try:
-        return cls.published_config(tensors)
-    except KeyError as error:
-        raise UsageError(f"{path}: not a published {cls.kind} file (no {error.args[0]!r} that fits)") from error
-
-
-def read_published(path: Path, kind: str) -> dict[str, Tensor]:
+def read_published(path: Path) -> dict[str, Tensor]:
     """The tensors of a published checkpoint, by their published names.
 
     Raises:
         UsageError: when a file that bears a published name has other content than the published one.
         RunFailure: when it cannot be read or holds no tensors.
     """
-    digest = sha256_file(path)
-    expected = PUBLISHED_SHA256[kind].get(path.name)
-    if expected is not None and not digest.startswith(expected):
+    digest, expected = sha256_file(path), PUBLISHED_SHA256.get(path.name)
+    if expected not in (None, digest):
         raise UsageError(f"{path}: sha256 is {digest[:16]}..., that of the published file begins with {expected[:16]}")
     return read_weights(path)

@@ -12,13 +12,8 @@ from transformers.audio_utils import mel_filter_bank
 
 
 def power_spectrogram(waveforms: Tensor, window: int, hop: int) -> Tensor:
-    """Squared STFT magnitudes with a periodic Hann window, frames centred by reflection.
-
-    Args:
-        waveforms: (B, N) samples, N > window / 2.
-
-    Returns:
-        (B, 1 + N // hop, window // 2 + 1).
+    """Squared STFT magnitudes with a periodic Hann window, centred by reflection: (B, N > window / 2) samples ->
+    (B, 1 + N // hop, window // 2 + 1).
     """
     hann = torch.hann_window(window, device=waveforms.device, dtype=waveforms.dtype)
     spectrum = torch.stft(waveforms, window, hop, window=hann, center=True, pad_mode="reflect", return_complex=True)
@@ -26,29 +21,12 @@ def power_spectrogram(waveforms: Tensor, window: int, hop: int) -> Tensor:
 
 
 def slaney_mel_matrix(sample_rate: int, window: int, bands: int, low: float, high: float) -> NDArray[np.float32]:
-    """Triangular filters of unit area on Slaney's scale (linear below 1 kHz, logarithmic above).
+    """(window // 2 + 1, bands) triangular filters of unit area on Slaney's scale (M. Slaney, Auditory Toolbox, 1998).
 
-    Source: M. Slaney, Auditory Toolbox, 1998; librosa's default filters have these values.
-
-    Returns:
-        (window // 2 + 1, bands) float32.
+    librosa's default filters have these values.
     """
-    return mel_filter_bank(window // 2 + 1, bands, low, high, sample_rate, norm="slaney", mel_scale="slaney").astype(
-        np.float32
-    )
-
-
-def htk_mel_matrix(sample_rate: int, window: int, bands: int, low: float, high: float) -> NDArray[np.float32]:
-    """Triangles of unit height whose sides are straight on the HTK mel scale (not in hertz).
-
-    Source: the AudioSet VGGish front end (S. Hershey et al., ICASSP 2017).
-
-    Returns:
-        (window // 2 + 1, bands) float32.
-    """
-    return mel_filter_bank(
-        window // 2 + 1, bands, low, high, sample_rate, mel_scale="kaldi", triangularize_in_mel_space=True
-    ).astype(np.float32)
+    bank = mel_filter_bank(window // 2 + 1, bands, low, high, sample_rate, norm="slaney", mel_scale="slaney")
+    return bank.astype(np.float32)
 
 
 class DecibelMel(nn.Module):
@@ -74,20 +52,19 @@ class VGGishExamples(nn.Module):
     """VGGish's input: log(mel magnitude + 0.01), cut into whole, touching examples of 96 frames of 10 ms.
 
     At 16 kHz: window 400 samples inside an FFT of 512, hop 160, 64 bands from 125 to 7500 Hz, no padding at the ends.
+    Source: S. Hershey et al., "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017.
     """
 
     sample_rate, window, fft, hop, bands, frames = 16_000, 400, 512, 160, 64, 96
+    minimum_samples = window + (frames - 1) * hop
     matrix: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        matrix = htk_mel_matrix(self.sample_rate, self.fft, self.bands, 125.0, 7500.0)
-        self.register_buffer("matrix", torch.from_numpy(matrix), persistent=False)
-
-    @property
-    def minimum_samples(self) -> int:
-        """Samples of one example."""
-        return self.window + (self.frames - 1) * self.hop
+        # Triangles of unit height whose sides are straight on the HTK mel scale, not in hertz.
+        bands = self.fft // 2 + 1, self.bands, 125.0, 7500.0, self.sample_rate
+        matrix = mel_filter_bank(*bands, mel_scale="kaldi", triangularize_in_mel_space=True)
+        self.register_buffer("matrix", torch.from_numpy(matrix.astype(np.float32)), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(B, N) samples -> (B, examples, 96, 64); a last part shorter than an example is left out."""
@@ -105,14 +82,8 @@ def standardised_log_spectrogram(waveforms: Tensor, window: int = 512, hop: int 
     The published code takes mean and deviation over the whole batch, so that a clip's embedding depends on its
     neighbours; with one clip a batch the two are the same. The statistics are summed in double precision: of digital
     silence the single precision mean is off by a rounding error, which the division by nothing makes loud.
-
-    Args:
-        waveforms: (B, N) at 16 kHz, N > 256.
-
-    Returns:
-        (B, 257, 1 + N // 353).
+    (B, N > 256) at 16 kHz -> (B, 257, 1 + N // 353).
     """
     logs = torch.log(power_spectrogram(waveforms, window, hop).transpose(1, 2) + 1e-7).double()
-    mean = logs.mean(dim=(1, 2), keepdim=True)
-    deviation = logs.std(dim=(1, 2), keepdim=True)
+    mean, deviation = logs.mean(dim=(1, 2), keepdim=True), logs.std(dim=(1, 2), keepdim=True)
     return ((logs - mean) / (deviation + 1e-9)).to(waveforms.dtype)

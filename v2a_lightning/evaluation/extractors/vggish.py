@@ -18,13 +18,7 @@ LAYERS = (1, 0, 2, 0, 4, 4, 0, 8, 8, 0)
 
 @dataclass(frozen=True)
 class VGGishConfig:
-    """Widths of VGGish; the defaults are the published network's.
-
-    Args:
-        width: channels of the first convolution.
-        hidden: units of the two hidden linear layers.
-        embedding: units of the embedding.
-    """
+    """Channels of the first convolution, units of the hidden layers and of the embedding; by default the published."""
 
     width: int = 64
     hidden: int = 4096

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
 
 from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waveforms
 from v2a_lightning.evaluation.extractors.frontends import standardised_log_spectrogram
@@ -15,12 +16,7 @@ from v2a_lightning.evaluation.extractors.frontends import standardised_log_spect
 
 @dataclass(frozen=True)
 class Wav2CLIPConfig:
-    """Widths of Wav2CLIP; the defaults are the published network's.
-
-    Args:
-        width: channels of the first convolution; the four stages have 1, 2, 4 and 8 times as many.
-        embedding: width of CLIP's space, also that of the hidden layer before it.
-    """
+    """Channels of the first convolution and width of CLIP's space, the hidden layer's too; by default the published."""
 
     width: int = 64
     embedding: int = 512
@@ -76,7 +72,7 @@ class ResNet18(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.layer1 = nn.Sequential(ResidualBlock(width, width, 1), ResidualBlock(width, width, 1))
+        self.layer1 = nn.Sequential(BasicBlock(width, width), BasicBlock(width, width))
         self.layer2 = _stage(width, 2 * width)
         self.layer3 = _stage(2 * width, 4 * width)
         self.layer4 = _stage(4 * width, 8 * width)
@@ -88,28 +84,8 @@ class ResNet18(nn.Module):
         return features.mean(dim=(2, 3))
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
-
-    def __init__(self, incoming: int, outgoing: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(incoming, outgoing, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outgoing)
-        self.conv2 = nn.Conv2d(outgoing, outgoing, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outgoing)
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or incoming != outgoing:
-            shortcut = nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False)
-            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outgoing))
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """(B, incoming, H, W) -> (B, outgoing, H / stride, W / stride)."""
-        changed = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(picture)))))
-        return F.relu(changed + self.downsample(picture))
-
-
 class Projection(nn.Module):
-    """From the ResNet's features into CLIP's space: linear, ReLU, dropout, linear."""
+    """From the ResNet's features into CLIP's space: (B, incoming) -> (B, outgoing)."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         super().__init__()
@@ -124,4 +100,6 @@ class Projection(nn.Module):
 
 
 def _stage(incoming: int, outgoing: int) -> nn.Sequential:
-    return nn.Sequential(ResidualBlock(incoming, outgoing, 2), ResidualBlock(outgoing, outgoing, 1))
+    first = BasicBlock(incoming, outgoing, stride=2)
+    first.downsample = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=2, bias=False), nn.BatchNorm2d(outgoing))
+    return nn.Sequential(first, BasicBlock(outgoing, outgoing))

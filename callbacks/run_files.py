@@ -1,14 +1,36 @@
-"""Which clips a run's figures are about, beside the figures."""
+"""What a run leaves beside its figures: which clips they are about, and a page that shows them."""
 
 from collections import Counter
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from v2a_lightning.data_modules import ClipDataModule
 from v2a_lightning.json_files import write_json
+from v2a_lightning.reports.run_page import write_report
 from v2a_lightning.runs import CLIPS_FILE
+
+
+class RunReport(Callback):
+    """Writes `report.html` into the run's folder after a fit, a validation or a test.
+
+    Args:
+        clips: how many clips it shows.
+    """
+
+    def __init__(self, clips: int = 12) -> None:
+        self.clips = clips
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the page, once loggers have written their last rows."""
+        if getattr(trainer, "fast_dev_run", False) or not trainer.is_global_zero or stage == "predict":
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        folder = Path(str(trainer.loggers[0].log_dir))
+        rank_zero_info(f"Open {write_report(folder, self.clips)}")
 
 
 class UsedClips(Callback):
