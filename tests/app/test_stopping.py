@@ -19,6 +19,7 @@ from tests.test_resume import assert_same_weights
 from v2a_lightning.app.cli import main
 from v2a_lightning.app.loggers import MetricsFile
 from v2a_lightning.app.stopping import StopOnSignal
+from v2a_lightning.module import V2AMapper
 from v2a_lightning.signals import Interrupted, Terminated
 
 
@@ -41,8 +42,10 @@ class Tell(Callback):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted() -> Any:
-    return fit()
+def uninterrupted() -> tuple[V2AMapper, list[tuple[int, float]]]:
+    """A run that is left alone, and the losses of its validations."""
+    seen: list[tuple[int, float]] = []
+    return fit(Validations(seen)), seen
 
 
 @pytest.mark.parametrize(
@@ -50,18 +53,17 @@ def uninterrupted() -> Any:
     [(8, "train", 8), (6, "train", 6), (11, "train", 11), (12, "validation", 12), (18, "validation", 18)],
 )
 def test_what_goes_on_ends_with_the_weights_of_a_run_that_was_left_alone(
-    tmp_path: Path, uninterrupted: Any, step: int, where: str, saved: int
+    tmp_path: Path, uninterrupted: tuple[V2AMapper, list[tuple[int, float]]], step: int, where: str, saved: int
 ) -> None:
+    mapper, validations = uninterrupted
     path = tmp_path / "last.ckpt"
     seen: list[tuple[int, float]] = []
     with pytest.raises(Terminated):
         fit(Validations(seen), Tell(step, where=where), StopOnSignal(path))
     assert checkpoint(path)["global_step"] == saved
     resumed = fit(Validations(seen), StopOnSignal(tmp_path / "unused.ckpt"), ckpt_path=path)
-    assert_same_weights(resumed, uninterrupted)
-    whole: list[tuple[int, float]] = []
-    fit(Validations(whole))
-    assert seen == whole, "each validation once, and none twice"
+    assert_same_weights(resumed, mapper)
+    assert seen == validations, "each validation once, and none twice"
 
 
 def logged(folder: Path) -> dict[str, list[str]]:
