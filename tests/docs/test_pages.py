@@ -45,7 +45,10 @@ SMALL = {
 GENERATE = ["--steps", "1"]
 # Of these pages only the Python is run: their commands install, train at full length, or start a server.
 PYTHON_ONLY = ("README.md",)
-PAGES = ("README.md", "data-sets.md", "your-videos.md", "imagehear.md", "evaluating.md", "listening.md", "steering.md", "api.md")
+PAGES = (
+    *PYTHON_ONLY,
+    *("data-sets.md", "your-videos.md", "imagehear.md", "evaluating.md", "listening.md", "steering.md", "api.md"),
+)
 
 
 @pytest.fixture
