@@ -167,7 +167,7 @@ class V2APipeline(OnTheHub):
         negative_prompt: str | Sequence[str] | None = None,
         prompt_strength: float = STRENGTH,
         negative_strength: float = NEGATIVE_STRENGTH,
-        prompt_space: Space = "clap",
+        prompt_space: Space = "clip",
         num_waveforms_per_prompt: int = 1,
         best_of: int = 1,
         num_inference_steps: int | None = None,
