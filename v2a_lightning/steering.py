@@ -14,7 +14,7 @@ from v2a_lightning.errors import UsageError
 Space = Literal["clip", "clap"]
 """Where texts are mixed in: the visual encoder's space before the mapper, or the generator's condition after it."""
 
-# Measured on the miniature (docs/results/text-steering.md): the text's sound most often, and something of the picture's.
+# By docs/results/text-steering.md: the sound is mostly the text's, and something of the picture is left.
 STRENGTH = 0.6
 NEGATIVE_STRENGTH = 0.5
 
