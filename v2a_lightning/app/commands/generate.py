@@ -39,7 +39,7 @@ def generate(
     negative: str | None = None,
     text_strength: float = 0.6,
     negative_strength: float = 0.5,
-    text_space: Literal["clip", "clap"] = "clap",
+    text_space: Literal["clip", "clap"] = "clip",
     seed: int = 0,
     samples: int = 1,
     best_of: int = 1,
@@ -71,8 +71,8 @@ def generate(
         negative: a text to keep away from.
         text_strength: 0 is the picture alone, 1 the text alone.
         negative_strength: 0 is none; 1 is a guidance scale of 2.
-        text_space: where texts are mixed in: before the mapper ("clip"), for visual encoders with a text tower, or
-            after it ("clap").
+        text_space: where texts are mixed in: before the mapper ("clip"), or after it ("clap"), which needs no text
+            tower of the visual encoder.
         seed: another seed gives another sound.
         samples: different sounds for each input.
         best_of: candidates for each sound; the one whose CLAP embedding is nearest to the mapper's target is kept.
