@@ -40,7 +40,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from v2a_lightning.miniature.world.render import render_world
 
     folder = tmp_path_factory.mktemp("world")
-    render_world(folder, 28, workers=1, progress=False)
+    render_world(folder, 28, workers=1)
     return folder
 
 

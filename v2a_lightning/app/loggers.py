@@ -121,7 +121,7 @@ def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
         os.environ.setdefault("WANDB_SILENT", "true")
     # A sweep's agent names the run itself; else the folder's name, so that a resumed run goes on under its name.
     identity = None if os.environ.get("WANDB_RUN_ID") else f"{settings.experiment}-{folder.name}".replace("/", "-")
-    return WandbLogger(
+    logger = WandbLogger(
         name=folder.name,
         id=identity,
         project=os.environ.get("WANDB_PROJECT") or settings.project,
@@ -129,3 +129,6 @@ def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
         save_dir=str(folder),
         offline=offline,
     )
+    # Lightning gives W&B a setting that it warns of.
+    logger._wandb_init.pop("anonymous", None)
+    return logger
