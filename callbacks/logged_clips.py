@@ -1,4 +1,4 @@
-"""What Weights & Biases and TensorBoard show of an evaluation: sounds, spectrograms, frames, and a table of the scores."""
+"""What Weights & Biases and TensorBoard show of an evaluation: sounds, spectrograms, frames, a table of scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from v2a_lightning.app.config_keys import PLAIN_KEYS, where_keys_are
 from v2a_lightning.app.endings import conclude
-from v2a_lightning.app.loggers import loggers_for
+from v2a_lightning.app.loggers import WandbExtras, loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.saved_config import SaveConfig, variables_read, without_environment
 from v2a_lightning.app.stopping import StopOnSignal
@@ -188,7 +188,7 @@ class MapperCLI(LightningCLI):
         if not trainer_config["fast_dev_run"]:
             folder = self.folder = self._folder(settings)
             callbacks += [SaveConfig(self._config_text, folder), *self._own_callbacks(trainer_config)]
-            callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST)]
+            callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST), WandbExtras(settings)]
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
         else:
             callbacks += [StopOnSignal(None)]

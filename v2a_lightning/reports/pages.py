@@ -124,8 +124,10 @@ def _mel_matrix(sample_rate: int) -> NDArray[np.float32]:
 
 
 def spectrograms(waveforms: Sequence[Waveform], sample_rate: int) -> list[NDArray[np.uint8]]:
-    """Log-mels of waveforms (N,) as pictures (bands, columns, 3) on one scale, from RANGE_DB below the loudest tone up to
-    it, low tones at the bottom: a quieter sound looks quieter."""
+    """Log-mels of waveforms (N,) as pictures (bands, columns, 3), low tones at the bottom.
+
+    They have one scale, from RANGE_DB below the loudest tone up to it, so that a quieter sound looks quieter.
+    """
     from matplotlib import colormaps
 
     decibels = [log_mel(waveform, sample_rate)[::-1] for waveform in waveforms]
