@@ -1,4 +1,4 @@
-"""A short fit under Lightning's bar, with work and messages inside a validation, and lines at the end; see test_progress."""
+"""A short fit for test_progress: work and messages inside a validation, under Lightning's bar, and lines at the end."""
 
 import logging
 import sys
@@ -38,6 +38,7 @@ class Work(Callback):
 
 
 quiet_lightning()
+warnings.formatwarning = lambda message, *_: f"{message}\n"  # type: ignore[assignment]
 warnings.filterwarnings("ignore", message=".*does not have many workers")
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "available" not in record.msg)
 trainer = Trainer(
