@@ -51,6 +51,7 @@ def generate(
     device: str = "auto",
     batch: int = 1,
     overwrite: bool = False,
+    report: bool = True,
 ) -> int:
     """Turn pictures and clips into sound.
 
@@ -86,8 +87,10 @@ def generate(
         batch: inputs whose sounds are made together, which is faster on a GPU; a sound's seventh digit then depends on
             its neighbours.
         overwrite: make sounds that are there once more.
+        report: write report.html beside the sounds, with pictures and players.
     """
     from v2a_lightning.pipeline import V2APipeline
+    from v2a_lightning.reports.generation_page import write_generation_page
     from v2a_lightning.request import check_numbers
     from v2a_lightning.steering import Steering
 
@@ -121,6 +124,8 @@ def generate(
     finally:
         # Also of what was made before something went wrong.
         record.finish()
+    if report:
+        print(f"page: {write_generation_page(folder)}")
     counts = {MADE: len(missing) + len(unreadable) - len(reasons), THERE: there, LEFT_OUT: len(reasons)}
     print(f"{folder}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
     if reasons:
