@@ -19,16 +19,18 @@ import torch
 
 from tests.data_modules.test_store import fill
 from tests.listening.browser import Browser, running_browser
+from tests.test_pipeline import media, pipeline
 from v2a_lightning.app.cli import main
 from v2a_lightning.app.demo.examples import write_examples
-from v2a_lightning.app.demo.explanation import Captions, find_neighbours, frame_weights
+from v2a_lightning.app.demo.explanation import find_neighbours, frame_weights
 from v2a_lightning.app.demo.session import DemoSession, spectrograms
-from v2a_lightning.app.demo.training_clips import TrainingClips
 from v2a_lightning.data_modules import EmbeddingStore
 from v2a_lightning.media import probe, read_frames
 from v2a_lightning.miniature.referee import load_referee
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.pipeline import V2APipeline
+
+__all__ = ["media", "pipeline"]
 
 # As long as a page may take on a machine that does much else.
 PATIENCE = 150.0
@@ -125,28 +127,27 @@ def test_nothing_comes_from_elsewhere(browser: Browser, address: str) -> None:
     assert not [url for url in browser.requests if not url.startswith((address, "data:", "blob:", "about:"))]
 
 
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> DemoSession:
+def test_a_video_is_given_back_with_the_sound(pipeline: V2APipeline, media: Path, tmp_path: Path) -> None:
+    session = DemoSession(pipeline, None, tmp_path)
+    one, other = session.make(media / "long.mp4", {"num_waveforms_per_prompt": 2})
+    assert one.video is not None
+    assert (probe(one.video).channels, probe(media / "long.mp4").channels) == (1, 0)
+    assert other.sound.name == "long_1.wav"
+    assert session.make(media / "still.png", {})[0].video is None
+    assert session.nearest(media / "still.png", {}) == []
+
+
+def test_frames_count_as_the_aggregator_weighs_them(tmp_path: Path) -> None:
     pipeline = V2APipeline.from_pretrained("miniature")
-    return DemoSession(pipeline, find_neighbours("miniature", pipeline), tmp_path_factory.mktemp("session"))
-
-
-def test_a_video_is_given_back_with_the_sound(session: DemoSession, tmp_path: Path) -> None:
-    video = write_examples(tmp_path)["siren (video)"]
-    sample = session.make(video, {"num_inference_steps": 1, "seed": 2})[0]
-    assert sample.video is not None
-    assert (probe(sample.video).has_audio, probe(video).has_audio) == (True, False)
-    assert sample.spectrogram.shape == (96, 401, 3)
-
-
-def test_frames_count_as_the_aggregator_weighs_them(session: DemoSession, tmp_path: Path) -> None:
-    frames = read_frames(write_examples(tmp_path)["car (video)"], session.pipeline.frames)
-    weights = frame_weights(session.pipeline, frames)
+    frames = read_frames(write_examples(tmp_path)["car (video)"], pipeline.frames)
+    weights = frame_weights(pipeline, frames)
     assert weights is not None
     assert sum(weights) == pytest.approx(1)
     # On the last one the car stands behind a fence.
     assert weights.index(min(weights)) == 9
-    assert isinstance(session.neighbours, Captions)
+    captions = find_neighbours("miniature", pipeline)
+    assert captions is not None
+    assert captions.nearest(pipeline.generator.target_of_text(["dog barking"])[0])[0][0] == "dog barking"
 
 
 def test_training_clips_are_those_of_the_runs_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +157,10 @@ def test_training_clips_are_those_of_the_runs_store(tmp_path: Path, monkeypatch:
     Path("run/checkpoints").mkdir(parents=True)
     Path("run/config.yaml").write_text(json.dumps({"data": {"init_args": {"root": "data"}}}))
     found = find_neighbours("run/checkpoints/last.ckpt", V2APipeline.from_pretrained("miniature"))
-    assert isinstance(found, TrainingClips)
-    row = found.clips[0].index("dog (b)")
-    (name, cosine), *_ = found.nearest(found.clips[1][row])
+    assert found is not None
+    assert found.title == "Nearest training clips"
+    names, embeddings = found.content
+    (name, cosine), *_ = found.nearest(embeddings[names.index("dog (b)")])
     assert (name, cosine) == ("dog (b)", pytest.approx(1))
 
 

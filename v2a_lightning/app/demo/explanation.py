@@ -1,9 +1,10 @@
 """Why a sound sounds as it does: which frames counted, and what the mapper's target lies near."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import yaml
@@ -16,36 +17,31 @@ from v2a_lightning.runs import CONFIG_FILE, run_of
 
 NEAREST = 5
 CAPTIONS = [f"{event.name} {event.verb}" for event in EVENTS]
-Neighbour = tuple[str, float]
-"""What it is, and its cosine with the target."""
 
 
-class Neighbours(Protocol):
-    """Things in the space of a mapper's targets."""
+@dataclass(frozen=True)
+class Neighbours:
+    """Things in the space of a mapper's targets.
+
+    Args:
+        title: what they are.
+        read: gives their names and their embeddings (things, N * D).
+    """
 
     title: str
-
-    def nearest(self, target: Tensor) -> list[Neighbour]:
-        """The nearest to a target (N, D), nearest first."""
-        ...
-
-
-class Captions:
-    """Captions of the miniature's events, by CLAP's text tower."""
-
-    title = "Nearest captions of the miniature's events"
-
-    def __init__(self, pipeline: V2APipeline) -> None:
-        self.pipeline = pipeline
+    read: Callable[[], tuple[list[str], Tensor]]
 
     @cached_property
-    def embeddings(self) -> Tensor:
-        """(28, N * D)"""
-        return self.pipeline.generator.target_of_text(CAPTIONS).flatten(1).float().cpu()
+    def content(self) -> tuple[list[str], Tensor]:
+        """Read once."""
+        names, embeddings = self.read()
+        return names, normalize(embeddings.float().cpu(), dim=-1)
 
-    def nearest(self, target: Tensor) -> list[Neighbour]:
-        """See `Neighbours`."""
-        return nearest_of(target, self.embeddings, CAPTIONS)
+    def nearest(self, target: Tensor) -> list[tuple[str, float]]:
+        """The names of the nearest to a target (N, D), nearest first, and their cosines with it."""
+        names, embeddings = self.content
+        best = (embeddings @ normalize(target.flatten().float().cpu(), dim=0)).topk(min(NEAREST, len(names)))
+        return [(names[index], value) for index, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
 def find_neighbours(checkpoint: str, pipeline: V2APipeline) -> Neighbours | None:
@@ -55,12 +51,17 @@ def find_neighbours(checkpoint: str, pipeline: V2APipeline) -> Neighbours | None
     arguments: Mapping[str, Any] = (data or {}).get("init_args") or {}
     url = arguments.get("store") or (str(Path(arguments["root"], "store")) if "root" in arguments else None)
     if url is not None:
-        from v2a_lightning.app.demo.training_clips import TrainingClips  # it brings Lightning
+        # They bring Lightning, whose import takes seconds.
+        from v2a_lightning.app.demo.training_clips import training_clips
+        from v2a_lightning.data_modules.store import EmbeddingStore
 
-        clips = TrainingClips(url)
-        if clips.are_there:
-            return clips
-    return Captions(pipeline) if pipeline.generator.name.endswith(":miniature") else None
+        store = EmbeddingStore(url)
+        if store.towers("frames") and store.towers("audio"):
+            return Neighbours("Nearest training clips", lambda: training_clips(store))
+    if not pipeline.generator.name.endswith(":miniature"):
+        return None
+    captions = "Nearest captions of the miniature's events"
+    return Neighbours(captions, lambda: (CAPTIONS, pipeline.generator.target_of_text(CAPTIONS).flatten(1)))
 
 
 def frame_weights(pipeline: V2APipeline, frames: Any) -> list[float] | None:
@@ -71,10 +72,3 @@ def frame_weights(pipeline: V2APipeline, frames: Any) -> list[float] | None:
     encoded = pipeline.encoder.encode_frames(frames)[None].float().to(pipeline.device)
     weights = aggregator.weights(encoded, torch.ones_like(encoded[..., 0], dtype=torch.bool))
     return None if weights is None else weights[0].tolist()
-
-
-def nearest_of(target: Tensor, embeddings: Tensor, names: Sequence[str]) -> list[Neighbour]:
-    """The rows (rows, N * D) nearest to a target (N, D), by name."""
-    cosines = normalize(embeddings, dim=-1) @ normalize(target.flatten().float().cpu(), dim=0)
-    best = cosines.topk(min(NEAREST, len(names)))
-    return [(names[index], value) for index, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

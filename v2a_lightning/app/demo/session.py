@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from v2a_lightning.app.demo.explanation import Neighbour, Neighbours, frame_weights
+from v2a_lightning.app.demo.explanation import Neighbours, frame_weights
 from v2a_lightning.encoders.log_mel import MelSpec, audioldm_log_mel
 from v2a_lightning.media import copy_with_sound, is_picture
 from v2a_lightning.pipeline import V2APipeline
@@ -88,7 +88,7 @@ class DemoSession:
         videos = [self._copy(source, one.numpy(), path) for one, path in zip(waveforms, paths, strict=True)]
         return [Sample(*one) for one in zip(paths, pictures, videos, strict=True)]
 
-    def nearest(self, source: Path, options: Mapping[str, Any]) -> list[Neighbour]:
+    def nearest(self, source: Path, options: Mapping[str, Any]) -> list[tuple[str, float]]:
         """What the target of the first candidate of the first sound lies near."""
         if self.neighbours is None:
             return []
