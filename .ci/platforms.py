@@ -67,7 +67,7 @@ def resolve(platform: str, python: str, *extras: str) -> dict[str, str] | str:
 def cell(found: dict[str, str] | str) -> str:
     """`yes`, with what is left out, or `no` and the package that is missing."""
     if isinstance(found, str):
-        missing = [name for name in ("torch", "av", "ray", "gradio", "umap-learn") if f"Because {name}" in found]
+        missing = [name for name in ("torch", "av", "gradio", "umap-learn") if f"Because {name}" in found]
         return f"no: {missing[0] if missing else found.splitlines()[0]} has no wheel"
     left_out = [name.replace("-", "_") for name in BY_MARKER if name not in found]
     return "yes" + (f" (without {', '.join(left_out)})" if left_out else "")
