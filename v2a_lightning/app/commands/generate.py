@@ -88,8 +88,8 @@ def generate(
         overwrite: make sounds that are there once more.
     """
     from v2a_lightning.pipeline import V2APipeline
-    from v2a_lightning.request import check_numbers
-    from v2a_lightning.steering import Steering
+    from v2a_lightning.pipeline.request import check_numbers
+    from v2a_lightning.pipeline.steering import Steering
 
     counts = {"--samples": samples, "--best_of": best_of, "--steps": steps, "--batch": batch}
     check_numbers(counts, {"--seconds": seconds}, {"--guidance": guidance})
