@@ -8,9 +8,9 @@ import time
 from typing import IO
 
 from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.progress import say
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.files import refusals
+from v2a_lightning.progress import say
 
 NAME = ".lock"
 LOOK_SECONDS = 0.2

@@ -16,10 +16,8 @@ from tqdm.auto import tqdm
 from v2a_lightning.errors import UsageError
 from v2a_lightning.pipeline.sources import Frames, find_sources
 from v2a_lightning.pipeline.steering import Space, Steering
+from v2a_lightning.progress import PATIENCE_SECONDS
 from v2a_lightning.randomness import Generators, clip_seed
-
-# A bar is shown for what takes longer.
-PATIENCE_SECONDS = 2.0
 
 OnProgress = Callable[[int, int], None]
 """Is called with the steps done and the steps in all."""
