@@ -130,10 +130,11 @@ def _locate(class_path: str, hops: int = 0) -> tuple[str, ast.ClassDef] | None:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return module, node
-        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
-            if (alias.asname or alias.name) == name:
-                origin = resolve_name("." * node.level + (node.module or ""), package)
-                return _locate(f"{origin}.{alias.name}", hops + 1)
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    origin = resolve_name("." * node.level + (node.module or ""), package)
+                    return _locate(f"{origin}.{alias.name}", hops + 1)
     return None
 
 

@@ -116,4 +116,5 @@ def spectrograms(waveforms: Tensor, sample_rate: int) -> NDArray[np.uint8]:
     mel = audioldm_log_mel(filled, MelSpec(sample_rate, WINDOW, hop, BANDS, LOWEST_HERTZ, sample_rate / 2))
     decibels = 20 / math.log(10) * mel.transpose(1, 2).flip(1)
     shade = ((decibels - decibels.max() + RANGE_DB) / RANGE_DB).clamp(0, 1)
-    return (colormaps["magma"](shade.numpy())[..., :3] * 255).astype(np.uint8)
+    pixels: NDArray[np.float64] = colormaps["magma"](shade.numpy())[..., :3] * 255
+    return pixels.astype(np.uint8)
