@@ -91,10 +91,8 @@ class Sounds:
         if finite:
             conditions = torch.stack([clip.embedding for clip in finite]).to(generator.device)
             steps, done = generator.sampling().get("steps", 1), count(1)
-            options: dict[str, Any] = {"seconds": seconds, "seeds": seeds}
-            if generator.reports_steps:
-                options["on_step"] = lambda: on_step(len(batch) * next(done) / steps)
-            waveforms = list(generator.generate(conditions, **options).cpu())
+            reported = {"on_step": lambda: on_step(len(batch) * next(done) / steps)} if generator.reports_steps else {}
+            waveforms = list(generator.generate(conditions, seconds=seconds, seeds=seeds, **reported).cpu())
         made = dict(zip([clip.clip_id for clip in finite], waveforms, strict=True))
         return [clip for clip in batch if self._is_written(clip.clip_id, made.get(clip.clip_id))]
 

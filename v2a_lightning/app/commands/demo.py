@@ -8,7 +8,7 @@ from v2a_lightning.checkpoints.registry import MINIATURE
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import UsageError
 
-FONT, MONO_FONT = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
+FONTS = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
 ABOUT = "The miniature's models know a drawn world of 28 sound events, and nothing else. Other models: `--checkpoint`."
 
 
@@ -59,7 +59,7 @@ def demo(
                 server_port=port,
                 share=share,
                 inbrowser=open_browser,
-                theme=gradio.themes.Default(font=FONT, font_mono=MONO_FONT),
+                theme=gradio.themes.Default(**FONTS),
                 css=CSS,
                 footer_links=[],
                 max_file_size="1gb",

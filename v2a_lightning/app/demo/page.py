@@ -70,7 +70,7 @@ def build_page(session: DemoSession, examples: Mapping[str, Path], about: str) -
         stops: dict[str | None, Event] = {}
         start = _start(gr, session, list(fields), stops)
         paths = list(examples.values())
-        models: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
+        models = {"concurrency_id": "models", "concurrency_limit": 1, "api_visibility": "private"}
         page.load(session.load, show_progress="hidden", api_visibility="private")
         chosen.select(_pick(gr, paths), outputs=source, api_visibility="private")
         source.change(_show_frames(gr, session), source, [frames, status], show_progress="minimal", **models)

@@ -83,7 +83,6 @@ class DemoSession:
         seconds = None if is_picture(source) else SECONDS
         with self._generator:
             waveforms = self.pipeline(source, **options, seconds=seconds, on_progress=on_progress)
-        assert isinstance(waveforms, Tensor), "of one source"
         paths = self.pipeline.save(waveforms, self.folder / str(next(self._numbers)) / f"{source.stem}.wav")
         pictures = spectrograms(waveforms, self.pipeline.sample_rate)
         videos = [self._copy(source, one.numpy(), path) for one, path in zip(waveforms, paths, strict=True)]
@@ -116,5 +115,4 @@ def spectrograms(waveforms: Tensor, sample_rate: int) -> NDArray[np.uint8]:
     mel = audioldm_log_mel(filled, MelSpec(sample_rate, WINDOW, hop, BANDS, LOWEST_HERTZ, sample_rate / 2))
     decibels = 20 / math.log(10) * mel.transpose(1, 2).flip(1)
     shade = ((decibels - decibels.max() + RANGE_DB) / RANGE_DB).clamp(0, 1)
-    pixels: NDArray[np.float64] = colormaps["magma"](shade.numpy())[..., :3] * 255
-    return pixels.astype(np.uint8)
+    return (colormaps["magma"](shade.numpy())[..., :3] * 255).astype(np.uint8)
