@@ -15,7 +15,7 @@ from v2a_lightning.app.commands.generate import generate
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.pipeline import V2APipeline
-from v2a_lightning.steering import NEGATIVE_STRENGTH, STRENGTH, Steering, slerp
+from v2a_lightning.pipeline.steering import NEGATIVE_STRENGTH, STRENGTH, Steering, slerp
 
 __all__ = ["media", "pipeline"]
 

@@ -1,6 +1,7 @@
 """The configs that come with the project, by their names: `--config quickstart` from any folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from v2a_lightning.errors import UsageError
@@ -34,5 +35,12 @@ def with_config_paths(arguments: Sequence[str]) -> list[str]:
 
 def config_files(arguments: Sequence[str]) -> list[str]:
     """The files that a command line names with `--config`."""
-    pairs = zip(["", *arguments], arguments, strict=False)
-    return [one.removeprefix(f"{FLAG}=") for before, one in pairs if before == FLAG or one.startswith(f"{FLAG}=")]
+    return [value for flag, value in options_of(arguments) if flag == FLAG]
+
+
+def options_of(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options of a command line with their values."""
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        flag, equals, value = argument.partition("=")
+        if flag.startswith("--") and (equals or not following.startswith("--")):
+            yield flag, value if equals else following

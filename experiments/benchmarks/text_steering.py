@@ -20,8 +20,8 @@ from v2a_lightning.miniature.referee import load_referee
 from v2a_lightning.miniature.world.events import EVENT_NAMES
 from v2a_lightning.miniature.world.scenes import DURATION
 from v2a_lightning.pipeline import V2APipeline
+from v2a_lightning.pipeline.steering import NEGATIVE_STRENGTH, STRENGTH, Space, Steering
 from v2a_lightning.randomness import clip_seed, generators
-from v2a_lightning.steering import NEGATIVE_STRENGTH, STRENGTH, Space, Steering
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 STRENGTHS = (0.4, 0.5, 0.6, 0.75, 1.0)

@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from v2a_lightning.app.config_keys import options_of
 from v2a_lightning.app.messages import one_line
 from v2a_lightning.errors import UsageError
+from v2a_lightning.project_configs import options_of
 
 # Every plain command takes its options from a file too, but for those whose own option of this name means a run's YAML.
 CONFIG_OPTION = "config"

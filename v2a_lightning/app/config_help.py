@@ -49,7 +49,9 @@ def _screen(command: str, summary: str, keys: Keys) -> str:
     else:
         rows = list(_rows_without_config())
         foot = [f"A config's keys: {PROGRAM} {command} --config quickstart --help", f"Configs: {own}", *foot]
-    return "\n".join([*head, *_table(_shortened(rows, LINES - len(head) - len(foot))), *foot])
+    if len(rows) > (most := LINES - len(head) - len(foot)):
+        rows = [*rows[: most - 1], (f"and {len(rows) - most + 1} more", "", "see --print_config")]
+    return "\n".join([*head, *_table(rows), *foot])
 
 
 def _rows(name: str, keys: Keys) -> Iterator[Row]:
@@ -67,11 +69,7 @@ def _rows(name: str, keys: Keys) -> Iterator[Row]:
 
 def _rows_without_config() -> Iterator[Row]:
     yield "--config", "FILE", "YAML file, or the name of one of the project's; several are merged"
-    for name, meaning in zip(
-        CHOSEN_CLASSES,
-        ("the clips and their embeddings", "the mapper", "sound made and scored", "average of the weights"),
-        strict=True,
-    ):
+    for name, meaning in CHOSEN_CLASSES.items():
         yield f"--{name}", "CLASS", meaning
     for name, class_path in FIXED_CLASSES.items():
         found = signature(class_path)
@@ -82,13 +80,6 @@ def _rows_without_config() -> Iterator[Row]:
         yield f"--{name}", "", meaning
 
 
-def _shortened(rows: list[Row], most: int) -> list[Row]:
-    """No more rows than that: of what is left out, only how many there are."""
-    if len(rows) <= most:
-        return rows
-    return [*rows[: most - 1], (f"and {len(rows) - most + 1} more", "", "see --print_config")]
-
-
 def _table(rows: Sequence[Row]) -> list[str]:
     width = max(80, min(shutil.get_terminal_size((120, 40)).columns, 140)) - 1
     names = min(WIDEST_NAME, max(len(name) for name, _, _ in rows))
@@ -97,12 +88,9 @@ def _table(rows: Sequence[Row]) -> list[str]:
     for name, value, meaning in rows:
         shown = value if len(value) <= values else f"{value[: values - 3]}..."
         begin = f"  {name:<{names}} {shown:<{values}} "
-        lines.append((begin + _shortened_meaning(meaning, max(10, width - len(begin)))).rstrip())
+        sentence = re.split(r"[.;] ", meaning)[0].rstrip(".")
+        lines.append((begin + textwrap.shorten(sentence, max(10, width - len(begin)), placeholder="...")).rstrip())
     return lines
-
-
-def _shortened_meaning(text: str, width: int) -> str:
-    return textwrap.shorten(re.split(r"[.;] ", text)[0].rstrip("."), width, placeholder="...")
 
 
 def _shown(value: Any) -> str:

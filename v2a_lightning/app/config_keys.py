@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,16 @@ import yaml
 from v2a_lightning.app.messages import PROGRAM
 from v2a_lightning.app.signatures import Signature, public_path, signature
 from v2a_lightning.errors import UsageError
-from v2a_lightning.project_configs import FLAG, config_path
+from v2a_lightning.project_configs import FLAG, config_path, options_of
 
 # The top of a config: keys that always have one class, keys whose class the config names, and plain ones.
 FIXED_CLASSES = {"trainer": "lightning.pytorch.Trainer", "run": "v2a_lightning.runs.RunSettings"}
-CHOSEN_CLASSES = ("data", "model", "evaluation", "averaging")
+CHOSEN_CLASSES = {
+    "data": "the clips and their embeddings",
+    "model": "the mapper",
+    "evaluation": "sound made and scored",
+    "averaging": "average of the weights",
+}
 PLAIN_KEYS = {
     "seed_everything": "of all that is drawn in a run",
     "ckpt_path": 'a checkpoint; "last" or "best": the newest of the experiment (in a fit, of the run --run.name)',
@@ -189,14 +193,6 @@ def _meant(place: Keys, key: str, keys: Keys) -> str:
     if near := get_close_matches(key, place.names, 1):
         return f"{place.name}.{near[0]}".lstrip(".")
     return next((name for name in keys.accepted() if name.rpartition(".")[2] == key), "")
-
-
-def options_of(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The options of a command line with their values."""
-    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
-        flag, equals, value = argument.partition("=")
-        if flag.startswith("--") and (equals or not following.startswith("--")):
-            yield flag, value if equals else following
 
 
 def _yaml(text: str) -> Any:

@@ -62,7 +62,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     """
     quiet_lightning()
     try:
-        cli = MapperCLI(command, nulls_spelt_out(with_config_paths(arguments)))
+        cli = MapperCLI(command, nulls_spelt_out(arguments))
     except (ArgumentError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         # A parser of YAML knows the text it was given, and not the file that was from.
         message = one_line(error).replace('"<unicode string>"', " ".join(config_files(arguments)) or "an option")

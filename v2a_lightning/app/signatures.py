@@ -4,10 +4,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-from docstring_parser import DocstringParam, parse
+from docstring_parser import parse
 
 from v2a_lightning.components import MOVED
 
@@ -57,7 +57,8 @@ def signature(class_path: str) -> Signature | None:
     module, node = located
     initialise = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
     texts = [text for text in (ast.get_docstring(node), initialise and ast.get_docstring(initialise)) if text]
-    described = {one.arg_name: " ".join((one.description or "").split()) for one in _described(texts)}
+    documented = [one for text in texts for one in parse(text).params]
+    described = {one.arg_name: " ".join((one.description or "").split()) for one in documented}
     is_dataclass = any("dataclass" in ast.unparse(one) for one in node.decorator_list)
     bases = [signature(f"{module}.{ast.unparse(base).partition('[')[0]}") for base in node.bases]
     if initialise is not None:
@@ -91,11 +92,6 @@ def public_path(class_path: str) -> str:
     module, node = located
     offered = f"{module.rpartition('.')[0]}.{node.name}"
     return offered if _locate(offered) == located else f"{module}.{node.name}"
-
-
-def _described(texts: list[str]) -> Iterator[DocstringParam]:
-    for text in texts:
-        yield from parse(text).params
 
 
 def _arguments(arguments: ast.arguments) -> Iterator[tuple[str, tuple[ast.expr | None, ast.expr | None]]]:
@@ -137,8 +133,7 @@ def _locate(class_path: str, hops: int = 0) -> tuple[str, ast.ClassDef] | None:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-                    origin = ".".join([*above, *([node.module] if node.module else [])])
+                    origin = resolve_name("." * node.level + (node.module or ""), package)
                     return _locate(f"{origin}.{alias.name}", hops + 1)
     return None
 
@@ -154,12 +149,12 @@ def _source(module: str) -> tuple[ast.Module, str] | None:
         return None
     if spec is None or spec.origin is None:
         return None
-    path = Path(spec.origin).parent.joinpath(*inner) if inner else Path(spec.origin)
-    files = {path / "__init__.py": module, Path(f"{path}.py"): module.rpartition(".")[0]}
-    if not inner:
-        files = {path: module if path.name == "__init__.py" else ""}
-    file = next((one for one in files if one.is_file() and one.suffix == ".py"), None)
+    path = Path(spec.origin)
+    if inner:
+        path = path.parent.joinpath(*inner, "__init__.py")
+        path = path if path.is_file() else path.parent.with_suffix(".py")
     try:
-        return (ast.parse(file.read_text(encoding="utf-8")), files[file]) if file else None
-    except (SyntaxError, UnicodeDecodeError):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError):
         return None
+    return tree, module if path.name == "__init__.py" else module.rpartition(".")[0]

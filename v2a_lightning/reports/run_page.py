@@ -150,10 +150,10 @@ def _head(
 def _checkpoint_table(rows: Sequence[Row], floors: Mapping[str, float], cards: Cards) -> list[Table]:
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     cells: list[dict[str, Cell]] = [
-        {"": row.title, "epoch": f"{row.epoch:g}"} | _cells(row.scores, names, cards) for row in rows
+        {"": row.title, "epoch": f"{row.epoch:g}", **_cells(row.scores, names, cards)} for row in rows
     ]
     if cells and floors:
-        cells.append({"": "floor", "epoch": None} | _cells(floors, names, cards))
+        cells.append({"": "floor", "epoch": None, **_cells(floors, names, cards)})
     return [Table.of("checkpoints", f"One epoch a row.{f' {FLOOR}' if floors else ''}", cells)] if cells else []
 
 

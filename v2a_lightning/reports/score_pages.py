@@ -58,7 +58,7 @@ def write_comparison_page(path: Path, files: Sequence[ScoreFile]) -> Path:
     """Write the page of several systems, the first of which is the baseline."""
     names = in_order(name for file in files for name in file.scores.found)
     rows: list[dict[str, Cell]] = [
-        {"metric": number_of(name, files).heading} | {file.name: _compared(name, file, files) for file in files}
+        {"metric": number_of(name, files).heading, **{file.name: _compared(name, file, files) for file in files}}
         for name in names
     ]
     differences: list[dict[str, Cell]] = []

@@ -1,6 +1,5 @@
 """`experiment`: run a study and print its tables."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +48,6 @@ def experiment(
         raise UsageError(f"--set wants key=value, not {wrong[0]!r}")
     from v2a_lightning.app.lightning_cli import MapperCLI
     from v2a_lightning.processes import cores
-    from v2a_lightning.project_configs import with_config_paths
     from v2a_lightning.studies.analyses.paper_orderings import report_orderings
     from v2a_lightning.studies.analyses.score_floor import report_floor
     from v2a_lightning.studies.plan import Options, plan
@@ -57,10 +55,7 @@ def experiment(
     from v2a_lightning.studies.study import read_study
     from v2a_lightning.studies.write import print_findings, write_study
 
-    def build(command: str, arguments: Sequence[str]) -> MapperCLI:
-        return MapperCLI(command, with_config_paths(arguments))
-
-    options = Options(seeds, size, tuple(base or ()), tuple(set or ()), Path(output), folders or {}, build)
+    options = Options(seeds, size, tuple(base or ()), tuple(set or ()), Path(output), folders or {}, MapperCLI)
     if target in ("orderings", "floor"):
         (report_orderings if target == "orderings" else report_floor)(options, write)
         return 0

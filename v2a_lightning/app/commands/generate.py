@@ -92,9 +92,9 @@ def generate(
         report: write report.html beside the sounds, with pictures and players.
     """
     from v2a_lightning.pipeline import V2APipeline
+    from v2a_lightning.pipeline.request import check_numbers
+    from v2a_lightning.pipeline.steering import Steering
     from v2a_lightning.reports.generation_page import write_generation_page
-    from v2a_lightning.request import check_numbers
-    from v2a_lightning.steering import Steering
 
     counts = {"--samples": samples, "--best_of": best_of, "--steps": steps, "--batch": batch}
     check_numbers(counts, {"--seconds": seconds}, {"--guidance": guidance})

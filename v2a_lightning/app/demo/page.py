@@ -11,7 +11,7 @@ from v2a_lightning.app.demo.session import DemoSession, Sample
 from v2a_lightning.app.messages import one_line
 from v2a_lightning.errors import UsageError, V2AError
 from v2a_lightning.generators import Generator
-from v2a_lightning.steering import NEGATIVE_STRENGTH, STRENGTH
+from v2a_lightning.pipeline.steering import NEGATIVE_STRENGTH, STRENGTH
 
 # Read by Gradio and the Hub's client when they are imported.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -97,7 +97,7 @@ def _fields(gr: Any, generator: Generator) -> dict[str, Any]:
             "prompt_strength": gr.Slider(0, 1, STRENGTH, step=0.05, label="Strength of the text", info="1: text alone"),
             "negative_prompt": gr.Textbox(label="Negative text", placeholder="guided away from"),
             "negative_strength": gr.Slider(0, 4, NEGATIVE_STRENGTH, step=0.1, label="Strength of the negative text"),
-            "prompt_space": gr.Radio(["clap", "clip"], value="clap", label="Space", info="clip: before the mapper"),
+            "prompt_space": gr.Radio(["clip", "clap"], value="clip", label="Space", info="clip: before the mapper"),
         }
     samples = gr.Slider(1, MOST_SAMPLES, 2, step=1, label="Samples")
     with gr.Accordion("Sampling", open=False):

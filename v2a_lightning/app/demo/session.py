@@ -17,10 +17,10 @@ from v2a_lightning.app.demo.explanation import Neighbours, frame_weights
 from v2a_lightning.encoders.log_mel import MelSpec, audioldm_log_mel
 from v2a_lightning.media import copy_with_sound, is_picture
 from v2a_lightning.pipeline import V2APipeline
+from v2a_lightning.pipeline.request import OnProgress
+from v2a_lightning.pipeline.sources import read_windows
+from v2a_lightning.pipeline.steering import Steering
 from v2a_lightning.randomness import clip_seed
-from v2a_lightning.request import OnProgress
-from v2a_lightning.sources import read_windows
-from v2a_lightning.steering import Steering
 
 # Of a long video.
 SECONDS = 30.0

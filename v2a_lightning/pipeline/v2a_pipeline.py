@@ -20,14 +20,14 @@ from v2a_lightning.generators import Generator
 from v2a_lightning.json_files import write_json
 from v2a_lightning.media import is_picture, picture_seconds
 from v2a_lightning.model_card import Training, pipeline_card
-from v2a_lightning.pipeline_parts import PIPELINE_FILE, make_encoders, make_generator, read_parts
+from v2a_lightning.pipeline.parts import PIPELINE_FILE, make_encoders, make_generator, read_parts
+from v2a_lightning.pipeline.request import OnProgress, Request, steps_shown
+from v2a_lightning.pipeline.sources import Frames, Source, read_windows, window_count
+from v2a_lightning.pipeline.steering import NEGATIVE_STRENGTH, STRENGTH, Space, Steering
+from v2a_lightning.pipeline.waveforms import best_candidates, joined, save_waveforms
 from v2a_lightning.randomness import generators
-from v2a_lightning.request import OnProgress, Request, steps_shown
 from v2a_lightning.saved_mapper import OnTheHub, parameters_of, save_pretrained
-from v2a_lightning.sources import Frames, Source, read_windows, window_count
 from v2a_lightning.specs import FrameSpec
-from v2a_lightning.steering import NEGATIVE_STRENGTH, STRENGTH, Space, Steering
-from v2a_lightning.waveforms import best_candidates, joined, save_waveforms
 
 
 class V2APipeline(OnTheHub):

@@ -14,10 +14,10 @@ import torch
 from tqdm.auto import tqdm
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.pipeline.sources import Frames, find_sources
+from v2a_lightning.pipeline.steering import Space, Steering
 from v2a_lightning.progress import PATIENCE_SECONDS
 from v2a_lightning.randomness import Generators, clip_seed
-from v2a_lightning.sources import Frames, find_sources
-from v2a_lightning.steering import Space, Steering
 
 OnProgress = Callable[[int, int], None]
 """Is called with the steps done and the steps in all."""
