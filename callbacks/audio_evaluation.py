@@ -143,7 +143,8 @@ class AudioEvaluation(Callback):
                 self._log_for_monitors(pl_module, stage, values)
                 self.left_out = _failed(failures, len(chosen), sounds.folder)
                 seconds = time.perf_counter() - began
-                measured = {**values, "failed_clips": len(failures), "evaluation_seconds": seconds}
+                floors = {f"{name}_floor": value for name, value in self.suite.floors().items()}
+                measured = {**values, **floors, "failed_clips": len(failures), "evaluation_seconds": seconds}
                 _log_for_loggers(trainer, stage, measured)
                 if not _leaves_nothing(trainer):
                     order, run = [clip.clip_id for clip in chosen], Path(str(trainer.log_dir))

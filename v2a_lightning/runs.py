@@ -19,6 +19,8 @@ CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.csv"
 # What an evaluation of sound found, beside the sounds; written when these and their scores are.
 EVALUATION_FILE = "evaluation.json"
+# Its scores with their cards, as `evaluate` writes them.
+SCORES_FILE = "scores.json"
 # There until a test or a validation is done with all it writes: one that was stopped before goes on in its folder.
 UNFINISHED_FILE = ".unfinished"
 # How many clips of each split were used, and the hash of their ids.

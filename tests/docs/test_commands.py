@@ -21,7 +21,7 @@ COMMANDS_TYPED = [
     if block.language == "sh"
     for words in block.commands
 ]
-OTHER_PROGRAMS = {"cd", "wandb", "torchrun", "srun", "source", "python", "python3"}
+OTHER_PROGRAMS = {"cd", "ffmpeg", "wandb", "torchrun", "srun", "source", "python", "python3"}
 
 
 class Parsed(MapperCLI):

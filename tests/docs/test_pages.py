@@ -34,6 +34,7 @@ SMALL = {
         *(f"evaluation.{key}" for key in EVALUATION),
         *(f"evaluation.suite.{key}" for key in EXTRACTORS),
     ],
+    ("data-sets.md", "fit"): [*FIT, *VIDEOS],
     ("imagehear.md", "test"): [
         *("--data.encoder.checkpoint=miniature", "--evaluation.generator.checkpoint=miniature"),
         *("--evaluation.generator.steps=1", "--evaluation.suite.wav2clip=miniature", "--evaluation.seconds=2.56"),
@@ -42,7 +43,12 @@ SMALL = {
     ],
 }
 GENERATE = ["--steps", "1"]
-PAGES = ("your-videos.md", "imagehear.md", "evaluating.md", "listening.md", "steering.md", "api.md")
+# Of these pages only the Python is run: their commands install, train at full length, or start a server.
+PYTHON_ONLY = ("README.md",)
+PAGES = (
+    *PYTHON_ONLY,
+    *("data-sets.md", "your-videos.md", "imagehear.md", "evaluating.md", "listening.md", "steering.md", "api.md"),
+)
 
 
 @pytest.fixture
@@ -70,11 +76,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_works_from_top_to_bottom(page: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if page in ("imagehear.md", "steering.md", "api.md"):
+    if page in ("imagehear.md", "steering.md", "api.md", "README.md"):
         trained("v2a_mapper" if page == "imagehear.md" else "quickstart")
     names = {"__name__": page}
-    for block in blocks_of(DOCS / page):
-        if block.needs:
+    for block in blocks_of(ROOT / page if page in PYTHON_ONLY else DOCS / page):
+        if block.needs or (page in PYTHON_ONLY and block.language != "python"):
             continue
         if block.language == "python":
             exec(compile(placed(block.text), f"{page}", "exec"), names)

@@ -1,16 +1,18 @@
 """Small networks and made-up pairs for the tests of the mapper."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from v2a_lightning.data_modules.loaders import training_loader
-from v2a_lightning.mapper import Network, TransformerMapper
+from v2a_lightning.mapper import AverageFrames, Diffusion, Network, TransformerMapper
+from v2a_lightning.module import V2AMapper
 
 DIM = 512
 
@@ -99,3 +101,29 @@ class PairsModule(LightningDataModule):
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def small_mapper(**changes: Any) -> V2AMapper:
+    torch.manual_seed(0)
+    parts: dict[str, Any] = {
+        "network": small_transformer(),
+        "objective": Diffusion(),
+        "aggregator": AverageFrames(),
+        "sampling_steps": 4,
+        "seed": 5,
+    }
+    return V2AMapper(**{**parts, **changes})
+
+
+def trainer(folder: Path, **changes: Any) -> Trainer:
+    quiet: dict[str, Any] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "default_root_dir": folder,
+        "max_epochs": 1,
+        "log_every_n_steps": 1,
+    }
+    return Trainer(**{**quiet, **changes})

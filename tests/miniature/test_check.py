@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_module import small_mapper
+from tests.mapper.small import small_mapper
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import UsageError
 from v2a_lightning.generators import AudioLDM

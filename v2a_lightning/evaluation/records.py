@@ -1,5 +1,6 @@
 """What is kept of each clip once its features are extracted, and how the processes of a run share it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from v2a_lightning.evaluation.features import SHORTEST_SECONDS, Waveform
 from v2a_lightning.evaluation.folders import first_few
-from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric
+from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric, SetMetric
 from v2a_lightning.evaluation.score_files import Score, Scores, resample_counts
 from v2a_lightning.media import is_silent
 from v2a_lightning.progress import progress
@@ -21,6 +22,8 @@ CLIPPED_LEVEL = 0.999
 CLIPPED_SHARE = 1e-3
 MISSING_SHARE = 0.05
 SILENCE_WARNING_SHARE = 0.01
+# Fewer clips' sounds on a side say nothing of how far two sets of true sounds are apart.
+FLOOR_CLIPS = 16
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,31 @@ def _scored(
         return {}, str(error)
     # Files of scores have no NaN, and nothing can be compared with one.
     return {name: score for name, score in scores.items() if score.finite}, "its value is not finite"
+
+
+def floors_of(metrics: Sequence[AudioMetric], records: Sequence[ClipRecord]) -> dict[str, float]:
+    """Each distance of sets between one half of the clips' own sounds and the other, by the metric's name.
+
+    Halves are every other clip in the order of ids. Each has half as many clips as the metric's number has, so that
+    this floor is higher than that number's own. None of fewer than `FLOOR_CLIPS` a half.
+    """
+    found = {}
+    for metric in metrics:
+        if not isinstance(metric, SetMetric) or metric.needs.keys() != {"generated", "reference"}:
+            continue
+        if metric.better != "lower" or len(metric.numbers()) != 1:
+            continue
+        own = [record.features["reference"][metric.needs["reference"]] for record in clips_of(metric, records)]
+        sounds, half = [one.double().reshape(-1, one.shape[-1]) for one in own], len(own) // 2
+        if half < max(FLOOR_CLIPS, metric.minimum):
+            continue
+        try:
+            value = float(metric.value(generated=sounds[::2][:half], reference=sounds[1::2][:half]))
+        except ValueError:
+            # Sounds that are equal to one another have no distance here, as in `score_records`.
+            continue
+        found |= {metric.name: value} if math.isfinite(value) else {}
+    return found
 
 
 def clips_of(metric: AudioMetric, records: Iterable[ClipRecord]) -> list[ClipRecord]:

@@ -13,10 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from v2a_lightning.evaluation.extractors.frontends import power_spectrogram, slaney_mel_matrix
+from v2a_lightning.evaluation.metric import Number
 from v2a_lightning.files import atomic_write
+from v2a_lightning.reports.tables import Table, number
 
 Waveform = NDArray[np.float32]
 
+REPORT_FILE = "report.html"
+TRUE_SOUND = "True sound"
+FLOOR = (
+    "The floor is the distance between two halves of the clips' own sounds. A score below it shows that sounds follow "
+    "their own clips, and no longer whose sounds are truer; the fewer clips, the higher it is."
+)
 BADGES = {"miniature": "miniature world: figures do not compare with real data"}
 TEMPLATES = Path(__file__).parent / "templates"
 # A spectrogram shows this many decibels below the loudest point of the sounds it is compared with.
@@ -28,11 +36,21 @@ LOWEST_HERTZ = 40.0
 
 @dataclass(frozen=True)
 class Sound:
-    """A player and its spectrogram, as URIs."""
+    """A player and its spectrogram, as URIs.
+
+    Args:
+        title: what it is.
+        source: the sound.
+        picture: the spectrogram.
+        seconds: its length.
+        kilohertz: the highest tone of the spectrogram.
+    """
 
     title: str
     source: str
     picture: str
+    seconds: float
+    kilohertz: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,7 @@ class Item:
         frames: pictures as URIs.
         code: an id.
         facts: a line of figures.
+        missing: why any of its files is not shown.
     """
 
     title: str
@@ -52,6 +71,7 @@ class Item:
     frames: Sequence[str] = ()
     code: str = ""
     facts: str = ""
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,16 @@ class Section:
 
     title: str
     entries: Sequence[Item] = field(default_factory=tuple)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A score in large figures, in small ones what it is to be compared with, and a note for who points at it."""
+
+    measure: Number
+    value: float
+    beside: str = ""
     note: str = ""
 
 
@@ -78,11 +108,32 @@ def write_page(path: Path, text: str) -> Path:
     return path
 
 
-def write_sounds_page(path: Path, title: str, introduction: str, label: str, sections: Sequence[Section]) -> Path:
-    """Write a page of sounds; `label` is that of the extractors, "miniature" or ""."""
-    badge = BADGES.get(label, "")
-    text = render("sounds.html", title=title, introduction=introduction, badge=badge, sections=list(sections))
-    return write_page(path, text)
+def write_sounds_page(
+    path: Path,
+    title: str,
+    introduction: str,
+    label: str,
+    sections: Sequence[Section],
+    tiles: Sequence[Tile] = (),
+    tables: Sequence[Table] = (),
+    details: Sequence[Table] = (),
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write a page of sounds.
+
+    Args:
+        path: of the page.
+        title, introduction: its head.
+        label: of the extractors, "miniature" or "".
+        sections: clips with their sounds.
+        tiles: scores.
+        tables: above the sounds.
+        details: below them, folded but for those of classes and of settings.
+        notes: what is to be known of the scores.
+    """
+    head = {"title": title, "introduction": introduction, "badge": BADGES.get(label, "")}
+    figures = {"tiles": tiles, "tables": tables, "details": details, "notes": notes}
+    return write_page(path, render("sounds.html", **head, **figures, sections=list(sections), number=number))
 
 
 def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:
@@ -90,7 +141,13 @@ def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:
     arrays = [np.asarray(waveform, np.float32) for waveform in waveforms.values()]
     pictures = spectrograms(arrays, sample_rate)
     return [
-        Sound(title, sound_uri(waveform, sample_rate), picture_uri(picture, "PNG"))
+        Sound(
+            title,
+            sound_uri(waveform, sample_rate),
+            picture_uri(picture, "PNG"),
+            len(waveform) / sample_rate,
+            sample_rate / 2000,
+        )
         for title, waveform, picture in zip(waveforms, arrays, pictures, strict=True)
     ]
 
