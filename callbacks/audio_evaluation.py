@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -179,9 +178,11 @@ class AudioEvaluation(Callback):
             for batch in batches:
                 made = batch
                 if any(clip.clip_id not in sounds.made for clip in batch):
-                    made = sounds.make(batch, generator, self.seconds, partial(advance, 0))
-                for clip in made:
+                    # Generating counts for one half and scoring for the other.
+                    made = sounds.make(batch, generator, self.seconds, lambda clips: advance(0, clips / 2))
+                for scored, clip in enumerate(made, 1):
                     self._add(sounds, clip, _data(trainer))
+                    advance(0, (len(batch) + scored) / 2)
                 sounds.write_down()
                 advance(len(batch))
 

@@ -91,7 +91,8 @@ class Sounds:
         if finite:
             conditions = torch.stack([clip.embedding for clip in finite]).to(generator.device)
             steps, done = generator.sampling().get("steps", 1), count(1)
-            reported = {"on_step": lambda: on_step(len(batch) * next(done) / steps)} if generator.reports_steps else {}
+            step = {"on_step": lambda: on_step(len(batch) * next(done) / steps)}
+            reported: dict[str, Any] = step if generator.reports_steps else {}
             waveforms = list(generator.generate(conditions, seconds=seconds, seeds=seeds, **reported).cpu())
         made = dict(zip([clip.clip_id for clip in finite], waveforms, strict=True))
         return [clip for clip in batch if self._is_written(clip.clip_id, made.get(clip.clip_id))]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -72,6 +73,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
         options = {"ckpt_path": cli.checkpoint, "weights_only": True}
         if command != "fit":
             options |= {"return_predictions": False} if command == "predict" else {"verbose": False}
+            # What else a fit had beside the mapper is not wanted.
+            warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
         if command != "fit" and cli.checkpoint is None and any(one.requires_grad for one in cli.model.parameters()):
             rank_zero_info(f"{command} without --ckpt_path: the mapper's weights are untrained")
         with interrupts_as_they_are():

@@ -128,7 +128,7 @@ class WandbExtras(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Watch the gradients."""
         for logger in self._loggers(trainer, self.settings.wandb_gradients):
-            logger.watch(pl_module, log_freq=trainer.log_every_n_steps, log_graph=False)
+            logger.watch(pl_module, log_freq=trainer.log_every_n_steps, log_graph=False)  # type: ignore[attr-defined]
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Send the checkpoint."""

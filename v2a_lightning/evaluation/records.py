@@ -93,23 +93,30 @@ def floors_of(metrics: Sequence[AudioMetric], records: Sequence[ClipRecord]) -> 
     Halves are every other clip in the order of ids. Each has half as many clips as the metric's number has, so that
     this floor is higher than that number's own. None of fewer than `FLOOR_CLIPS` a half.
     """
-    found = {}
-    for metric in metrics:
-        if not isinstance(metric, SetMetric) or metric.needs.keys() != {"generated", "reference"}:
-            continue
-        if metric.better != "lower" or len(metric.numbers()) != 1:
-            continue
-        own = [record.features["reference"][metric.needs["reference"]] for record in clips_of(metric, records)]
-        sounds, half = [one.double().reshape(-1, one.shape[-1]) for one in own], len(own) // 2
-        if half < max(FLOOR_CLIPS, metric.minimum):
-            continue
-        try:
-            value = float(metric.value(generated=sounds[::2][:half], reference=sounds[1::2][:half]))
-        except ValueError:
-            # Sounds that are equal to one another have no distance here, as in `score_records`.
-            continue
-        found |= {metric.name: value} if math.isfinite(value) else {}
-    return found
+    floors: dict[str, float] = {}
+    with progress("floors", len(metrics)) as advance:
+        for metric in metrics:
+            floor = _floor(metric, records)
+            floors |= {} if floor is None else {metric.name: floor}
+            advance(1)
+    return floors
+
+
+def _floor(metric: AudioMetric, records: Sequence[ClipRecord]) -> float | None:
+    if not isinstance(metric, SetMetric) or metric.needs.keys() != {"generated", "reference"}:
+        return None
+    if metric.better != "lower" or len(metric.numbers()) != 1:
+        return None
+    own = [record.features["reference"][metric.needs["reference"]] for record in clips_of(metric, records)]
+    sounds, half = [one.double().reshape(-1, one.shape[-1]) for one in own], len(own) // 2
+    if half < max(FLOOR_CLIPS, metric.minimum):
+        return None
+    try:
+        value = float(metric.value(generated=sounds[::2][:half], reference=sounds[1::2][:half]))
+    except ValueError:
+        # Sounds that are equal to one another have no distance here, as in `score_records`.
+        return None
+    return value if math.isfinite(value) else None
 
 
 def clips_of(metric: AudioMetric, records: Iterable[ClipRecord]) -> list[ClipRecord]:

@@ -13,6 +13,7 @@ from v2a_lightning.listening.key import Key, Sound, read_key
 from v2a_lightning.listening.loudness import level
 from v2a_lightning.listening.plan import Folders, Plan, make_plan
 from v2a_lightning.media import is_picture
+from v2a_lightning.progress import progress
 from v2a_lightning.randomness import clip_seed
 from v2a_lightning.reports.pages import data_uri, render, write_page
 
@@ -98,15 +99,17 @@ def _gather(
 ) -> tuple[dict[str, Sound], dict[str, Any], dict[str, Any]]:
     """The key's view of the sounds, and the page's view of sounds and pictures, by code."""
     sounds, played, pictures = {}, {}, {}
-    for clip, code in plan.clips.items():
-        own = {name: sound for name, sound in plan.sounds.items() if sound.clip_id == clip}
-        prepared, rate, seconds = _prepare(own, settings)
-        for name, (waveform, gain) in prepared.items():
-            sounds[name] = replace(plan.sounds[name], gain_db=round(gain, 2))
-            source = address(f"{name}.flac", stimuli.flac(waveform, rate))
-            played[name] = {"clip": code, "source": source, "seconds": round(seconds, 3)}
-        if clip in folders.media:
-            pictures[code] = _picture(folders.media[clip], code, seconds, address)
+    with progress("preparing clips", len(plan.clips)) as advance:
+        for clip, code in plan.clips.items():
+            own = {name: sound for name, sound in plan.sounds.items() if sound.clip_id == clip}
+            prepared, rate, seconds = _prepare(own, settings)
+            for name, (waveform, gain) in prepared.items():
+                sounds[name] = replace(plan.sounds[name], gain_db=round(gain, 2))
+                source = address(f"{name}.flac", stimuli.flac(waveform, rate))
+                played[name] = {"clip": code, "source": source, "seconds": round(seconds, 3)}
+            if clip in folders.media:
+                pictures[code] = _picture(folders.media[clip], code, seconds, address)
+            advance(1)
     return sounds, played, pictures
 
 

@@ -1,17 +1,18 @@
 """One study from beginning to end: prepare, run what is missing, make tables and figures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from v2a_lightning.progress import Advance, progress
 from v2a_lightning.reports.charts import save_figure
 from v2a_lightning.reports.pages import write_page
 from v2a_lightning.reports.tables import Cell, Table
 from v2a_lightning.studies.analyses.score_floor import read_floor, with_floor
 from v2a_lightning.studies.plan import Options, Run, plan
-from v2a_lightning.studies.records import Record, about, failure_notes, label_of, read_record
-from v2a_lightning.studies.runner import run_all
+from v2a_lightning.studies.records import Record, about, failure_notes, label_of
+from v2a_lightning.studies.runner import OnRecord, is_pending, run_all
 from v2a_lightning.studies.study import Study, imported
 from v2a_lightning.studies.tables import difference_table, draw_study, study_table
 from v2a_lightning.studies.trained_runs import TrainedRun, cached_json, open_run
@@ -99,7 +100,12 @@ def run_study(study: Study, options: Options, workers: int, log: Callable[[str],
     study = prepared(study, options)
     runs = plan(study, options)
     write_page(folder / "commands.txt", "".join(f"{run.command}\n" for run in runs))
-    records = run_all(runs, workers, _progress(runs, log))
+    names = {run.name for run in runs}
+    pending = {run.name for run in runs if is_pending(run)}
+    if pending < names:
+        log(f"{len(names) - len(pending)} of {len(names)} runs are done already")
+    with progress("runs", len(pending)) as advance:
+        records = run_all(runs, workers, _report(names, pending, log, advance))
     findings = _study_findings(study, records, folder)
     if study.analyse:
         findings += imported(study.analyse)(StudyRuns(study, options, runs, records, folder))
@@ -125,16 +131,14 @@ def _study_findings(study: Study, records: Sequence[Record], folder: Path) -> li
     return [*findings, Attachment(figure, study.title)] if draw_study(study, records, figure) else findings
 
 
-def _progress(runs: Sequence[Run], log: Callable[[str], None]) -> Callable[[Run, Record], None]:
-    done = {run.name: record is not None and not record.failed for run in runs for record in [read_record(run)]}
-    ended = sum(done.values())
-    if ended:
-        log(f"{ended} of {len(done)} runs are done already")
+def _report(names: Set[str], pending: Set[str], log: Callable[[str], None], advance: Advance) -> OnRecord:
+    ended = len(names) - len(pending)
 
-    def progress(run: Run, record: Record) -> None:
+    def report(run: Run, record: Record) -> None:
         nonlocal ended
         ended += 1
         outcome = f"FAILED: {record.reason}" if record.failed else f"{record.seconds:.0f} s"
-        log(f"[{ended}/{len(done)}] {run.title + ', ' if run.title else ''}seed {run.seed}: {outcome}")
+        log(f"[{ended}/{len(names)}] {run.title + ', ' if run.title else ''}seed {run.seed}: {outcome}")
+        advance(1)
 
-    return progress
+    return report

@@ -12,10 +12,10 @@ from v2a_lightning.studies.plan import Run
 from v2a_lightning.studies.records import RECORD_FILE, Record, read_record, record_of, scores_of, write_record
 from v2a_lightning.studies.workers import FreshProcess, Outcome, ReusedProcess, environment
 
-Progress = Callable[[Run, Record], None]
+OnRecord = Callable[[Run, Record], None]
 
 
-def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Record]:
+def run_all(runs: Sequence[Run], workers: int, on_record: OnRecord) -> list[Record]:
     """Run what has not been run and give every run's record, in the order of `runs`.
 
     A run that failed before is tried again. One that was interrupted goes on where its last checkpoint is.
@@ -23,19 +23,19 @@ def run_all(runs: Sequence[Run], workers: int, progress: Progress) -> list[Recor
     Args:
         runs: trainings before what needs them.
         workers: processes that share the work; 0 gives each run a process of its own, one after the other.
-        progress: called with every run that ends.
+        on_record: called with every run that ends.
     """
     by_name: dict[str, Run] = {}
     for run in runs:
         # A command that stands for several rows is run once.
         by_name.setdefault(run.name, run)
-    pending = [run for run in by_name.values() if _is_pending(run)]
+    pending = [run for run in by_name.values() if is_pending(run)]
     if pending:
         processes = start_processes(workers)
         try:
             problems = _prepare(pending, processes[0])
             for trains in (True, False):
-                _run_several([run for run in pending if (run.needs is None) == trains], processes, problems, progress)
+                _run_several([run for run in pending if (run.needs is None) == trains], processes, problems, on_record)
         finally:
             for process in processes:
                 process.close()
@@ -49,7 +49,8 @@ def start_processes(workers: int) -> list[FreshProcess]:
     return [ReusedProcess(environment(max(1, cores() // workers))) for _ in range(workers)]
 
 
-def _is_pending(run: Run) -> bool:
+def is_pending(run: Run) -> bool:
+    """Whether a run has not been made, or failed."""
     record = read_record(run)
     return record is None or record.failed
 
@@ -71,7 +72,7 @@ def _run_several(
     runs: Sequence[Run],
     processes: Sequence[FreshProcess],
     problems: dict[tuple[str, ...], str],
-    progress: Progress,
+    on_record: OnRecord,
 ) -> None:
     """Run what does not wait for one another, as many at a time as there are processes."""
     free: SimpleQueue[FreshProcess] = SimpleQueue()
@@ -83,7 +84,7 @@ def _run_several(
         try:
             record = _run_one(run, process, problems.get(run.data_key, ""))
             write_record(run, record)
-            progress(run, record)
+            on_record(run, record)
         finally:
             free.put(process)
 

@@ -66,6 +66,7 @@ def experiment(
     processes = workers if workers is not None else 0 if size == "full" else min(4, cores())
     result = run_study(study, options, processes)
     print_findings(result.findings)
+    print(f"\ntables and figures: {options.folder(study.target)}")
     if write:
         write_study(study, result.findings, options)
     if result.failed:

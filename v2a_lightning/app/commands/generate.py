@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from v2a_lightning import __version__
 from v2a_lightning.app.batch_generation import Input, Order, Outcome, moves, outcomes
+from v2a_lightning.app.messages import PROGRAM
 from v2a_lightning.checkpoints.registry import MINIATURE
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
@@ -136,6 +137,7 @@ def generate(
     if reasons:
         told = folder / GENERATION_FILE
         raise RunFailure(f"{len(reasons)} of {len(files)} inputs could not be used; {told} says why: {reasons[0]}")
+    print(f"next: {PROGRAM} evaluate --generated {folder} --reference CLIPS")
     return 0
 
 
