@@ -103,17 +103,17 @@ def test_the_command_gives_the_logged_numbers(
 
 def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tmp_path: Path) -> None:
     tiny_config["run"]["wandb"] = "disabled"
-    tiny_config["evaluation"]["init_args"] |= {"wave_files": 2}
+    tiny_config["evaluation"]["init_args"] |= {"wave_files": 2, "clips": 7}
     assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1") == 0
     folder = only_run(tiny_config) / "audio" / "epoch_000"
     assert len(list(folder.glob("*.wav"))) == 2
     evaluation = json.loads((folder / "evaluation.json").read_text())
     assert len(evaluation["clips"]) == 2
     scores = read_score_file(folder / "scores.json")
-    assert scores.cards["fd"].n_generated == 5
+    assert scores.cards["fd"].n_generated == 7
     assert scores.labels.keys() == evaluation["cosines"].keys() == set(scores.scores.found["kl"].clip_ids)
     logged = columns(only_run(tiny_config))["val/cosine"][0]
-    assert sum(evaluation["cosines"].values()) / 5 == pytest.approx(logged, abs=1e-5)
+    assert sum(evaluation["cosines"].values()) / 7 == pytest.approx(logged, abs=1e-5)
 
 
 def test_a_metric_of_ones_own_is_logged_scored_and_shown(tiny_config: dict[str, Any], tmp_path: Path) -> None:
