@@ -1,6 +1,8 @@
 """What tests of several rooms share: small models with random weights, and a few real clips."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +13,57 @@ os.environ["WANDB_MODE"] = "offline"
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
 from tests.installation import install
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:
+    """A folder that `make` fills: by the first of pytest-xdist's workers that wants it, for all of them to read."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
-def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def random_weights(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
     """Every foundation model and extractor at the miniature's size or below, with random weights: `<kind>/`."""
-    from tests.random_weights import write_random
+
+    def make(folder: Path) -> None:
+        shutil.copytree(weights, folder, dirs_exist_ok=True)
+        _write_random_extractors(folder)
+
+    return made_once(tmp_path_factory, "random-weights", make)
+
+
+def _write_random_extractors(folder: Path) -> None:
     from v2a_lightning.evaluation.extractors.cnn14 import Cnn14, Cnn14Config
     from v2a_lightning.evaluation.extractors.vggish import VGGish, VGGishConfig
     from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
 
-    folder = write_random(tmp_path_factory.mktemp("weights"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         Cnn14(Cnn14Config(width=2, classes=28)).save_pretrained(folder / "cnn14")
         VGGish(VGGishConfig(width=4, hidden=32)).save_pretrained(folder / "vggish")
         Wav2CLIP(Wav2CLIPConfig(width=4)).save_pretrained(folder / "wav2clip")
-    return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rendered world of 28 clips: 24 to train on and 4 to test."""
+    """A rendered world of 28 clips: 24 to train on and 4 to test, in which this process keeps its store."""
     from v2a_lightning.miniature.world.render import render_world
 
-    folder = tmp_path_factory.mktemp("world")
-    render_world(folder, 28, workers=1, progress=False)
-    return folder
+    made = made_once(tmp_path_factory, "world", lambda folder: render_world(folder, 28, workers=1))
+    return shutil.copytree(made, tmp_path_factory.mktemp("world"), dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -96,15 +118,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small foundation models with random weights, without the extractors of metrics: `<kind>/`."""
     from tests.random_weights import write_random
 
-    return write_random(tmp_path_factory.mktemp("weights"))
+    return made_once(tmp_path_factory, "weights", write_random)
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an installation, as site-packages has it."""
-    folder = tmp_path_factory.mktemp("site")
-    install(tmp_path_factory.mktemp("source"), folder)
-    return folder
+    return made_once(tmp_path_factory, "site", lambda folder: install(tmp_path_factory.mktemp("source"), folder))
 
 
 @pytest.fixture

@@ -46,6 +46,9 @@ class RunSettings:
         wandb: "auto" logs to Weights & Biases online when this machine is logged in there, else into an offline run
             inside the run's folder, and not at all when the package is missing. WANDB_MODE decides between the two.
         project: the project at Weights & Biases.
+        wandb_checkpoint: send the best checkpoint of a fit there, as an artifact.
+        wandb_gradients: send histograms of the gradients there.
+        tensorboard: log to TensorBoard as well, into the run's folder.
     """
 
     root: str = "runs"
@@ -53,6 +56,9 @@ class RunSettings:
     name: str | None = None
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     project: str = "v2a-lightning"
+    wandb_checkpoint: bool = False
+    wandb_gradients: bool = False
+    tensorboard: bool = False
 
     @property
     def folder(self) -> Path:

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_one_line(
     base = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
     for options, message in (
         (["--set", "data.batch"], "--set wants key=value, not 'data.batch'"),
-        (["--set", "data.colour=red"], "'colour' is not accepted"),
+        (["--set", "data.colour=red"], "there is no key data.colour"),
         (["--set", "data.csv=nowhere.csv"], "csv nowhere.csv: there is no such file"),
     ):
         assert main([*base, *options]) == 2
@@ -125,7 +125,9 @@ def test_what_is_wrong_is_one_line(
 
 
 SLOWLY = """
-import sys, time
+import signal, sys, time
+# A shell starts what runs in its background with Ctrl-C ignored, and so these tests and this process.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from v2a_lightning.app.cli import main
 from v2a_lightning.data_modules.extraction import EmbeddedBatch
 write = EmbeddedBatch.write

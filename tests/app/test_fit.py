@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from tests.conftest import EXPERIMENTS, make_tiny
 from v2a_lightning.app.cli import main
 from v2a_lightning.data_modules.clips import ids_hash
 from v2a_lightning.errors import RunFailure
@@ -67,10 +71,30 @@ def checkpoint(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=False)
 
 
-def test_a_run_leaves_everything_in_its_folder(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    assert fit(write(tiny_config, tmp_path)) == 0
-    run = only_run(tiny_config)
+@dataclass(frozen=True)
+class Finished:
+    """A run that was left alone, the file of its config, and the folder that runs of the same experiment are in."""
 
+    config: str
+    run: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.run.parent
+
+
+@pytest.fixture(scope="module")
+def finished(random_weights: Path, tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished")
+    content = yaml.safe_load((EXPERIMENTS / "quickstart.yaml").read_text())
+    content = make_tiny(content, random_weights, tiny_world, folder)
+    config = write(content, folder)
+    assert fit(config) == 0
+    return Finished(config, only_run(content))
+
+
+def test_a_run_leaves_everything_in_its_folder(finished: Finished) -> None:
+    run = finished.run
     values = columns(run)
     assert all(len(values[name]) == 2 for name in SCORES), "a value at each evaluated epoch"
     assert values["val/fd"][0] > 0
@@ -104,17 +128,18 @@ def test_a_run_leaves_everything_in_its_folder(tiny_config: dict[str, Any], tmp_
     assert yaml.safe_load(saved["v2a_config"]) == config
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_been(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_as_if_nothing_had_been(
+    finished: Finished, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
     stopping = {"class_path": "tests.app.test_fit.StopInSecondEpoch"}
     whole = write(tiny_config, tmp_path, "whole.yaml")
     tiny_config["trainer"]["callbacks"].append(stopping)
     killed = write(tiny_config, tmp_path, "killed.yaml")
 
-    assert fit(whole, "--run.experiment=whole") == 0
-    assert fit(killed, "--run.experiment=parts") == 1
-    assert fit(whole, "--run.experiment=parts", "--ckpt_path=last") == 0
+    assert fit(killed) == 1
+    assert fit(whole, "--ckpt_path=last") == 0
 
-    runs = [only_run(tiny_config, name) for name in ("whole", "parts")]
+    runs = [finished.run, only_run(tiny_config)]
     states = [checkpoint(run / "checkpoints" / "last.ckpt") for run in runs]
     for key in ("state_dict", "current_model_state"):
         assert states[0][key].keys() == states[1][key].keys()
@@ -124,45 +149,67 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(tiny_config: dict[str, Any]
         assert curves[0][name] == pytest.approx(curves[1][name], rel=1e-6), name
 
 
-def test_the_average_is_what_is_scored_and_what_generates(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    config = write(tiny_config, tmp_path)
-    assert fit(config, "--trainer.max_epochs=1") == 0
-    run = only_run(tiny_config)
-    saved = checkpoint(run / "checkpoints" / "last.ckpt")
+def test_the_average_is_what_is_scored_and_what_generates(finished: Finished) -> None:
+    saved = checkpoint(finished.run / "checkpoints" / "last.ckpt")
     name = "network.trunk.projection.weight"
     assert not torch.equal(saved["state_dict"][name], saved["current_model_state"][name])
 
-    mapper = V2APipeline.from_pretrained(run / "checkpoints" / "last.ckpt").mapper
+    mapper = V2APipeline.from_pretrained(finished.run / "checkpoints" / "last.ckpt").mapper
     assert torch.equal(mapper.state_dict()[name], saved["state_dict"][name])
 
-    options = ["--config", config, "--ckpt_path=best", "--evaluation.test_clips=5", "--run.wandb=disabled"]
-    assert main(["validate", *options]) == 0
-    (validated,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-validate")
-    during, after = columns(run), columns(validated)
+    options = ["--ckpt_path=last", "--evaluation.test_clips=5", "--run.wandb=disabled"]
+    assert main(["validate", "--config", finished.config, *options]) == 0
+    (validated,) = finished.runs.glob("*-validate")
+    during, after = columns(finished.run), columns(validated)
     for name in SCORES:
-        assert during[name] == pytest.approx(after[name], rel=1e-5, abs=1e-7), name
+        assert during[name][-1:] == pytest.approx(after[name], rel=1e-5, abs=1e-7), name
 
 
-def test_two_processes_score_as_one(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+class TellSecond(Callback):
+    """Sends the second process a signal behind a step, as a machine does that is taken back."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.global_rank == 1 and trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.timeout(1200)
+def test_two_processes_score_as_one_and_end_together_when_one_is_told(
+    tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
     tiny_config["data"]["init_args"]["batch_size"] = 6  # seven clips: six and one here, four and three there
-    config = write(tiny_config, tmp_path)
-    two = ["--trainer.devices=2", "--trainer.max_epochs=1", "--run.name=two", "--run.wandb=disabled"]
-    command = [sys.executable, "-m", "v2a_lightning", "fit", "--config", config, *two]
+    whole = write(tiny_config, tmp_path, "whole.yaml")
+    # Seventeen clips in batches of six: step 4 is in the second epoch's middle.
+    tell = {"class_path": "tests.app.test_fit.TellSecond", "init_args": {"step": 4}}
+    tiny_config["trainer"]["callbacks"].append(tell)
+    stopped = write(tiny_config, tmp_path, "stopped.yaml")
+    two = ["--trainer.devices=2", "--run.name=two", "--run.wandb=disabled"]
+    command = [sys.executable, "-m", "v2a_lightning", "fit", "--config", stopped, *two]
     told = subprocess.run(command, capture_output=True, text=True, timeout=1200)
-    assert told.returncode == 0, told.stderr
+    assert told.returncode == 143, told.stderr
 
     runs = Path(tiny_config["run"]["root"], "quickstart")
     assert [path.name for path in runs.iterdir()] == ["two"], "the second process made no folder of its own"
     assert len(list((runs / "two" / "audio" / "epoch_000").glob("*.wav"))) == 5
-    last = str(runs / "two" / "checkpoints" / "last.ckpt")
-    one = ["--ckpt_path", last, "--run.name=one", "--evaluation.test_clips=5", "--run.wandb=disabled"]
-    assert main(["validate", "--config", config, *one]) == 0
+    best = str(runs / "two" / "checkpoints" / "best.ckpt")
+    one = ["--ckpt_path", best, "--run.name=one", "--evaluation.test_clips=5", "--run.wandb=disabled"]
+    assert main(["validate", "--config", whole, *one]) == 0
     shared, alone = columns(runs / "two"), columns(runs / "one")
     for name in SCORES:
         assert shared[name] == pytest.approx(alone[name], rel=1e-5, abs=1e-5), name
     evaluations = [runs / "two" / "audio" / "epoch_000", runs / "one" / "audio" / "val"]
     first, second = (json.loads((folder / "evaluation.json").read_text()) for folder in evaluations)
     assert [clip["clip_id"] for clip in first["clips"]] == [clip["clip_id"] for clip in second["clips"]]
+
+    last = runs / "two" / "checkpoints" / "last.ckpt"
+    assert checkpoint(last)["global_step"] == 4
+    # The batch is that of all processes: one alone goes on with the rest of the epoch.
+    assert fit(whole, "--run.name=two", "--run.wandb=disabled", "--ckpt_path=last") == 0
+    assert max(columns(runs / "two")["step"]) == 5
+    assert checkpoint(last)["global_step"] == 6
 
 
 def test_two_processes_that_encode_their_own_batches_score_as_one_with_a_store(
@@ -185,12 +232,11 @@ def test_two_processes_that_encode_their_own_batches_score_as_one_with_a_store(
     assert (runs / "one" / "clips.json").read_text() == (runs / "two" / "clips.json").read_text()
 
 
-def test_test_and_predict_take_the_test_clips_and_say_so(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    written = write(tiny_config, tmp_path)
-    assert fit(written, "--trainer.max_epochs=1", "--run.wandb=disabled", "--evaluation.clips=2") == 0
+def test_test_and_predict_take_the_test_clips_and_say_so(finished: Finished) -> None:
+    written = finished.config
     options = ["--ckpt_path=last", "--run.wandb=disabled", "--evaluation.test_clips=null"]
     assert main(["test", "--config", written, *options]) == 0
-    (run,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-test")
+    (run,) = finished.runs.glob("*-test")
     assert columns(run)["test/fd"][0] > 0
     waveforms = list((run / "audio" / "test").glob("*.wav"))
     assert len(waveforms) == 4
@@ -202,7 +248,7 @@ def test_test_and_predict_take_the_test_clips_and_say_so(tiny_config: dict[str, 
     assert Path(config["ckpt_path"]).name == "last.ckpt", "the checkpoint that was scored, not its nickname"
 
     assert main(["predict", "--config", written, "--ckpt_path=last", "--run.wandb=disabled"]) == 0
-    (predicted,) = Path(tiny_config["run"]["root"], "quickstart").glob("*-predict")
+    (predicted,) = finished.runs.glob("*-predict")
     rows = pq.read_table(predicted / "embeddings").to_pydict()
     assert sorted(rows["clip_id"]) == sorted(path.stem for path in waveforms)
     embeddings = np.array(rows["embedding"])

@@ -3,8 +3,6 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -13,26 +11,26 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tests.app.test_fit import checkpoint, columns, only_run, write
+from tests.app.test_fit import checkpoint, only_run, write
 from tests.resumed_run import checkpoints, fit
 from tests.test_resume import assert_same_weights
 from v2a_lightning.app.cli import main
 from v2a_lightning.app.loggers import MetricsFile
 from v2a_lightning.app.stopping import StopOnSignal
+from v2a_lightning.module import V2AMapper
 from v2a_lightning.signals import Interrupted, Terminated
 
 
 class Tell(Callback):
     """Sends this process a signal: behind a training step, or in a validation of the epoch in which it is taken."""
 
-    def __init__(self, step: int, number: int = int(signal.SIGTERM), where: str = "train", rank: int = 0) -> None:
+    def __init__(self, step: int, number: int = int(signal.SIGTERM), where: str = "train") -> None:
         self.step = step
         self.number = number
         self.where = where
-        self.rank = rank
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if self.where == "train" and trainer.global_step == self.step and trainer.global_rank == self.rank:
+        if self.where == "train" and trainer.global_step == self.step:
             os.kill(os.getpid(), self.number)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -41,8 +39,10 @@ class Tell(Callback):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted() -> Any:
-    return fit()
+def uninterrupted() -> tuple[V2AMapper, list[tuple[int, float]]]:
+    """A run that is left alone, and the losses of its validations."""
+    seen: list[tuple[int, float]] = []
+    return fit(Validations(seen)), seen
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,17 @@ def uninterrupted() -> Any:
     [(8, "train", 8), (6, "train", 6), (11, "train", 11), (12, "validation", 12), (18, "validation", 18)],
 )
 def test_what_goes_on_ends_with_the_weights_of_a_run_that_was_left_alone(
-    tmp_path: Path, uninterrupted: Any, step: int, where: str, saved: int
+    tmp_path: Path, uninterrupted: tuple[V2AMapper, list[tuple[int, float]]], step: int, where: str, saved: int
 ) -> None:
+    mapper, validations = uninterrupted
     path = tmp_path / "last.ckpt"
     seen: list[tuple[int, float]] = []
     with pytest.raises(Terminated):
         fit(Validations(seen), Tell(step, where=where), StopOnSignal(path))
     assert checkpoint(path)["global_step"] == saved
     resumed = fit(Validations(seen), StopOnSignal(tmp_path / "unused.ckpt"), ckpt_path=path)
-    assert_same_weights(resumed, uninterrupted)
-    whole: list[tuple[int, float]] = []
-    fit(Validations(whole))
-    assert seen == whole, "each validation once, and none twice"
+    assert_same_weights(resumed, mapper)
+    assert seen == validations, "each validation once, and none twice"
 
 
 def logged(folder: Path) -> dict[str, list[str]]:
@@ -155,28 +154,6 @@ def tiny(config: dict[str, Any], tell: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "v2a_lightning", *arguments], capture_output=True, text=True, check=False, timeout=600,
-        env={**os.environ, **environment},
-    )  # fmt: skip
-
-
-@pytest.mark.timeout(1200)
-def test_two_processes_end_together_whichever_was_told(tiny_config: dict[str, Any], tmp_path: Path) -> None:
-    # Seventeen clips in batches of four: step 3 is in the first epoch's middle.
-    stopped = write(tiny(tiny_config, {"step": 3, "rank": 1}), tmp_path, "stopped.yaml")
-    whole = write(tiny(tiny_config, {}), tmp_path, "whole.yaml")
-    told = command("fit", "--config", stopped, "--run.experiment=parts", "--trainer.devices=2")
-    assert told.returncode == 143, told.stderr
-    last = only_run(tiny_config, "parts") / "checkpoints" / "last.ckpt"
-    assert checkpoint(last)["global_step"] == 3
-    # The batch is that of all processes: one alone goes on with the rest of the epoch.
-    assert main(["fit", "--config", whole, "--run.experiment=parts", "--ckpt_path=last"]) == 0
-    steps = columns(only_run(tiny_config, "parts"))["step"]
-    assert max(steps) == 9
-
-
 def test_slurm_puts_the_job_into_the_queue_again_and_its_run_goes_on(
     tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,17 +167,17 @@ def test_slurm_puts_the_job_into_the_queue_again_and_its_run_goes_on(
         "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "SLURM_STEP_ID": "0",
         "PATH": f"{scontrol.parent}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
     told = write(tiny(tiny_config, {"step": 3, "number": int(signal.SIGUSR1)}), tmp_path, "told.yaml")
-    first = command("fit", "--config", told, **job)
-    assert first.returncode == 143, first.stderr
+    assert main(["fit", "--config", told]) == 143
     assert queue.read_text() == "requeue 1234\n"
     run = only_run(tiny_config)
     assert checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == 3
     assert not list(Path.cwd().glob("hpc_ckpt*"))
 
     # The same line of the job's script, and no --ckpt_path in it.
-    for name, value in {**job, "SLURM_RESTART_COUNT": "1"}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert main(["fit", "--config", write(tiny(tiny_config, {}), tmp_path, "again.yaml")]) == 0
     assert only_run(tiny_config) == run
     assert checkpoint(run / "checkpoints" / "final.ckpt")["global_step"] == 10

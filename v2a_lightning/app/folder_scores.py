@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from v2a_lightning.app.messages import PROGRAM, print_table
-from v2a_lightning.data_modules.progress import progress
 from v2a_lightning.data_modules.vggsound import read_labels
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.compare import score_table
@@ -16,6 +15,7 @@ from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import refuse_inputs_as_outputs
 from v2a_lightning.generation import GENERATION_FILE
+from v2a_lightning.progress import progress
 
 
 def pair(
@@ -62,7 +62,7 @@ def add_clips(
         RunFailure: when fewer than two are left.
     """
     left_out: dict[str, str] = {}
-    with progress("extracting features", len(pairing.generated), sys.stderr.isatty()) as advance:
+    with progress("extracting features", len(pairing.generated)) as advance:
         for clip_id, made in pairing.generated.items():
             own, video = pairing.reference.get(clip_id), pairing.media.get(clip_id)
             try:

@@ -13,6 +13,7 @@ from v2a_lightning.evaluation.folders import first_few
 from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric, SetMetric
 from v2a_lightning.evaluation.score_files import Score, Scores, resample_counts
 from v2a_lightning.media import is_silent
+from v2a_lightning.progress import progress
 from v2a_lightning.ranks import gather_lists
 
 Fault = Literal["silent", "clipped", "short", "not_finite"]
@@ -61,21 +62,29 @@ def score_records(
     """Every metric that the records allow, with bootstrap resamples of the clips, and why others cannot be computed."""
     found: dict[str, Score] = {}
     missing: dict[str, str] = {}
-    for metric in metrics:
-        clips = clips_of(metric, records)
-        if reason := _why_missing(metric, records, len(clips)):
-            missing |= dict.fromkeys(metric.numbers(), reason)
-            continue
-        try:
-            scores = _results(metric, clips, resamples, seed)
-        except ValueError as error:
-            # Several cuts of one video may have one and the same sound.
-            missing |= dict.fromkeys(metric.numbers(), str(error))
-            continue
-        # Files of scores have no NaN, and nothing can be compared with one.
-        found |= {name: score for name, score in scores.items() if score.finite}
-        missing |= {name: "its value is not finite" for name, score in scores.items() if not score.finite}
+    with progress("scores and intervals" if resamples else "scores", len(metrics)) as advance:
+        for metric in metrics:
+            scores, reason = _scored(metric, records, resamples, seed)
+            found |= scores
+            missing |= {name: reason for name in metric.numbers() if name not in scores}
+            advance(1)
     return Scores(found, missing)
+
+
+def _scored(
+    metric: AudioMetric, records: Sequence[ClipRecord], resamples: int, seed: int
+) -> tuple[dict[str, Score], str]:
+    """A metric's numbers, and why those that are missing cannot be computed."""
+    clips = clips_of(metric, records)
+    if reason := _why_missing(metric, records, len(clips)):
+        return {}, reason
+    try:
+        scores = _results(metric, clips, resamples, seed)
+    except ValueError as error:
+        # Several cuts of one video may have one and the same sound.
+        return {}, str(error)
+    # Files of scores have no NaN, and nothing can be compared with one.
+    return {name: score for name, score in scores.items() if score.finite}, "its value is not finite"
 
 
 def floors_of(metrics: Sequence[AudioMetric], records: Sequence[ClipRecord]) -> dict[str, float]:

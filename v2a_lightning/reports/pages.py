@@ -137,19 +137,18 @@ def write_sounds_page(
 
 
 def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:
-    """Waveforms (N,) by title, their spectrograms on one scale, so that a quieter one looks quieter."""
-    arrays = {title: np.asarray(waveform, np.float32) for title, waveform in waveforms.items()}
-    pictures = {title: log_mel(waveform, sample_rate) for title, waveform in arrays.items()}
-    loudest = float(max(picture.max() for picture in pictures.values()))
+    """Waveforms (N,) by title, with their spectrograms on one scale."""
+    arrays = [np.asarray(waveform, np.float32) for waveform in waveforms.values()]
+    pictures = spectrograms(arrays, sample_rate)
     return [
         Sound(
             title,
             sound_uri(waveform, sample_rate),
-            spectrogram_uri(pictures[title], loudest),
+            picture_uri(picture, "PNG"),
             len(waveform) / sample_rate,
             sample_rate / 2000,
         )
-        for title, waveform in arrays.items()
+        for title, waveform, picture in zip(waveforms, arrays, pictures, strict=True)
     ]
 
 
@@ -181,12 +180,17 @@ def _mel_matrix(sample_rate: int) -> NDArray[np.float32]:
     return slaney_mel_matrix(sample_rate, WINDOW, MEL_BANDS, LOWEST_HERTZ, sample_rate / 2)
 
 
-def spectrogram_uri(decibels: NDArray[np.float32], loudest: float) -> str:
-    """A log-mel (bands, columns) as a PNG, low tones at the bottom, from RANGE_DB below `loudest` up to it."""
+def spectrograms(waveforms: Sequence[Waveform], sample_rate: int) -> list[NDArray[np.uint8]]:
+    """Log-mels of waveforms (N,) as pictures (bands, columns, 3), low tones at the bottom.
+
+    They have one scale, from RANGE_DB below the loudest tone up to it, so that a quieter sound looks quieter.
+    """
     from matplotlib import colormaps
 
-    shade = np.clip((decibels[::-1] - loudest + RANGE_DB) / RANGE_DB, 0.0, 1.0)
-    return picture_uri((colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8), "PNG")
+    decibels = [log_mel(waveform, sample_rate)[::-1] for waveform in waveforms]
+    loudest = float(max(one.max() for one in decibels))
+    shades = [np.clip((one - loudest + RANGE_DB) / RANGE_DB, 0.0, 1.0) for one in decibels]
+    return [(colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8) for shade in shades]
 
 
 def picture_uri(pixels: NDArray[np.uint8], kind: str = "JPEG") -> str:
@@ -199,6 +203,11 @@ def picture_uri(pixels: NDArray[np.uint8], kind: str = "JPEG") -> str:
 
 
 def strip_uris(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> list[str]:
+    """`strip` as URIs."""
+    return [picture_uri(picture) for picture in strip(frames, count, height)]
+
+
+def strip(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> list[NDArray[np.uint8]]:
     """`count` frames spread over a clip (T, H, W, 3), at most `height` pixels high."""
     from PIL import Image
 
@@ -207,5 +216,5 @@ def strip_uris(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> 
         image = Image.fromarray(frames[index])
         if image.height > height:
             image = image.resize((max(1, round(image.width * height / image.height)), height))
-        pictures.append(picture_uri(np.asarray(image)))
+        pictures.append(np.asarray(image))
     return pictures
