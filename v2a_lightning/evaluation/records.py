@@ -93,7 +93,7 @@ def floors_of(metrics: Sequence[AudioMetric], records: Sequence[ClipRecord]) -> 
     Halves are every other clip in the order of ids. Each has half as many clips as the metric's number has, so that
     this floor is higher than that number's own. None of fewer than `FLOOR_CLIPS` a half.
     """
-    found = {}
+    found: dict[str, float] = {}
     for metric in metrics:
         if not isinstance(metric, SetMetric) or metric.needs.keys() != {"generated", "reference"}:
             continue

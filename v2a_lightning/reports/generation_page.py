@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from v2a_lightning.generation import GenerationRecord, read_generation
-from v2a_lightning.reports.clips import clip_item
+from v2a_lightning.reports.clips import clip_item, track
 from v2a_lightning.reports.pages import REPORT_FILE, Item, Section, write_sounds_page
 from v2a_lightning.reports.score_tables import settings_rows
 from v2a_lightning.reports.tables import Table
@@ -18,7 +18,7 @@ def write_generation_page(folder: Path) -> Path:
     for name, sound in record.sounds.items():
         by_source.setdefault(sound.get("source", name), []).append(name)
     items: list[Item] = []
-    for source, names in by_source.items():
+    for source, names in track(list(by_source.items())[:MOST_SOUNDS]):
         if sum(len(item.sounds) for item in items) >= MOST_SOUNDS:
             break
         titles = [f"Sample {place + 1}" for place in range(len(names))] if len(names) > 1 else ["Generated sound"]

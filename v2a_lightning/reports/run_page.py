@@ -12,7 +12,7 @@ from markupsafe import Markup
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.score_files import read_score_file
 from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
-from v2a_lightning.reports.clips import clip_item
+from v2a_lightning.reports.clips import clip_item, track
 from v2a_lightning.reports.measures import measure, sound_measures
 from v2a_lightning.reports.pages import BADGES, FLOOR, REPORT_FILE, TRUE_SOUND, Item, Tile, render, write_page
 from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics
@@ -72,7 +72,7 @@ def write_report(run: Path, clips: int = 12) -> Path:
             ("Sound", _charts(series, sound, cards)),
             ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES, cards)),
         ],
-        clips=[_clip(run, clip, evaluation) for clip in shown_clips(evaluation.get("clips", []), clips)],
+        clips=[_clip(run, clip, evaluation) for clip in track(shown_clips(evaluation.get("clips", []), clips))],
         gaps=_gaps(run),
         used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
         details=card_tables(cards),
@@ -150,10 +150,10 @@ def _head(
 def _checkpoint_table(rows: Sequence[Row], floors: Mapping[str, float], cards: Cards) -> list[Table]:
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     cells: list[dict[str, Cell]] = [
-        {"": row.title, "epoch": f"{row.epoch:g}"} | _cells(row.scores, names, cards) for row in rows
+        {"": row.title, "epoch": f"{row.epoch:g}", **_cells(row.scores, names, cards)} for row in rows
     ]
     if cells and floors:
-        cells.append({"": "floor", "epoch": None} | _cells(floors, names, cards))
+        cells.append({"": "floor", "epoch": None, **_cells(floors, names, cards)})
     return [Table.of("checkpoints", f"One epoch a row.{f' {FLOOR}' if floors else ''}", cells)] if cells else []
 
 

@@ -11,7 +11,7 @@ from v2a_lightning.evaluation.compare import best_system, number_of, paired_diff
 from v2a_lightning.evaluation.folders import AUDIO_SUFFIXES, find_clips
 from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from v2a_lightning.reports.clips import clip_item
+from v2a_lightning.reports.clips import clip_item, track
 from v2a_lightning.reports.pages import FLOOR, TRUE_SOUND, Item, Section, Tile, write_sounds_page
 from v2a_lightning.reports.score_tables import card_tables, cards_of, class_tables, clip_scores, worst_first
 from v2a_lightning.reports.tables import Cell, Figure, Interval, Table, number
@@ -58,7 +58,7 @@ def write_comparison_page(path: Path, files: Sequence[ScoreFile]) -> Path:
     """Write the page of several systems, the first of which is the baseline."""
     names = in_order(name for file in files for name in file.scores.found)
     rows: list[dict[str, Cell]] = [
-        {"metric": number_of(name, files).heading} | {file.name: _compared(name, file, files) for file in files}
+        {"metric": number_of(name, files).heading, **{file.name: _compared(name, file, files) for file in files}}
         for name in names
     ]
     differences: list[dict[str, Cell]] = []
@@ -154,7 +154,7 @@ def _items(files: Sequence[ScoreFile], clips: Sequence[str]) -> list[Item]:
     found = [{role: _files(file, role, clips) for role in ROLES} for file in files]
     scores = [clip_scores(file) for file in files]
     items = []
-    for clip_id in clips:
+    for clip_id in track(clips):
         own = next((one["reference"][clip_id] for one in found if clip_id in one["reference"]), None)
         picture = next((one["media"][clip_id] for one in found if clip_id in one["media"]), None)
         sounds = {} if own is None else {TRUE_SOUND: own}

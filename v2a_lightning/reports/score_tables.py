@@ -53,8 +53,11 @@ def class_tables(scores: ClipScores, labels: Mapping[str, str], cards: Cards) ->
     first = next(iter(means))
     order = worst_first(means[first], measure(first, cards))
     rows: list[dict[str, Cell]] = [
-        {"class": label, "clips": str(len(by_class[label]))}
-        | {measure(name, cards).heading: _cell(values.get(label)) for name, values in means.items()}
+        {
+            "class": label,
+            "clips": str(len(by_class[label])),
+            **{measure(name, cards).heading: _cell(values.get(label)) for name, values in means.items()},
+        }
         for label in [*order, *(label for label in by_class if label not in order)]
     ]
     return [Table.of("classes", f"Scores by class, the worst {measure(first, cards).title} first", rows)]
