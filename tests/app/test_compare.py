@@ -36,6 +36,13 @@ def test_systems_side_by_side(systems: list[str], tmp_path: Path, capsys: pytest
     difference = content["systems"][0]["metrics"]["kl"]
     assert difference["high"] < 0, "the close one has the smaller KL, beyond chance"
     assert difference["p_value"] <= 2 * 2 / 21 + 1e-9
+    assert f"page: {tmp_path / 'differences.html'}" in printed
+    assert (tmp_path / "differences.html").read_text().count("<audio") == 6 * 3
+    assert (tmp_path / "scores.html").read_text().count("<audio") == 6 * 2
+    (tmp_path / "differences.html").unlink()
+    assert main(["compare", *systems, "--output", str(tmp_path / "differences.json"), "--report=false"]) == 0
+    assert main(["report", str(tmp_path / "differences.json")]) == 0
+    assert (tmp_path / "differences.html").read_text().count("<audio") == 6 * 3
 
 
 def test_a_score_file_is_not_written_over(systems: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,6 +199,7 @@ def test_overwrite_makes_what_is_there_once_more(
     inputs = (media / "still.png", media / "short.mp4")
     assert generate(checkpoint, tmp_path, *inputs) == 0
     before = content(tmp_path)
+    assert (tmp_path / "report.html").read_text().count("<audio") == 2
     (tmp_path / "still.wav").write_bytes(b"spoilt")
     assert generate(checkpoint, tmp_path, inputs[0], "--overwrite=true") == 0
     assert "1 made" in capsys.readouterr().out

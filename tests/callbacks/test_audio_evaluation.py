@@ -91,6 +91,7 @@ def test_the_command_gives_the_logged_numbers(
     for name in ("fd", "fad", "kl", "is", "cs"):
         assert found[name]["value"] == pytest.approx(logged[f"val/{name}"][0], rel=1e-6), name
     of_run, of_command = read_score_file(folder / "scores.json"), read_score_file(again)
+    assert of_run.sources == {"generated": str(folder), "reference": clips, "media": clips}
     assert of_run.cards == of_command.cards, "how the sounds were made is read from beside them"
     assert main(["compare", str(folder / "scores.json"), str(again)]) == 0
 
@@ -102,12 +103,17 @@ def test_the_command_gives_the_logged_numbers(
 
 def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tmp_path: Path) -> None:
     tiny_config["run"]["wandb"] = "disabled"
-    tiny_config["evaluation"]["init_args"] |= {"wave_files": 2}
+    tiny_config["evaluation"]["init_args"] |= {"wave_files": 2, "clips": 7}
     assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1") == 0
     folder = only_run(tiny_config) / "audio" / "epoch_000"
     assert len(list(folder.glob("*.wav"))) == 2
-    assert len(json.loads((folder / "evaluation.json").read_text())["clips"]) == 2
-    assert read_score_file(folder / "scores.json").cards["fd"].n_generated == 5
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert len(evaluation["clips"]) == 2
+    scores = read_score_file(folder / "scores.json")
+    assert scores.cards["fd"].n_generated == 7
+    assert scores.labels.keys() == evaluation["cosines"].keys() == set(scores.scores.found["kl"].clip_ids)
+    logged = columns(only_run(tiny_config))["val/cosine"][0]
+    assert sum(evaluation["cosines"].values()) / 7 == pytest.approx(logged, abs=1e-5)
 
 
 def test_a_metric_of_ones_own_is_logged_scored_and_shown(tiny_config: dict[str, Any], tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from v2a_lightning.evaluation import ClipScore
-from v2a_lightning.evaluation.records import ClipRecord, score_records
+from v2a_lightning.distances import frechet_distance
+from v2a_lightning.evaluation import ClipScore, FrechetDistance, InceptionScore
+from v2a_lightning.evaluation.catalogue import DEFAULT_METRICS
+from v2a_lightning.evaluation.records import FLOOR_CLIPS, ClipRecord, floors_of, score_records
 from v2a_lightning.evaluation.score_files import Score, resample_counts
 
 VALUES = (3.0, 10.0, 44.0)
@@ -23,6 +25,20 @@ def test_resamples_of_a_mean_are_means_of_the_clips_drawn() -> None:
     drawn = torch.randint(3, (5, 3), generator=torch.Generator().manual_seed(7)).tolist()
     assert score.value == 19.0
     assert score.replicates.tolist() == pytest.approx([sum(VALUES[clip] for clip in one) / 3 for one in drawn])
+
+
+def test_a_floor_is_the_distance_of_two_halves_of_the_references() -> None:
+    own = torch.randn(2 * FLOOR_CLIPS + 1, 4, generator=torch.Generator().manual_seed(0))
+    records = [
+        ClipRecord(f"{place:02d}", {side: {"tagger/embedding": one} for side in ("generated", "reference")})
+        for place, one in enumerate(own)
+    ]
+    floors = floors_of([FrechetDistance(), InceptionScore(), ClipScore()], records)
+    assert floors == {"fd": frechet_distance(own[:-1:2], own[1::2])}
+    assert floors["fd"] > 0
+    assert floors_of([FrechetDistance()], records[: 2 * FLOOR_CLIPS - 1]) == {}
+    every = floors_of([metric() for metric in DEFAULT_METRICS], records)
+    assert every.keys() == {"fd", "kad"}, "of what these clips have"
 
 
 def test_intervals_shrink_with_the_root_of_the_clips() -> None:

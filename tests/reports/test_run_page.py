@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.reports.conftest import CLIPS
+from tests.reports.test_score_pages import KL, Page, score_file
 from v2a_lightning.errors import UsageError
 from v2a_lightning.reports.run_files import latest_evaluation
 from v2a_lightning.reports.run_page import shown_clips, write_report
@@ -51,6 +52,34 @@ def test_page_tells_the_scores_of_one_checkpoint(run_folder: Path) -> None:
     assert "miniature world" in page
     (run_folder / "checkpoints" / "best.ckpt").write_bytes(b"torn")
     assert tiles(write_report(run_folder).read_text())[0] == "last.ckpt and the sounds shown, epoch 3"
+
+
+def test_one_epoch_is_one_row_with_the_floor_below(run_folder: Path) -> None:
+    (run_folder / "checkpoints").mkdir()
+    torch.save({"epoch": 1}, run_folder / "checkpoints" / "best.ckpt")
+    torch.save({"epoch": 7}, run_folder / "checkpoints" / "last.ckpt")
+    (table,) = [rows for name, rows in Page(write_report(run_folder)).tables.items() if name.startswith("One epoch")]
+    headings = ["", "epoch", "Embedding FD ↓", "FD ↓", "FAD ↓", "KL ↓", "IS ↑", "CS ↑", "Cosine ↑", "Recall@1 ↑"]
+    assert table == [
+        headings,
+        ["best.ckpt", "1", "0.400", "20.0", "7.00", "2.20", "3.00", "9.40", "0.300", "0.100"],
+        ["the sounds shown", "3", "0.200", "12.0", "5.00", "1.60", "5.00", "10.2", "0.500", "0.300"],
+        ["floor", "–", "0.150", "–", "–", "–", "–", "–", "–", "–"],
+    ]
+
+
+def test_classes_of_the_sounds_shown(run_folder: Path) -> None:
+    folder = run_folder / "audio" / "epoch_003"
+    file = score_file(run_folder.parents[2] / "other", "ours", KL)
+    file.write(folder / "scores.json")
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    evaluation["cosines"] = dict(zip(CLIPS, (0.5, 0.125, 0.75), strict=True))
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    page = Page(write_report(run_folder))
+    page.check_reachable()
+    assert page.tables["Scores by class, the worst KL first"] == [
+        ["class", "clips", "KL ↓", "Cosine ↑"], ["phone", "1", "3.00", "0.125"], ["bell", "2", "0.375", "0.625"]
+    ]  # fmt: skip
 
 
 def test_page_tells_the_scores_of_a_test(run_folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 # What comes after a command that does not say it itself.
 NEXT = {
-    "report": "test --config RUN/config.yaml --ckpt_path best",
+    "report": "listen build --system NAME=FOLDER NAME=FOLDER --output test.html",
     "listen build": "listen analyse ANSWERS.json --key KEY.json --output analysis",
     "miniature render": "fit --config quickstart",
 }

@@ -1,13 +1,25 @@
 """A clip on a page: its pictures, its true sound and what was generated for it, read from their files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from v2a_lightning.media import MediaError, read_frames, read_waveform, resample
+from v2a_lightning.progress import progress
 from v2a_lightning.reports.pages import TRUE_SOUND, Item, players, strip_uris
 from v2a_lightning.specs import FrameSpec
 
 FRAMES, USUAL_SECONDS = 6, 10.0
+
+Shown = TypeVar("Shown")
+
+
+def track(clips: Sequence[Shown]) -> Iterator[Shown]:
+    """The clips, with a bar of how many of them are on the page."""
+    with progress("writing the page", len(clips)) as advance:
+        for clip in clips:
+            yield clip
+            advance(1)
 
 
 def clip_item(

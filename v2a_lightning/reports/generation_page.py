@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from v2a_lightning.generation import GenerationRecord, read_generation
-from v2a_lightning.progress import progress
-from v2a_lightning.reports.clips import clip_item
+from v2a_lightning.reports.clips import clip_item, track
 from v2a_lightning.reports.pages import REPORT_FILE, Item, Section, write_sounds_page
 from v2a_lightning.reports.score_tables import settings_rows
 from v2a_lightning.reports.tables import Table
@@ -19,15 +18,13 @@ def write_generation_page(folder: Path) -> Path:
     for name, sound in record.sounds.items():
         by_source.setdefault(sound.get("source", name), []).append(name)
     items: list[Item] = []
-    with progress("writing the page", min(len(by_source), MOST_SOUNDS)) as advance:
-        for source, names in by_source.items():
-            if sum(len(item.sounds) for item in items) >= MOST_SOUNDS:
-                break
-            titles = [f"Sample {place + 1}" for place in range(len(names))] if len(names) > 1 else ["Generated sound"]
-            sounds = {title: folder / f"{name}.wav" for title, name in zip(titles, names, strict=True)}
-            picture = Path(source) if "source" in record.sounds[names[0]] else None
-            items.append(clip_item(Path(source).name, sounds, picture))
-            advance(1)
+    for source, names in track(list(by_source.items())[:MOST_SOUNDS]):
+        if sum(len(item.sounds) for item in items) >= MOST_SOUNDS:
+            break
+        titles = [f"Sample {place + 1}" for place in range(len(names))] if len(names) > 1 else ["Generated sound"]
+        sounds = {title: folder / f"{name}.wav" for title, name in zip(titles, names, strict=True)}
+        picture = Path(source) if "source" in record.sounds[names[0]] else None
+        items.append(clip_item(Path(source).name, sounds, picture))
     rest = f"The first {len(items)} of {len(by_source)} inputs." if len(items) < len(by_source) else ""
     reasons = {one.get("source", name): one.get("reason", "") for name, one in record.left_out.items()}
     left_out = Table("left_out", "Inputs that were left out", ["input", "reason"], list(reasons.items()))

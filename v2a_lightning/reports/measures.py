@@ -9,6 +9,7 @@ from v2a_lightning.evaluation.metric import Number
 MEASURES: dict[str, Number] = {
     **CATALOGUE,
     **EMBEDDING_NUMBERS,
+    "embedding_fd_floor": Number("Embedding FD, floor", None),
     "loss": Number("Loss", "lower", meaning="of the objective"),
     "gap_centroid": Number("Centroid distance", "lower"),
     "gap_separability": Number("Separability", "lower"),

@@ -131,9 +131,19 @@ def write_sounds_page(
         details: below them, folded but for those of classes and of settings.
         notes: what is to be known of the scores.
     """
-    page: dict[str, Any] = {"title": title, "introduction": introduction, "badge": BADGES.get(label, "")}
-    page |= {"tiles": tiles, "tables": tables, "details": details, "notes": notes}
-    return write_page(path, render("sounds.html", **page, sections=list(sections), number=number))
+    page = render(
+        "sounds.html",
+        title=title,
+        introduction=introduction,
+        badge=BADGES.get(label, ""),
+        sections=list(sections),
+        tiles=tiles,
+        tables=tables,
+        details=details,
+        notes=notes,
+        number=number,
+    )
+    return write_page(path, page)
 
 
 def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:

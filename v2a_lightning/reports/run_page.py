@@ -11,9 +11,8 @@ from markupsafe import Markup
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.score_files import read_score_file
-from v2a_lightning.progress import progress
 from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
-from v2a_lightning.reports.clips import clip_item
+from v2a_lightning.reports.clips import clip_item, track
 from v2a_lightning.reports.measures import measure, sound_measures
 from v2a_lightning.reports.pages import BADGES, FLOOR, REPORT_FILE, TRUE_SOUND, Item, Tile, render, write_page
 from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics
@@ -73,7 +72,7 @@ def write_report(run: Path, clips: int = 12) -> Path:
             ("Sound", _charts(series, sound, cards)),
             ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES, cards)),
         ],
-        clips=_clips(run, evaluation, clips),
+        clips=[_clip(run, clip, evaluation) for clip in track(shown_clips(evaluation.get("clips", []), clips))],
         gaps=_gaps(run),
         used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
         details=card_tables(cards),
@@ -181,15 +180,6 @@ def _charts(series: Mapping[str, Series], names: Sequence[str], cards: Cards) ->
         if shown := [series[line] for line in lines if line in series]:
             charts.append({"measure": one, "lines": shown, "svg": line_chart(shown, one.better)})
     return charts
-
-
-def _clips(run: Path, evaluation: Mapping[str, Any], count: int) -> list[Item]:
-    items, chosen = [], shown_clips(evaluation.get("clips", []), count)
-    with progress("writing the page", len(chosen)) as advance:
-        for clip in chosen:
-            items.append(_clip(run, clip, evaluation))
-            advance(1)
-    return items
 
 
 def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Item:

@@ -11,8 +11,7 @@ from v2a_lightning.evaluation.compare import best_system, number_of, paired_diff
 from v2a_lightning.evaluation.folders import AUDIO_SUFFIXES, find_clips
 from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from v2a_lightning.progress import progress
-from v2a_lightning.reports.clips import clip_item
+from v2a_lightning.reports.clips import clip_item, track
 from v2a_lightning.reports.pages import FLOOR, TRUE_SOUND, Item, Section, Tile, write_sounds_page
 from v2a_lightning.reports.score_tables import card_tables, cards_of, class_tables, clip_scores, worst_first
 from v2a_lightning.reports.tables import Cell, Figure, Interval, Table, number
@@ -155,21 +154,19 @@ def _items(files: Sequence[ScoreFile], clips: Sequence[str]) -> list[Item]:
     found = [{role: _files(file, role, clips) for role in ROLES} for file in files]
     scores = [clip_scores(file) for file in files]
     items = []
-    with progress("writing the page", len(clips)) as advance:
-        for clip_id in clips:
-            own = next((one["reference"][clip_id] for one in found if clip_id in one["reference"]), None)
-            picture = next((one["media"][clip_id] for one in found if clip_id in one["media"]), None)
-            sounds = {} if own is None else {TRUE_SOUND: own}
-            facts = []
-            for file, one, values in zip(files, found, scores, strict=True):
-                title = "Generated sound" if len(files) == 1 else file.name
-                sounds |= {title: one["generated"][clip_id]} if clip_id in one["generated"] else {}
-                of_clip = {number_of(name, [file]).title: of[clip_id] for name, of in values.items() if clip_id in of}
-                figures = ", ".join(f"{name} {number(value)}" for name, value in of_clip.items())
-                facts.append(figures if len(files) == 1 else f"{file.name}: {figures}")
-            label = next((file.labels[clip_id] for file in files if clip_id in file.labels), "")
-            items.append(clip_item(label or clip_id, sounds, picture, clip_id if label else "", " · ".join(facts)))
-            advance(1)
+    for clip_id in track(clips):
+        own = next((one["reference"][clip_id] for one in found if clip_id in one["reference"]), None)
+        picture = next((one["media"][clip_id] for one in found if clip_id in one["media"]), None)
+        sounds = {} if own is None else {TRUE_SOUND: own}
+        facts = []
+        for file, one, values in zip(files, found, scores, strict=True):
+            title = "Generated sound" if len(files) == 1 else file.name
+            sounds |= {title: one["generated"][clip_id]} if clip_id in one["generated"] else {}
+            of_clip = {number_of(name, [file]).title: of[clip_id] for name, of in values.items() if clip_id in of}
+            figures = ", ".join(f"{name} {number(value)}" for name, value in of_clip.items())
+            facts.append(figures if len(files) == 1 else f"{file.name}: {figures}")
+        label = next((file.labels[clip_id] for file in files if clip_id in file.labels), "")
+        items.append(clip_item(label or clip_id, sounds, picture, clip_id if label else "", " · ".join(facts)))
     return items
 
 
