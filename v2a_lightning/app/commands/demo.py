@@ -63,9 +63,6 @@ def demo(
                 css=CSS,
                 footer_links=[],
                 max_file_size="1gb",
-                run_history=False,
-                ssr_mode=False,
-                mcp_server=False,
             )
         except OSError as error:
             raise UsageError(f"--port {port}: {error}") from error

@@ -14,7 +14,7 @@ from v2a_lightning.generators import Generator
 from v2a_lightning.steering import NEGATIVE_STRENGTH, STRENGTH
 
 # Read by Gradio and the Hub's client when they are imported.
-os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 TITLE = "Sound for pictures and videos"
 MOST_SAMPLES = 4
