@@ -8,7 +8,6 @@ from v2a_lightning.checkpoints.registry import MINIATURE
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import UsageError
 
-FONTS = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
 ABOUT = "The miniature's models know a drawn world of 28 sound events, and nothing else. Other models: `--checkpoint`."
 
 
@@ -45,7 +44,8 @@ def demo(
     from v2a_lightning.app.demo.session import DemoSession
     from v2a_lightning.pipeline import V2APipeline
 
-    import gradio  # isort: skip (the page's module says what it may not do)
+    # After the page's module, which says what it may not do.
+    import gradio
 
     pipeline = V2APipeline.from_pretrained(checkpoint, encoder, generator, choose_device(device))
     pipeline.set_progress_bar_config(disable=True)
@@ -59,7 +59,7 @@ def demo(
                 server_port=port,
                 share=share,
                 inbrowser=open_browser,
-                theme=gradio.themes.Default(**FONTS),
+                theme=gradio.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
                 css=CSS,
                 footer_links=[],
                 max_file_size="1gb",
