@@ -77,6 +77,19 @@ def build_page(session: DemoSession, examples: Sequence[Example], about: str) ->
     return page
 
 
+def serve(page: Any, port: int | None, share: bool, open_browser: bool) -> None:
+    """Serve a page on this machine until Ctrl-C; UsageError when the port is taken."""
+    import gradio as gr
+
+    # No fonts of Google's.
+    theme = gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"))
+    own: dict[str, Any] = {"theme": theme, "css": CSS, "footer_links": [], "max_file_size": "1gb"}
+    try:
+        page.launch(server_name="127.0.0.1", server_port=port, share=share, inbrowser=open_browser, **own)
+    except OSError as error:
+        raise UsageError(f"--port {port}: {one_line(error)}") from error
+
+
 def _fields(gr: Any, generator: Generator) -> dict[str, Any]:
     """What is set on the page, by the names of the pipeline's arguments."""
     usual = generator.sampling()

@@ -82,7 +82,7 @@ class DemoSession:
         """
         seconds = None if is_picture(source) else SECONDS
         with self._generator:
-            waveforms: Tensor = self.pipeline(source, seconds=seconds, on_progress=on_progress, **options)
+            waveforms: Any = self.pipeline(source, seconds=seconds, on_progress=on_progress, **options)
         paths = self.pipeline.save(waveforms, self.folder / str(next(self._numbers)) / f"{source.stem}.wav")
         pictures = spectrograms(waveforms, self.pipeline.sample_rate)
         videos = [self._copy(source, one.numpy(), path) for one, path in zip(waveforms, paths, strict=True)]
