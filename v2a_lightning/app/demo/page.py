@@ -27,7 +27,7 @@ CSS = """
 .pixels .grid-container {height: auto !important}
 .spectrogram .image-container, .spectrogram .image-frame, .spectrogram button {width: 100% !important}
 .spectrogram img {width: 100% !important; object-fit: fill !important}
-@media (max-width: 600px) {#frames .grid-container {grid-template-columns: repeat(5, 1fr) !important}}
+#frames .grid-container {grid-template-columns: repeat(5, minmax(0, 1fr)) !important}
 """
 
 
@@ -87,7 +87,8 @@ def serve(page: Any, port: int | None, share: bool, open_browser: bool) -> None:
     try:
         page.launch(server_name="127.0.0.1", server_port=port, share=share, inbrowser=open_browser, **own)
     except OSError as error:
-        raise UsageError(f"--port {port}: {one_line(error)}") from error
+        taken = "no port from 7860 on is free" if port is None else f"--port {port} is taken"
+        raise UsageError(f"{taken}; give another --port") from error
 
 
 def _fields(gr: Any, generator: Generator) -> dict[str, Any]:
