@@ -56,7 +56,7 @@ def distributions(module: str, installed: dict[str, list[str]]) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("v2a_lightning", ("listening", "umap")),
+        ("v2a_lightning", ("demo", "listening", "umap")),
         ("data_modules", ("download",)),
         ("callbacks", ()),
         ("experiments", ("test",)),

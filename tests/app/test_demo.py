@@ -135,11 +135,14 @@ def test_a_video_is_given_back_with_the_sound(pipeline: V2APipeline, media: Path
     assert other.sound.name == "long_1.wav"
     assert session.make(media / "still.png", {})[0].video is None
     assert session.nearest(media / "still.png", {}) == []
+    # An average weighs no frame more than another, so their times stand there.
+    assert [note for _, note in session.frames(media / "short.mp4")] == ["0.16 s", "0.48 s"]
+    assert [note for _, note in session.frames(media / "still.png")] == [""]
 
 
 def test_frames_count_as_the_aggregator_weighs_them(tmp_path: Path) -> None:
     pipeline = V2APipeline.from_pretrained("miniature")
-    frames = read_frames(write_examples(tmp_path)["car (video)"], pipeline.frames)
+    frames = read_frames(write_examples(tmp_path)[4].file, pipeline.frames)
     weights = frame_weights(pipeline, frames)
     assert weights is not None
     assert sum(weights) == pytest.approx(1)

@@ -8,7 +8,6 @@ from v2a_lightning.checkpoints.registry import MINIATURE
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import UsageError
 
-FONTS = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
 ABOUT = "The miniature's models know a drawn world of 28 sound events, and nothing else. Other models: `--checkpoint`."
 
 
@@ -41,11 +40,9 @@ def demo(
         raise UsageError("the demo needs Gradio: pip install 'v2a-lightning[demo]'")
     from v2a_lightning.app.demo.examples import write_examples
     from v2a_lightning.app.demo.explanation import find_neighbours
-    from v2a_lightning.app.demo.page import CSS, build_page
+    from v2a_lightning.app.demo.page import build_page, serve
     from v2a_lightning.app.demo.session import DemoSession
     from v2a_lightning.pipeline import V2APipeline
-
-    import gradio  # isort: skip (the page's module says what it may not do)
 
     pipeline = V2APipeline.from_pretrained(checkpoint, encoder, generator, choose_device(device))
     pipeline.set_progress_bar_config(disable=True)
@@ -53,20 +50,5 @@ def demo(
         session = DemoSession(pipeline, find_neighbours(checkpoint, pipeline), Path(folder))
         about = ABOUT if checkpoint == MINIATURE else f"`{checkpoint}`"
         page = build_page(session, write_examples(Path(folder)), about)
-        try:
-            page.launch(
-                server_name="127.0.0.1",
-                server_port=port,
-                share=share,
-                inbrowser=open_browser,
-                theme=gradio.themes.Default(**FONTS),
-                css=CSS,
-                footer_links=[],
-                max_file_size="1gb",
-                run_history=False,
-                ssr_mode=False,
-                mcp_server=False,
-            )
-        except OSError as error:
-            raise UsageError(f"--port {port}: {error}") from error
+        serve(page, port, share, open_browser)
     return 0

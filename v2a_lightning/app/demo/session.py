@@ -69,7 +69,7 @@ class DemoSession:
         notes = times if weights is None else [f"{weight:.0%}" for weight in weights]
         return list(zip(frames, notes, strict=True))
 
-    def make(self, source: Path, options: Mapping[str, Any], on_progress: OnProgress | None = None) -> list[Sample]:
+    def make(self, source: Path, options: dict[str, Any], on_progress: OnProgress | None = None) -> list[Sample]:
         """Make the sounds of a picture or clip.
 
         Args:
@@ -82,7 +82,7 @@ class DemoSession:
         """
         seconds = None if is_picture(source) else SECONDS
         with self._generator:
-            waveforms = self.pipeline(source, **options, seconds=seconds, on_progress=on_progress)
+            waveforms: Any = self.pipeline(source, seconds=seconds, on_progress=on_progress, **options)
         paths = self.pipeline.save(waveforms, self.folder / str(next(self._numbers)) / f"{source.stem}.wav")
         pictures = spectrograms(waveforms, self.pipeline.sample_rate)
         videos = [self._copy(source, one.numpy(), path) for one, path in zip(waveforms, paths, strict=True)]
@@ -115,4 +115,5 @@ def spectrograms(waveforms: Tensor, sample_rate: int) -> NDArray[np.uint8]:
     mel = audioldm_log_mel(filled, MelSpec(sample_rate, WINDOW, hop, BANDS, LOWEST_HERTZ, sample_rate / 2))
     decibels = 20 / math.log(10) * mel.transpose(1, 2).flip(1)
     shade = ((decibels - decibels.max() + RANGE_DB) / RANGE_DB).clamp(0, 1)
-    return (colormaps["magma"](shade.numpy())[..., :3] * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = (colormaps["magma"](shade.numpy())[..., :3] * 255).astype(np.uint8)
+    return pixels
