@@ -4,23 +4,25 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips, own_batches
 from v2a_lightning.callbacks.evaluation_files import clip_score_frames, describe_generation, write_evaluation
+from v2a_lightning.callbacks.logged_clips import LoggedClip, log_evaluation, media_loggers
 from v2a_lightning.callbacks.sounds import Sounds
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.generators import Generator
 from v2a_lightning.media import MediaError
+from v2a_lightning.progress import progress
 from v2a_lightning.ranks import gather_lists, rank_and_count
 from v2a_lightning.runs import EVALUATION_FILE
 
@@ -44,7 +46,7 @@ class AudioEvaluation(Callback):
         seconds: length of the generated sounds.
         seed: of the noise and of the choice of clips; a clip's noise is the same every epoch.
         wave_files: sounds kept as wav files at each evaluated epoch of a fit; None keeps all.
-        logged_sounds: sounds sent to Weights & Biases at each evaluation.
+        logged_sounds: clips that Weights & Biases and TensorBoard show at each evaluation.
     """
 
     def __init__(
@@ -132,7 +134,7 @@ class AudioEvaluation(Callback):
         with TemporaryDirectory() as scratch:
             sounds = self._sounds(trainer, stage, [clip.clip_id for clip in chosen], Path(scratch), generation)
             with closing(sounds):
-                self._generate_and_add(sounds, chosen, data, pl_module.device)
+                self._generate_and_add(sounds, chosen, trainer)
                 failures = gather_lists(sounds.failures)
                 if len(failures) == len(chosen):
                     reason = f"; the first: {failures[0]['reason']}" if failures else ""
@@ -141,14 +143,14 @@ class AudioEvaluation(Callback):
                 self._log_for_monitors(pl_module, stage, values)
                 self.left_out = _failed(failures, len(chosen), sounds.folder)
                 seconds = time.perf_counter() - began
-                measured = {**values, "failed_clips": len(failures), "evaluation_seconds": seconds}
+                floors = {f"{name}_floor": value for name, value in self.suite.floors().items()}
+                measured = {**values, **floors, "failed_clips": len(failures), "evaluation_seconds": seconds}
                 _log_for_loggers(trainer, stage, measured)
                 if not _leaves_nothing(trainer):
                     order, run = [clip.clip_id for clip in chosen], Path(str(trainer.log_dir))
                     summary = self._summary(trainer, stage, values)
                     write_evaluation(sounds, run, self.suite, data, generation, failures, order, summary)
-                    if trainer.is_global_zero:
-                        sounds.show(trainer.loggers, f"{stage}/sounds", trainer.global_step, self.logged_sounds)
+                    self._show(trainer, stage, sounds, values)
         return values
 
     def _sounds(
@@ -163,21 +165,25 @@ class AudioEvaluation(Callback):
         record = GenerationRecord(folder, generation, rank_and_count()[0])
         return Sounds(folder, scratch, kept, self.generator.sample_rate, self.seed, record)
 
-    def _generate_and_add(self, sounds: Sounds, chosen: Sequence[MappedClip], data: Any, device: torch.device) -> None:
+    def _generate_and_add(self, sounds: Sounds, chosen: Sequence[MappedClip], trainer: Trainer) -> None:
         """Generate, write and score a batch at a time, but for the sounds that a stopped call left.
 
         A clip that cannot be made into sound, or whose true sound cannot be read, is counted, not scored.
         """
-        generator = self.generator.to(device)
+        generator, visible = self.generator.to(trainer.strategy.root_device), trainer.progress_bar_callback is not None
         self.suite.reset()
         self.suite.load()
         sounds.take_up()
-        for batch in own_batches(chosen, generator.batch_size, lambda clip: clip.clip_id in sounds.made):
-            if any(clip.clip_id not in sounds.made for clip in batch):
-                batch = sounds.make(batch, generator, self.seconds)
-            for clip in batch:
-                self._add(sounds, clip, data)
-            sounds.write_down()
+        batches = own_batches(chosen, generator.batch_size, lambda clip: clip.clip_id in sounds.made)
+        with progress("generating and scoring", sum(map(len, batches)), visible=visible) as advance:
+            for batch in batches:
+                made = batch
+                if any(clip.clip_id not in sounds.made for clip in batch):
+                    made = sounds.make(batch, generator, self.seconds, partial(advance, 0))
+                for clip in made:
+                    self._add(sounds, clip, _data(trainer))
+                sounds.write_down()
+                advance(len(batch))
 
     def _add(self, sounds: Sounds, clip: MappedClip, data: Any) -> None:
         """Hand a clip's sound over to the suite. Where that is not possible the sound is taken back."""
@@ -198,6 +204,16 @@ class AudioEvaluation(Callback):
             if data.has_audio and self.suite.numbers[name].headline:
                 rank_zero_warn(f"{name} cannot be computed: {reason}")
         return values
+
+    def _show(self, trainer: Trainer, stage: str, sounds: Sounds, values: Mapping[str, float]) -> None:
+        """Have the loggers show this process's first clips and the scores."""
+        data, loggers = _data(trainer), media_loggers(trainer.loggers) if trainer.is_global_zero else []
+        clips = [
+            LoggedClip(f"{clip.label} {clip.clip_id}".strip(), sounds.path(clip.clip_id), data.source(clip.clip_id))
+            for clip in sounds.clips[: self.logged_sounds if loggers else 0]
+        ]
+        if loggers:
+            log_evaluation(loggers, stage, trainer.global_step, clips, values, self.seconds, data.has_audio)
 
     @staticmethod
     def _log_for_monitors(pl_module: LightningModule, stage: str, values: Mapping[str, float]) -> None:

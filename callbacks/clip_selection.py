@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from v2a_lightning.distances import cosines
 from v2a_lightning.ranks import gather_lists, rank_and_count
 
 Item = TypeVar("Item")
@@ -29,6 +30,13 @@ class MappedClip:
     embedding: Tensor
     frames: Tensor
     audio: Tensor | None
+
+    @property
+    def cosine(self) -> float | None:
+        """Of the mapper's embedding and the true sound's."""
+        if self.audio is None:
+            return None
+        return float(cosines(*(one.flatten()[None] for one in (self.embedding, self.audio)))[0])
 
 
 def mapped_clips(batch: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[MappedClip]:

@@ -21,11 +21,11 @@ from v2a_lightning.generators import Generator
 from v2a_lightning.json_files import write_json
 from v2a_lightning.module import V2AMapper
 from v2a_lightning.ranks import gather_lists, rank_and_count
-from v2a_lightning.runs import EVALUATION_FILE
+from v2a_lightning.runs import EVALUATION_FILE, SCORES_FILE
 from v2a_lightning.specs import FrameSpec
 
-SCORES_FILE = "scores.json"
 OPTIONS_FILE = "evaluate.yaml"
+SOURCES = ("generated", "reference", "media")
 
 
 def describe_generation(generator: Generator, mapper: LightningModule, seed: int, seconds: float) -> dict[str, Any]:
@@ -85,6 +85,7 @@ def write_evaluation(
     """
     records = gather_lists(sounds.records(run, data))
     records.sort(key=lambda record: order.index(record["clip_id"]))
+    scored = sorted(gather_lists([(clip.clip_id, clip.label, clip.cosine) for clip in sounds.clips]))
     if rank_and_count()[0] != 0:
         return
     assert sounds.record is not None
@@ -92,17 +93,28 @@ def write_evaluation(
     sounds.record.left_out = {failure["clip_id"]: {"reason": failure["reason"]} for failure in failures}
     sounds.record.finish()
     cards = suite.cards(generation)
-    # No resamples are drawn: a training has no time.
-    name = f"{run.name} {sounds.folder.name}"
-    ScoreFile(name, suite.scores(), cards, resamples=0, seed=0, notes=suite.faults()).write(sounds.folder / SCORES_FILE)
+    options = _options(sounds.folder, suite, data, [record["clip_id"] for record in records]) if records else {}
+    ScoreFile(
+        name=f"{run.name} {sounds.folder.name}",
+        scores=suite.scores(),
+        cards=cards,
+        # A training has no time to draw any.
+        resamples=0,
+        seed=0,
+        notes=suite.faults(),
+        sources={role: options[role] for role in SOURCES if role in options},
+        floors=suite.floors(),
+        labels={clip_id: label for clip_id, label, _ in scored if label},
+    ).write(sounds.folder / SCORES_FILE)
     if records:
-        _write_options(sounds.folder, suite, data, [record["clip_id"] for record in records])
-    content = {**summary, "cards": {name: card.to_dict() for name, card in cards.items()}}
+        _write_options(sounds.folder / OPTIONS_FILE, options)
+    cosines = {clip_id: round(cosine, 6) for clip_id, _, cosine in scored if cosine is not None}
+    content = {**summary, "cards": {name: card.to_dict() for name, card in cards.items()}, "cosines": cosines}
     write_json(sounds.folder / EVALUATION_FILE, {**content, "clips": records, "failures": list(failures)})
 
 
-def _write_options(folder: Path, suite: EvaluationSuite, data: Any, clip_ids: Sequence[str]) -> None:
-    """Write the options with which the `evaluate` command computes the same numbers from the same files."""
+def _options(folder: Path, suite: EvaluationSuite, data: Any, clip_ids: Sequence[str]) -> dict[str, Any]:
+    """The options with which the `evaluate` command computes the same numbers from the same files."""
     # Class folders have a folder in common, from which their pictures are found.
     media = os.path.commonpath([os.path.abspath(data.source(clip_id).parent) for clip_id in clip_ids])
     options: dict[str, Any] = {"generated": os.path.abspath(folder), "media": media}
@@ -113,6 +125,10 @@ def _write_options(folder: Path, suite: EvaluationSuite, data: Any, clip_ids: Se
         options["frames_per_second"] = sampling.frames_per_second
     if "clap" in options and hasattr(data, "csv"):
         options["csv"] = os.path.abspath(data.csv)
-    with atomic_write(folder / OPTIONS_FILE) as temporary:
+    return options
+
+
+def _write_options(path: Path, options: Mapping[str, Any]) -> None:
+    with atomic_write(path) as temporary:
         head = f"# python -m v2a_lightning evaluate --config {OPTIONS_FILE}\n"
-        temporary.write_text(head + yaml.safe_dump(options, sort_keys=False))
+        temporary.write_text(head + yaml.safe_dump(dict(options), sort_keys=False))

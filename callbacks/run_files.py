@@ -5,7 +5,6 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from v2a_lightning.data_modules import ClipDataModule
 from v2a_lightning.json_files import write_json
@@ -29,8 +28,7 @@ class RunReport(Callback):
             return
         for logger in trainer.loggers:
             logger.save()
-        folder = Path(str(trainer.loggers[0].log_dir))
-        rank_zero_info(f"Open {write_report(folder, self.clips)}")
+        write_report(Path(str(trainer.loggers[0].log_dir)), self.clips)
 
 
 class UsedClips(Callback):

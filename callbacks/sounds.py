@@ -1,12 +1,12 @@
 """The sounds of one evaluation: the files they are in, and what is written down of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.loggers import Logger, WandbLogger
 from torch import Tensor
 
 from v2a_lightning.callbacks.clip_selection import MappedClip
@@ -14,7 +14,7 @@ from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import path_of_id, remove_temporaries
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.generators import Generator
-from v2a_lightning.media import read_waveform, write_waveform
+from v2a_lightning.media import write_waveform
 from v2a_lightning.randomness import clip_seed
 from v2a_lightning.ranks import gather_lists, rank_and_count
 
@@ -78,14 +78,21 @@ class Sounds:
         """The wav file of a clip; UsageError when its id cannot be the name of a file."""
         return path_of_id(self.folder if clip_id in self.kept else self.scratch, clip_id, ".wav")
 
-    def make(self, batch: Sequence[MappedClip], generator: Generator, seconds: float) -> list[MappedClip]:
-        """Generate a batch's sounds, write those that are missing, and return the clips that have one."""
+    def make(
+        self, batch: Sequence[MappedClip], generator: Generator, seconds: float, on_step: Callable[[float], None]
+    ) -> list[MappedClip]:
+        """Generate a batch's sounds, write those that are missing, and return the clips that have one.
+
+        `on_step` is called with the share of the steps that is done times the clips, where the generator reports them.
+        """
         finite = [clip for clip in batch if clip.embedding.isfinite().all()]
         seeds = [self.seed_of(clip.clip_id) for clip in finite]
         waveforms: Sequence[Tensor] = ()
         if finite:
             conditions = torch.stack([clip.embedding for clip in finite]).to(generator.device)
-            waveforms = list(generator.generate(conditions, seconds=seconds, seeds=seeds).cpu())
+            steps, done = generator.sampling().get("steps", 1), count(1)
+            reported = {"on_step": lambda: on_step(len(batch) * next(done) / steps)} if generator.reports_steps else {}
+            waveforms = list(generator.generate(conditions, seconds=seconds, seeds=seeds, **reported).cpu())
         made = dict(zip([clip.clip_id for clip in finite], waveforms, strict=True))
         return [clip for clip in batch if self._is_written(clip.clip_id, made.get(clip.clip_id))]
 
@@ -121,17 +128,3 @@ class Sounds:
             for clip in self.clips
             if clip.clip_id in self.kept
         ]
-
-    def show(self, loggers: Sequence[Logger], name: str, step: int, count: int) -> None:
-        """Send the first `count` sounds to Weights & Biases, where it is among the loggers."""
-        online = [logger for logger in loggers if isinstance(logger, WandbLogger)]
-        if not online or not count or not self.clips:
-            return
-        import wandb
-
-        shown = []
-        for clip in self.clips[:count]:
-            waveform, rate = read_waveform(self.path(clip.clip_id))
-            shown.append(wandb.Audio(waveform, sample_rate=rate, caption=f"{clip.label} {clip.clip_id}".strip()))
-        for logger in online:
-            logger.experiment.log({name: shown, "trainer/global_step": step})

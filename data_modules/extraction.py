@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from v2a_lightning.data_modules.clips import Clip, Reject, file_stamp
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.progress import progress
 from v2a_lightning.data_modules.store import EmbeddingStore, StoreWriter
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, DecodedClip, MediaError, WorkerPool, decode_clip, prefetch
 from v2a_lightning.media.frames import Backend
 from v2a_lightning.processes import cores
+from v2a_lightning.progress import progress
 
 # After so many batches' worth of rejects what is there goes on, so that a kill loses little of it.
 REJECTED_BATCHES = 8
@@ -128,7 +128,7 @@ class Extraction:
         workers = min(self.decoding.workers, len(pending))
         title = "embedding clips" if ranks == 1 else "embedding clips (the first process's share)"
         with (
-            progress(title, len(pending), visible=rank == 0) as advance,
+            progress(title, len(pending)) as advance,
             self.store.writer(self.encoders.spec(), rank) as writer,
             WorkerPool(decode_clip, workers, self.decoding.timeout) as pool,
         ):

@@ -14,11 +14,11 @@ from fsspec.core import url_to_fs
 
 from v2a_lightning.data_modules.clips import TEST, Clip, Reject, checked_id, file_stamp, ids_hash
 from v2a_lightning.data_modules.extraction import Decoding
-from v2a_lightning.data_modules.progress import progress
 from v2a_lightning.data_modules.shards import DAMAGE
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import ClipRequest, Inspection, MediaError, WorkerPool, inspect_clip
 from v2a_lightning.media.errors import PASSING, Reason
+from v2a_lightning.progress import progress
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 USABLE, REJECTED = "ok", "rejected"

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2a_lightning.data_modules.folders import Folder
-from v2a_lightning.data_modules.progress import say
 from v2a_lightning.errors import RunFailure, UsageError
+from v2a_lightning.progress import say
 
 STORE_VERSION = 2
 """1 had no index. A store of version 1 opens, and its shards are listed when it is written to."""

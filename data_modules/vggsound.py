@@ -21,9 +21,9 @@ from v2a_lightning.data_modules.clips import (
 )
 from v2a_lightning.data_modules.csv_files import Record, Row, read_records, read_rows
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
-from v2a_lightning.data_modules.progress import say
 from v2a_lightning.errors import UsageError
 from v2a_lightning.media import VIDEO_SUFFIXES
+from v2a_lightning.progress import say
 
 CSV_FORM = "one clip a line: youtube id, start second, label, split, separated by commas"
 

@@ -62,9 +62,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered world of 28 clips: 24 to train on and 4 to test, in which this process keeps its store."""
     from v2a_lightning.miniature.world.render import render_world
 
-    made = made_once(
-        tmp_path_factory, "world", lambda folder: render_world(folder, 28, workers=1, progress=False)
-    )
+    made = made_once(tmp_path_factory, "world", lambda folder: render_world(folder, 28, workers=1))
     return shutil.copytree(made, tmp_path_factory.mktemp("world"), dirs_exist_ok=True)
 
 

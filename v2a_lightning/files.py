@@ -4,6 +4,8 @@ import errno
 import hashlib
 import os
 import re
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -72,8 +74,12 @@ def refusal(error: BaseException) -> str | None:
 
 def reserve(path: Path | str) -> None:
     """Give a file with holes its room, or raise OSError: writing through a map of it would end with a signal."""
-    with open(path, "r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    size = os.stat(path).st_size
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    elif shutil.disk_usage(Path(path).parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def remove_temporaries(folder: Path, stems: Iterable[str]) -> None:
@@ -125,7 +131,10 @@ def _identity(path: Path | str) -> tuple[int, int] | str:
 
 
 def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    is_folder = path.is_dir()
+    if is_folder and sys.platform == "win32":
+        return  # It opens no folders.
+    handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
         os.fsync(handle)
     except OSError as error:

@@ -79,13 +79,16 @@ def pipeline_card(
     licences = {part: licence_of(checkpoint) for part, (_, checkpoint) in others.items()}
     rows = mapper_rows(described, parameters)
     rows += [f"| {part} | `{name}`, licence {licences[part]} |" for part, (name, _) in others.items()]
+    licence = _shared_licence(list(licences.values()))
     metadata = ModelCardData(
         library_name="v2a-lightning",
         pipeline_tag=TASK,
         tags=TAGS,
         model_name=title,
         eval_results=_results(training) or None,
-        **_licence(list(licences.values())),
+        license=licence or "other",
+        license_name=None if licence else "licences-of-its-parts",
+        license_link=None if licence else "README.md",
     )
     return _card(metadata, title, PIPELINE_SUMMARY, rows, _scores(training), PIPELINE_USAGE)
 
@@ -117,19 +120,16 @@ def _scores(training: Training) -> str:
 
 
 def _results(training: Training) -> list[EvalResult]:
-    kinds = {"task_type": TASK, "dataset_type": training.data, "dataset_name": training.data}
     return [
-        EvalResult(**kinds, dataset_split="validation", metric_type=name, metric_value=value)
+        EvalResult(TASK, training.data, training.data, dataset_split="validation", metric_type=name, metric_value=value)
         for name, value in sorted(training.scores.items())
     ]
 
 
-def _licence(licences: Sequence[str]) -> dict[str, str]:
-    """The metadata's keys: the parts' licence where they share one that is known, else where to look."""
-    first = licences[0].split()[0]
-    if all(one.split()[0] == first for one in licences) and first != "not":
-        return {"license": first.lower()}
-    return {"license": "other", "license_name": "licences-of-its-parts", "license_link": "README.md"}
+def _shared_licence(licences: Sequence[str]) -> str | None:
+    """The parts' licence, where they share one that is known."""
+    first, *others = {one.split()[0] for one in licences}
+    return None if others or first == "not" else first.lower()
 
 
 def _class_name(part: Mapping[str, Any]) -> str:

@@ -201,4 +201,4 @@ class V2AMapper(Mapper, LightningModule):
             self._scores.forget()
             return
         for name, value in self._scores.compute(stage).items():
-            self.log(f"{stage}/{name}", value, sync_dist=True, prog_bar=name == "cosine")
+            self.log(f"{stage}/{name}", value, sync_dist=True, prog_bar=name == "embedding_fd")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -159,19 +159,15 @@ class V2APipeline(OnTheHub):
         condition = self.mapper.sample(batch.get(SOLE, batch), generator=generators(seeds))
         return steering.apply(condition, self.generator.target_of_text) if steering.space == "clap" else condition
 
-    @overload
-    def __call__(self, source: Source, **options: Any) -> Tensor: ...
-    @overload
-    def __call__(self, source: list[Any] | tuple[Any, ...], **options: Any) -> list[Tensor]: ...
     def __call__(
         self,
-        source: Any,
+        source: Source | Sequence[Source],
         *,
         prompt: str | Sequence[str] | None = None,
         negative_prompt: str | Sequence[str] | None = None,
         prompt_strength: float = STRENGTH,
         negative_strength: float = NEGATIVE_STRENGTH,
-        prompt_space: Space = "clap",
+        prompt_space: Space = "clip",
         num_waveforms_per_prompt: int = 1,
         best_of: int = 1,
         num_inference_steps: int | None = None,
@@ -274,9 +270,10 @@ class V2APipeline(OnTheHub):
     def _sound(self, given: Request, targets: Tensor, seeds: Sequence[int], step: Callable[[], None]) -> Tensor:
         """The waveforms of targets (B * best_of, N, D) over one window: (B, samples)."""
         options: dict[str, Any] = {"steps": given.num_inference_steps, "guidance": given.guidance_scale}
-        reported = {"on_step": step} if self.generator.reports_steps else {}
-        sound = self.generator.generate(targets, seconds=self.frames.duration, seeds=seeds, **options, **reported)
-        if not reported:
+        if self.generator.reports_steps:
+            options["on_step"] = step
+        sound = self.generator.generate(targets, seconds=self.frames.duration, seeds=seeds, **options)
+        if not self.generator.reports_steps:
             step()
         return best_candidates(self.generator, sound, targets, given.best_of)
 

@@ -14,12 +14,10 @@ import torch
 from tqdm.auto import tqdm
 
 from v2a_lightning.errors import UsageError
+from v2a_lightning.progress import PATIENCE_SECONDS
 from v2a_lightning.randomness import Generators, clip_seed
 from v2a_lightning.sources import Frames, find_sources
 from v2a_lightning.steering import Space, Steering
-
-# A bar is shown for what takes longer.
-PATIENCE_SECONDS = 2.0
 
 OnProgress = Callable[[int, int], None]
 """Is called with the steps done and the steps in all."""

@@ -19,6 +19,8 @@ CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.csv"
 # What an evaluation of sound found, beside the sounds; written when these and their scores are.
 EVALUATION_FILE = "evaluation.json"
+# Its scores with their cards, as `evaluate` writes them.
+SCORES_FILE = "scores.json"
 # There until a test or a validation is done with all it writes: one that was stopped before goes on in its folder.
 UNFINISHED_FILE = ".unfinished"
 # How many clips of each split were used, and the hash of their ids.
@@ -44,6 +46,9 @@ class RunSettings:
         wandb: "auto" logs to Weights & Biases online when this machine is logged in there, else into an offline run
             inside the run's folder, and not at all when the package is missing. WANDB_MODE decides between the two.
         project: the project at Weights & Biases.
+        wandb_checkpoint: send the best checkpoint of a fit there, as an artifact.
+        wandb_gradients: send histograms of the gradients there.
+        tensorboard: log to TensorBoard as well, into the run's folder.
     """
 
     root: str = "runs"
@@ -51,6 +56,9 @@ class RunSettings:
     name: str | None = None
     wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
     project: str = "v2a-lightning"
+    wandb_checkpoint: bool = False
+    wandb_gradients: bool = False
+    tensorboard: bool = False
 
     @property
     def folder(self) -> Path:

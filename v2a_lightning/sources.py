@@ -65,13 +65,14 @@ def _source(given: Any, place: str = "") -> Path | Frames:
         return picture_in_memory(given)
     if isinstance(given, Tensor):
         _check(given, place, given.dtype == torch.uint8)
-        given = given.cpu().numpy()
+        frames: Frames = given.cpu().numpy()
     elif isinstance(given, np.ndarray):
         _check(given, place, given.dtype == np.uint8)
+        frames = given
     else:
         kind = f"{type(given).__module__}.{type(given).__name__}"
         raise TypeError(f"{place}a source is a path, a PIL image, or frames as an array or tensor, not {kind}")
-    return given[None] if given.ndim == 3 else given
+    return frames[None] if frames.ndim == 3 else frames
 
 
 def _check(frames: Any, place: str, is_uint8: bool) -> None:

@@ -14,7 +14,7 @@ from v2a_lightning.errors import UsageError
 Space = Literal["clip", "clap"]
 """Where texts are mixed in: the visual encoder's space before the mapper, or the generator's condition after it."""
 
-# On the miniature the sound is the text's more often than the picture's from about here on, in both spaces.
+# By docs/results/text-steering.md: the sound is mostly the text's, and something of the picture is left.
 STRENGTH = 0.6
 NEGATIVE_STRENGTH = 0.5
 
@@ -38,7 +38,7 @@ class Steering:
     negative: str | None = None
     strength: float = STRENGTH
     negative_strength: float = NEGATIVE_STRENGTH
-    space: Space = "clap"
+    space: Space = "clip"
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:

@@ -32,7 +32,7 @@ def best_candidates(generator: Generator, waveforms: Tensor, targets: Tensor, be
     embeddings = generator.target(waveforms, generator.sample_rate).to(targets)
     cosine = nn.functional.cosine_similarity(embeddings.flatten(1), targets.flatten(1))
     best = cosine.unflatten(0, (-1, best_of)).argmax(1).cpu()
-    return waveforms.unflatten(0, (-1, best_of))[torch.arange(len(best)), best]
+    return waveforms[torch.arange(len(best)) * best_of + best]
 
 
 def joined(windows: Sequence[Tensor], samples: int, sample_rate: int) -> Tensor:

@@ -41,8 +41,8 @@ clip more or less is {one:.2f}, and a few of these say nothing.
 
 "text": the caption of another event (such as "{text}" for a picture of a {picture}), mixed on the sphere in
 CLIP's space, before the mapper, or in CLAP's, after it. "negative": that caption at a strength of {mixed}, and the
-caption of the picture's own event as negative text. The defaults are {strength} for the text and {negative} for the
-negative one, in {space}'s space.
+caption of the picture's own event as negative text, at the strength of the row. The defaults are {strength} for the
+text and {negative} for the negative one, in the space "{space}".
 
 {table}
 """
@@ -56,7 +56,7 @@ def main(checkpoint: str) -> None:
     for label, steering in settings():
         rows.append([*label, *bench.shares(steering)])
         print(*rows[-1], flush=True)
-    write(rows, len(held_out.clips))
+        write(rows, len(held_out.clips))
 
 
 def settings() -> Iterator[tuple[tuple[str, str, str], Steering]]:
@@ -125,7 +125,7 @@ def write(rows: list[list[str]], clips: int) -> None:
         mixed=MIXED,
         strength=STRENGTH,
         negative=NEGATIVE_STRENGTH,
-        space="CLAP",
+        space=Steering().space,
         table="\n".join(f"| {line} |" for line in lines),
     )
     (RESULTS / "text-steering.md").write_text(page)

@@ -206,7 +206,7 @@ def bad_input(folders: Path, extractors: dict[str, str], case: str) -> int:
         return run(folders, extractors, "--metrics=[pesq]")
     if case == "metric without its package":
         return run(folders, extractors, "--metrics=[fd_passt]")
-    if case == "csv without clap":
+    if case == "no such csv":
         return run(folders, extractors, "--csv", "labels.csv")
     if case == "bad csv":
         (folders / "labels.csv").write_text("clip,label\n")
@@ -233,7 +233,7 @@ BAD_INPUT = {
     "no weights": (2, "nothing.pth"),
     "unknown metric": (2, "metrics: there is no metric 'pesq'; there are default, fd, fad"),
     "metric without its package": (2, "PaSST needs the package hear21passt, which is not installed: pip install"),
-    "csv without clap": (2, "needs --clap too"),
+    "no such csv": (2, "labels.csv"),
     "bad csv": (2, "labels.csv, line 1: 2 columns where 4 are expected"),
     "bad generation.json": (2, "generation.json: is no file of settings of generated sounds"),
     "short seconds": (2, "--seconds is 1 or more, not 0.2"),

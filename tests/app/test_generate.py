@@ -235,3 +235,16 @@ def test_texts_are_recorded_and_need_their_own_folder(
     assert content(tmp_path / "plain")["still.wav"] != content(tmp_path / "steered")["still.wav"]
     assert generate(checkpoint, tmp_path / "plain", media / "still.png", *options) == 2
     assert "made with steering nothing, not {'text': 'a bell rings'" in capsys.readouterr().err
+
+
+def test_without_a_checkpoint_the_miniatures_mapper_is_taken(
+    media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], checkpoint: str
+) -> None:
+    options = ["--steps", "1", "--device", "cpu"]
+    assert main(["generate", str(media / "still.png"), "--output", str(tmp_path / "own"), *options]) == 0
+    assert capsys.readouterr().out.startswith("no --checkpoint: the miniature's mapper")
+    assert read_generation(tmp_path / "own")[0]["checkpoint"] == "miniature"
+    (tmp_path / "options.yaml").write_text(f"checkpoint: {checkpoint}\n")
+    given = ["--config", str(tmp_path / "options.yaml"), "--output", str(tmp_path / "given")]
+    assert main(["generate", str(media / "still.png"), *given, *options]) == 0
+    assert "miniature" not in capsys.readouterr().out

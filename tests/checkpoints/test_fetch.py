@@ -74,7 +74,7 @@ def url() -> Iterator[str]:
 
 
 def fetch(url: str, target: Path, **options: object) -> Path:
-    return download(url, target, progress=False, pause=0.01, **options)  # type: ignore[arg-type]
+    return download(url, target, pause=0.01, **options)  # type: ignore[arg-type]
 
 
 def test_a_file_arrives_whole_and_is_not_fetched_twice(url: str, tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """One job at a time writes to a store."""
 
+import os
 import socket
+import sys
 import time
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from v2a_lightning.data_modules import locking
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.errors import RunFailure
@@ -54,6 +58,23 @@ def test_a_second_job_waits_for_the_first_however_that_ends(
     assert ours.recv() == "held"
     second.kill()
     second.join()
+
+
+def test_on_windows_the_first_process_holds_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | None] = [PermissionError(13, "Permission denied"), None]
+    asked = []
+
+    def lock(descriptor: int, mode: int, count: int) -> None:
+        asked.append((os.lseek(descriptor, 0, os.SEEK_CUR), mode, count))
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    monkeypatch.setattr(locking, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=lock, LK_NBLCK=2))
+    with StoreLock(Folder(str(tmp_path))) as first:
+        first.share()
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} of ")
+    assert asked == [(locking.LOCKED_BYTE, 2, 1)] * 2, "once refused, then given, and kept while it is shared"
 
 
 def test_the_processes_of_one_job_share_a_store(tmp_path: Path) -> None:

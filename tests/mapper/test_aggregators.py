@@ -108,3 +108,14 @@ def test_encoders_that_are_not_the_aggregators_are_named() -> None:
 def test_heads_divide_the_width() -> None:
     with pytest.raises(UsageError, match="8 heads do not divide a width of 20"):
         AttentionPooling(20)
+
+
+def test_attention_says_how_much_each_frame_counts() -> None:
+    assert AverageFrames().weights(FRAMES, MASK) is None
+    plain = AttentionPooling().weights(FRAMES, MASK)
+    torch.testing.assert_close(plain, MASK / MASK.sum(1, keepdim=True))
+    one_head = AttentionPooling(heads=1)
+    one_head.scores.weight.data.normal_(generator=torch.Generator().manual_seed(1))
+    weights = one_head.weights(FRAMES, MASK)
+    pooled = F.normalize((weights[..., None] * FRAMES).sum(1), dim=-1)
+    torch.testing.assert_close(one_head(FRAMES, MASK, torch.Generator()), pooled)

@@ -25,7 +25,7 @@ PICTURE = FrameSpec(8, 2.5)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> RenderedWorld:
-    return render_world(tmp_path_factory.mktemp("world"), CLIPS, SEED, workers=2, progress=False)
+    return render_world(tmp_path_factory.mktemp("world"), CLIPS, SEED, workers=2)
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -98,7 +98,7 @@ def test_rendering_again_renders_only_what_is_missing(world: RenderedWorld) -> N
     before = read_frames(clip, PICTURE), read_audio(clip, SOUND)
     untouched = clip_path(world.output, describe_clip(SEED, "train", 3)).stat().st_mtime_ns
     clip.unlink()
-    again = render_world(world.output, CLIPS, SEED, progress=False)
+    again = render_world(world.output, CLIPS, SEED)
     assert (again.clips, again.rendered) == (33, 1)
     # Rendered in this process, and before by one of several.
     assert np.abs(read_frames(clip, PICTURE).astype(int) - before[0]).mean() < 1
@@ -109,13 +109,13 @@ def test_rendering_again_renders_only_what_is_missing(world: RenderedWorld) -> N
 @pytest.mark.parametrize(("clips", "seed", "named"), [(31, SEED, "clips 30"), (CLIPS, 8, "seed 7")])
 def test_another_world_is_refused_in_the_same_folder(world: RenderedWorld, clips: int, seed: int, named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        render_world(world.output, clips, seed, progress=False)
+        render_world(world.output, clips, seed)
 
 
 def test_a_spoilt_marker_is_named(tmp_path: Path) -> None:
     (tmp_path / "world.json").write_text("{")
     with pytest.raises(UsageError, match=r"world\.json"):
-        render_world(tmp_path, 1, progress=False)
+        render_world(tmp_path, 1)
 
 
 def test_the_command_says_how_fast_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

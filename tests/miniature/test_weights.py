@@ -4,14 +4,32 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from v2a_lightning.app.cli import main
 from v2a_lightning.files import sha256_file
 from v2a_lightning.miniature.referee import WEIGHTS
 from v2a_lightning.miniature.training.workshop import FOLDERS
+from v2a_lightning.pipeline import V2APipeline
 
 
-def test_all_weights_together_are_at_most_40_megabytes() -> None:
-    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*.safetensors")) <= 40e6
+def test_all_weights_together_are_at_most_40_megabytes_and_the_mapper_12() -> None:
+    mapper = (WEIGHTS / "mapper" / "model.safetensors").stat().st_size
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*.safetensors")) - mapper <= 40e6
+    assert mapper <= 12e6
+
+
+def test_the_mapper_is_half_precision_on_the_disk_only(tmp_path: Path) -> None:
+    stored = load_file(WEIGHTS / "mapper" / "model.safetensors")
+    pipeline = V2APipeline.from_pretrained("miniature")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    assert {tensor.dtype for tensor in pipeline.mapper.state_dict().values()} == {torch.float32}
+    assert "trained on Miniature" in (WEIGHTS / "mapper" / "README.md").read_text()
+    # The command that writes it, of itself.
+    assert main(["miniature", "mapper", "--checkpoint", "miniature", "--output", str(tmp_path)]) == 0
+    written = load_file(tmp_path / "model.safetensors")
+    assert all(torch.equal(written[name], tensor) for name, tensor in stored.items())
 
 
 @pytest.mark.parametrize("folder", sorted(FOLDERS))

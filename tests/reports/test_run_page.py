@@ -11,7 +11,7 @@ import torch
 from tests.reports.conftest import CLIPS
 from v2a_lightning.errors import UsageError
 from v2a_lightning.reports.run_files import latest_evaluation
-from v2a_lightning.reports.run_page import card_table, shown_clips, write_report
+from v2a_lightning.reports.run_page import shown_clips, write_report
 
 
 def test_page_holds_every_clip_inlined(run_folder: Path) -> None:
@@ -33,13 +33,13 @@ def tiles(page: str) -> tuple[str, dict[str, tuple[str, str]]]:
 
 def test_page_tells_the_scores_of_one_checkpoint(run_folder: Path) -> None:
     whose, found = tiles(write_report(run_folder).read_text())
-    assert whose == "the last evaluation, epoch 3"
+    assert whose == "the sounds shown, epoch 3"
     assert found["FD"] == ("12.0", "from 40.0")
     # The score that chooses best.ckpt stands first, with the distance between two halves of the true embeddings.
     assert next(iter(found.items())) == ("Embedding FD", ("0.200", "from 0.500, floor 0.150"))
     (run_folder / "checkpoints").mkdir()
     torch.save({"epoch": 3}, run_folder / "checkpoints" / "last.ckpt")
-    assert tiles(write_report(run_folder).read_text())[0] == "last.ckpt, epoch 3"
+    assert tiles(write_report(run_folder).read_text())[0] == "last.ckpt and the sounds shown, epoch 3"
     torch.save({"epoch": 1}, run_folder / "checkpoints" / "best.ckpt")
     page = write_report(run_folder).read_text()
     whose, found = tiles(page)
@@ -50,7 +50,7 @@ def test_page_tells_the_scores_of_one_checkpoint(run_folder: Path) -> None:
     assert page.count('<svg class="chart"') == 9
     assert "miniature world" in page
     (run_folder / "checkpoints" / "best.ckpt").write_bytes(b"torn")
-    assert tiles(write_report(run_folder).read_text())[0] == "the last evaluation, epoch 3"
+    assert tiles(write_report(run_folder).read_text())[0] == "last.ckpt and the sounds shown, epoch 3"
 
 
 def test_page_tells_the_scores_of_a_test(run_folder: Path) -> None:
@@ -79,14 +79,6 @@ def test_a_folder_without_metrics_is_refused(tmp_path: Path) -> None:
 def test_latest_evaluation_is_of_the_last_step(run_folder: Path) -> None:
     assert latest_evaluation(run_folder)["epoch"] == 3
     assert latest_evaluation(run_folder / "audio") == {}
-
-
-def test_card_table_parts_what_is_shared_from_what_differs() -> None:
-    first = {"metric": "fd", "extractor": "Cnn14", "sample_rate": 16000, "generation": {"steps": 10}}
-    table = card_table({"fd": first, "fad": first | {"metric": "fad", "extractor": "VGGish"}})
-    assert table.shared == [("sample rate", "16000"), ("generation", "steps 10")]
-    assert table.columns == ["extractor"]
-    assert table.rows == [("fd", ["Cnn14"]), ("fad", ["VGGish"])]
 
 
 def test_every_label_is_shown_before_any_twice() -> None:

@@ -1,9 +1,8 @@
 """Many inputs to sound: in batches, on one device or shared by several, with the time left."""
 
-import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.files import path_of_id
 from v2a_lightning.media import MediaError, copy_with_sound, is_picture, write_waveform
 from v2a_lightning.processes import spawned_processes
+from v2a_lightning.progress import progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,12 +122,12 @@ def outcomes(
         batch: how many inputs are made together.
     """
     batches = [inputs[start : start + batch] for start in range(0, len(inputs), batch)]
-    with _progress(len(inputs)) as advance:
+    with progress("generating", len(inputs)) as advance:
         if len(devices) == 1:
             pipeline.set_progress_bar_config(disable=True)
             for one in batches:
-                yield from order.make(pipeline, one, lambda share, one=one: advance(share * len(one), False))  # type: ignore[misc]
-                advance(len(one), True)
+                yield from order.make(pipeline, one, lambda share, one=one: advance(0, share * len(one)))  # type: ignore[misc]
+                advance(len(one))
             return
         with ExitStack() as stack:
             pools = [stack.enter_context(spawned_processes(1)) for _ in devices]
@@ -138,7 +138,7 @@ def outcomes(
             made = [pools[index % len(pools)].submit(_make, order, one) for index, one in enumerate(batches)]
             for future in as_completed(made):
                 yield from future.result()
-                advance(len(future.result()), True)
+                advance(len(future.result()))
 
 
 _opened: list["V2APipeline"] = []
@@ -155,26 +155,3 @@ def _open(parts: Parts, device: str) -> None:
 
 def _make(order: Order, batch: Sequence[Input]) -> list[Outcome]:
     return order.make(_opened[0], batch)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[float, bool], None]]:
-    """Show how many inputs are done, and the time left; yields what takes how many more are, for good or for now."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console, done = Console(stderr=True), 0.0
-    # Lines that go into a file must not go to the terminal with the bar.
-    shown = Progress(
-        *columns, console=console, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty(), transient=True
-    )
-    with shown:
-        task = shown.add_task("sound", total=total)
-
-        def advance(more: float, for_good: bool) -> None:
-            nonlocal done
-            shown.update(task, completed=done + more)
-            done += more if for_good else 0
-
-        yield advance

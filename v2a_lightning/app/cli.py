@@ -27,6 +27,7 @@ LIGHTNING_COMMANDS = {
 }
 
 COMMANDS = {
+    "demo": ("v2a_lightning.app.commands.demo:demo", "open a page that makes sound for pictures and videos"),
     "generate": ("v2a_lightning.app.commands.generate:generate", "turn pictures and clips into sound"),
     "evaluate": ("v2a_lightning.app.commands.evaluate:evaluate", "score a folder of sounds"),
     "compare": ("v2a_lightning.app.commands.compare:compare", "put the scores of several systems into one table"),

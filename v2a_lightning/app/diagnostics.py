@@ -1,6 +1,8 @@
 """What of a config would go wrong in a run: its weights, device, memory, disk and data."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,7 +150,11 @@ def check_memory(generator: Generator, seconds: float, weights: int) -> Finding:
 
 def machine_memory() -> int:
     """Bytes of memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if sys.platform != "win32":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    kilobytes = ctypes.c_ulonglong()
+    ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
+    return kilobytes.value * 1024
 
 
 def check_data(data: ClipDataModule, widths: Widths | None) -> Iterator[Finding]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.table import Table
 
+from v2a_lightning.app.loggers import best_checkpoint
 from v2a_lightning.app.messages import PROGRAM, print_table
 from v2a_lightning.reports.measures import MEASURES, measure
 from v2a_lightning.runs import CHECKPOINTS, EMBEDDINGS, LAST
@@ -34,7 +33,7 @@ def conclude(command: str, trainer: Trainer, folder: Path | None, checkpoint: st
     if folder is None:
         return
     print(*(f"{what}: {path}" for what, path in _written(folder) if path.exists()), sep="\n")
-    print(f"next: {_next(command, folder, _best(trainer) if command == 'fit' else checkpoint)}")
+    print(f"next: {_next(command, folder, best_checkpoint(trainer) if command == 'fit' else checkpoint)}")
 
 
 def score_table(title: str, scores: Mapping[str, float]) -> Table:
@@ -53,12 +52,6 @@ def _written(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "page", folder / "report.html"
     yield "checkpoint", folder / CHECKPOINTS / LAST
     yield "embeddings", folder / EMBEDDINGS
-
-
-def _best(trainer: Any) -> str | None:
-    monitors = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
-    paths = [one.best_model_path for one in sorted(monitors, key=lambda one: one.monitor is None)]
-    return next(filter(None, paths), None)
 
 
 def _next(command: str, folder: Path, checkpoint: str | None) -> str:

@@ -9,6 +9,7 @@ NEXT = {
 }
 CHECKPOINT = "runs/quickstart/NAME/checkpoints/last.ckpt"
 EXAMPLES = {
+    "demo": f"demo --checkpoint {CHECKPOINT}",
     "generate": f"generate picture.jpg clip.mp4 --checkpoint {CHECKPOINT} --output sounds",
     "evaluate": "evaluate --generated sounds --reference clips --media clips --output scores.json",
     "compare": "compare baseline.json scores.json --output differences.json",
@@ -22,6 +23,7 @@ EXAMPLES = {
     "doctor": "doctor --config quickstart",
     "miniature render": "miniature render --clips 100 --output data/few",
     "miniature check": f"miniature check --mapper {CHECKPOINT}",
+    "miniature mapper": f"miniature mapper --checkpoint {CHECKPOINT}",
     "miniature train": "miniature train --work runs/miniature-training --output weights",
     "miniature contact-sheet": "miniature contact-sheet --output classes.png",
     "init": "init my-videos",

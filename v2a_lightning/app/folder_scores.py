@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from v2a_lightning.app.messages import PROGRAM, print_table
-from v2a_lightning.data_modules.progress import progress
 from v2a_lightning.data_modules.vggsound import read_labels
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.compare import score_table
@@ -16,9 +15,12 @@ from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import refuse_inputs_as_outputs
 from v2a_lightning.generation import GENERATION_FILE
+from v2a_lightning.progress import progress
 
 
-def pair(generated: str, reference: str | None, media: str | None, csv: str | None, output: str) -> Pairing:
+def pair(
+    generated: str, reference: str | None, media: str | None, csv: str | None, outputs: Collection[Path]
+) -> Pairing:
     """The files of each clip.
 
     Raises:
@@ -27,7 +29,7 @@ def pair(generated: str, reference: str | None, media: str | None, csv: str | No
     pairing = pair_folders(Path(generated), *(None if one is None else Path(one) for one in (reference, media)))
     inputs = [path for side in (pairing.generated, pairing.reference, pairing.media) for path in side.values()]
     tables = [Path(generated) / GENERATION_FILE, *([Path(csv)] if csv else [])]
-    refuse_inputs_as_outputs([*inputs, *tables], [Path(output)], "--output")
+    refuse_inputs_as_outputs([*inputs, *tables], outputs, "--output")
     if len(pairing.generated) < 2:
         only = next(iter(pairing.generated))
         raise UsageError(f"only one clip to score ({only}): distributions and intervals need at least two")
@@ -60,7 +62,7 @@ def add_clips(
         RunFailure: when fewer than two are left.
     """
     left_out: dict[str, str] = {}
-    with progress("extracting features", len(pairing.generated), sys.stderr.isatty()) as advance:
+    with progress("extracting features", len(pairing.generated)) as advance:
         for clip_id, made in pairing.generated.items():
             own, video = pairing.reference.get(clip_id), pairing.media.get(clip_id)
             try:
@@ -75,12 +77,15 @@ def add_clips(
     return left_out
 
 
-def report(file: ScoreFile, output: str) -> None:
-    """Print the scores, what is to be known of them, and where they are."""
+def report(file: ScoreFile, output: str, page: Path | None) -> None:
+    """Print the scores, what is to be known of them, and where they and their page are."""
     print_table(score_table(file))
     for line in [*file.notes, *(f"no {metric}: {reason}" for metric, reason in file.scores.missing.items())]:
         print(line)
-    print(f"scores and cards: {output}\nnext: {PROGRAM} compare BASELINE.json {output}")
+    print(f"scores and cards: {output}")
+    if page is not None:
+        print(f"page: {page}")
+    print(f"next: {PROGRAM} compare BASELINE.json {output}")
 
 
 def labels_of(path: str | None, clip_ids: Collection[str]) -> tuple[dict[str, str], list[str]]:

@@ -3,7 +3,7 @@
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -21,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from v2a_lightning.app.config_keys import PLAIN_KEYS, where_keys_are
 from v2a_lightning.app.endings import conclude
-from v2a_lightning.app.loggers import loggers_for
+from v2a_lightning.app.loggers import WandbExtras, loggers_for
 from v2a_lightning.app.messages import PROGRAM, one_line, quiet_lightning
 from v2a_lightning.app.saved_config import SaveConfig, variables_read, without_environment
 from v2a_lightning.app.stopping import StopOnSignal
@@ -186,8 +187,8 @@ class MapperCLI(LightningCLI):
         refuse_unsupported(trainer_config, callbacks)
         if not trainer_config["fast_dev_run"]:
             folder = self.folder = self._folder(settings)
-            callbacks += [SaveConfig(self._config_text, folder), *self._writers(trainer_config["callbacks"] or [])]
-            callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST)]
+            callbacks += [SaveConfig(self._config_text, folder), *self._own_callbacks(trainer_config)]
+            callbacks += [StopOnSignal(folder / CHECKPOINTS / LAST), WandbExtras(settings)]
             trainer_config["logger"] = self._loggers(settings, folder, trainer_config["logger"])
         else:
             callbacks += [StopOnSignal(None)]
@@ -236,13 +237,18 @@ class MapperCLI(LightningCLI):
         further = [] if configured in (None, True) else configured if isinstance(configured, list) else [configured]
         return [*loggers_for(settings, folder), *further]
 
-    def _writers(self, configured: Any) -> list[Callback]:
-        """What writes beside the config's own callbacks: which clips were used and, in `predict`, the predictions."""
-        from v2a_lightning.callbacks import EmbeddingWriter, UsedClips
+    def _own_callbacks(self, trainer: Mapping[str, Any]) -> list[Callback]:
+        """What runs beside the config's callbacks: a bar, which clips were used and, in `predict`, the predictions."""
+        from v2a_lightning.callbacks import EmbeddingWriter, RunProgressBar, UsedClips
 
-        callbacks = configured if isinstance(configured, list) else [configured]
-        writes = self.command == "predict" and not any(isinstance(one, EmbeddingWriter) for one in callbacks)
-        return [UsedClips(), EmbeddingWriter()] if writes else [UsedClips()]
+        configured = trainer["callbacks"] or []
+        kinds = tuple(map(type, configured if isinstance(configured, list) else [configured]))
+        own: list[Callback] = [UsedClips()]
+        if trainer["enable_progress_bar"] is not False and not any(issubclass(one, ProgressBar) for one in kinds):
+            own.append(RunProgressBar())
+        if self.command == "predict" and not any(issubclass(one, EmbeddingWriter) for one in kinds):
+            own.append(EmbeddingWriter())
+        return own
 
     @cached_property
     def _config_text(self) -> str:

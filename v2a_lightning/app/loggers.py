@@ -1,4 +1,4 @@
-"""What a run logs to: always a csv file in its folder, and Weights & Biases where it is there."""
+"""What a run logs to: always a csv file in its folder; Weights & Biases where it is there; TensorBoard if wanted."""
 
 import csv
 import netrc
@@ -10,8 +10,11 @@ from urllib.parse import urlparse
 
 from lightning.fabric.loggers.csv_logs import _ExperimentWriter
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from v2a_lightning.errors import UsageError
 from v2a_lightning.files import atomic_write
 from v2a_lightning.runs import RunSettings
 
@@ -108,12 +111,45 @@ def loggers_for(settings: RunSettings, folder: Path) -> list[Logger]:
     mode = wandb_mode(settings)
     if mode != "disabled":
         loggers.append(_wandb_logger(settings, folder, offline=mode == "offline"))
+    if settings.tensorboard:
+        try:
+            loggers.append(TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False))
+        except ModuleNotFoundError as error:
+            raise UsageError("run.tensorboard: install it with `pip install 'v2a-lightning[tensorboard]'`") from error
     return loggers
 
 
-def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
-    from lightning.pytorch.loggers import WandbLogger
+class WandbExtras(Callback):
+    """Sends to Weights & Biases what a run's settings ask for beside its numbers: gradients, the best checkpoint."""
 
+    def __init__(self, settings: RunSettings) -> None:
+        self.settings = settings
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Watch the gradients."""
+        for logger in self._loggers(trainer, self.settings.wandb_gradients):
+            logger.watch(pl_module, log_freq=trainer.log_every_n_steps, log_graph=False)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Send the checkpoint."""
+        path = best_checkpoint(trainer)
+        for logger in self._loggers(trainer, self.settings.wandb_checkpoint and path is not None):
+            logger.experiment.log_model(path, f"{logger.version}-best", aliases=["best"])
+
+    @staticmethod
+    def _loggers(trainer: Trainer, wanted: bool) -> list[WandbLogger]:
+        here = wanted and trainer.is_global_zero
+        return [logger for logger in trainer.loggers if here and isinstance(logger, WandbLogger)]
+
+
+def best_checkpoint(trainer: Trainer) -> str | None:
+    """The checkpoint with the best score of a fit, or the last one where none goes by a score."""
+    monitors = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+    paths = [one.best_model_path for one in sorted(monitors, key=lambda one: one.monitor is None)]
+    return next(filter(None, paths), None)
+
+
+def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
     # A crash report is a network call too, and an offline run makes none.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     if offline:
@@ -121,7 +157,7 @@ def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
         os.environ.setdefault("WANDB_SILENT", "true")
     # A sweep's agent names the run itself; else the folder's name, so that a resumed run goes on under its name.
     identity = None if os.environ.get("WANDB_RUN_ID") else f"{settings.experiment}-{folder.name}".replace("/", "-")
-    return WandbLogger(
+    logger = WandbLogger(
         name=folder.name,
         id=identity,
         project=os.environ.get("WANDB_PROJECT") or settings.project,
@@ -129,3 +165,6 @@ def _wandb_logger(settings: RunSettings, folder: Path, offline: bool) -> Logger:
         save_dir=str(folder),
         offline=offline,
     )
+    # Lightning gives W&B a setting that it warns of.
+    logger._wandb_init.pop("anonymous", None)
+    return logger

@@ -22,14 +22,26 @@ NOTHING_TO_ACT_ON = (
     "The dirpath has changed from",
     # A checkpoint's weights are the averaged ones.
     "You're using the WeightAveraging callback, but loading a checkpoint outside",
+    # Steps are counted over all epochs, and every epoch has its mean.
+    "The number of training batches .* is smaller than the logging interval",
 )
 
 
 def quiet_lightning() -> None:
-    """Leave out warnings that nobody can act on, and what Lightning recommends."""
+    """Leave out warnings that nobody can act on, and what Lightning recommends; the rest never meets a live bar."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_without_tips)
     for message in NOTHING_TO_ACT_ON:
         warnings.filterwarnings("ignore", message=message)
+    for logger in map(logging.getLogger, ("lightning", "lightning.pytorch", "lightning.fabric")):
+        own = [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
+        logger.handlers = [_ToStandardError() if handler in own else handler for handler in logger.handlers]
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to what standard error is at the time: while a bar is live, the place above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
 
 
 def _without_tips(record: logging.LogRecord) -> bool:

@@ -111,7 +111,8 @@ class StopOnSignal(Callback):
             rank_zero_info(f"saved {self.checkpoint}: --ckpt_path last goes on from there")
 
     def _stop(self, trainer: Trainer) -> None:
-        if self._received == signal.SIGUSR1 and trainer.is_global_zero:
+        # Elsewhere, as on Windows, there may be no such signal.
+        if _requeues(trainer) and self._received == signal.SIGUSR1 and trainer.is_global_zero:
             subprocess.run(["scontrol", "requeue", _slurm_job()], check=False)
         raise Interrupted if self._received == signal.SIGINT else Terminated
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refusals, sha256_file
+from v2a_lightning.progress import progress
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 5
@@ -26,7 +27,7 @@ LARGEST_BYTES = 32 * 10**9
 
 
 def download(
-    url: str, target: Path, *, size: int | None = None, sha256: str = "", progress: bool = True, pause: float = 2.0
+    url: str, target: Path, *, size: int | None = None, sha256: str = "", pause: float = 2.0
 ) -> Path:
     """Fetch `url` to `target`, unless it is there already; a later attempt, or run, goes on from `<target>.part`.
 
@@ -35,7 +36,6 @@ def download(
         target: where the whole file is put.
         size: expected number of bytes; no more are taken, and without it no more than LARGEST_BYTES.
         sha256: expected digest, or its first digits.
-        progress: show a bar on the terminal.
         pause: seconds before the second attempt, doubled for each further one.
 
     Raises:
@@ -48,7 +48,7 @@ def download(
     for attempt in range(ATTEMPTS):
         try:
             with refusals(part):
-                _fetch(url, part, size or LARGEST_BYTES, progress)
+                _fetch(url, part, size or LARGEST_BYTES)
             break
         except (OSError, HTTPException) as error:
             answer = error if isinstance(error, urllib.error.HTTPError) else None
@@ -107,7 +107,7 @@ def file_name(url: str) -> str:
     return name if name not in ("", "..") else "download"
 
 
-def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
+def _fetch(url: str, part: Path, limit: int) -> None:
     """Append what is missing to `part`; begin anew when the server has another file by now, or cannot resume."""
     have = part.stat().st_size if part.is_file() else 0
     headers = {"User-Agent": "v2a-lightning"}
@@ -126,24 +126,20 @@ def _fetch(url: str, part: Path, limit: int, progress: bool) -> None:
         _refuse_too_large(url, part, total or 0, limit)
         refuse_without_room(masked(url), (total or 0) - have, part.parent)
         _tag(part).write_text(response.headers.get("ETag") or response.headers.get("Last-Modified") or "none")
-        for arrived in _receive(response, part, have, total, progress):
+        for arrived in _receive(response, part, have, total):
             _refuse_too_large(url, part, arrived, limit)
     if total is not None and (size := part.stat().st_size) != total:
         raise ConnectionError(f"the connection ended after {size} of {total} bytes")
 
 
-def _receive(response: HTTPResponse, part: Path, have: int, total: int | None, progress: bool) -> Iterator[int]:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
-    with bar, open(part, "ab" if have else "wb") as file:
-        task = bar.add_task(part.name.removesuffix(".part"), total=total, completed=have)
+def _receive(response: HTTPResponse, part: Path, have: int, total: int | None) -> Iterator[int]:
+    name = part.name.removesuffix(".part")
+    with progress(name, total, in_bytes=True) as advance, open(part, "ab" if have else "wb") as file:
+        advance(have)
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             have += len(chunk)
-            bar.update(task, completed=have)
+            advance(len(chunk))
             yield have
         file.flush()
         os.fsync(file.fileno())

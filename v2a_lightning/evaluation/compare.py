@@ -73,10 +73,10 @@ def number_of(name: str, files: Sequence[ScoreFile]) -> Number:
 
 
 def best_system(name: str, files: Sequence[ScoreFile]) -> int | None:
-    """Place of the system with the best number of a metric; None when fewer than two have one."""
+    """Place of the system with the best number of a metric; None when fewer than two have one, or all are equal."""
     values = [(file.scores.found[name].value, place) for place, file in enumerate(files) if name in file.scores.found]
     better = number_of(name, files).better
-    if len(values) < 2 or better is None:
+    if len({value for value, _ in values}) < 2 or better is None:
         return None
     return (min if better == "lower" else max)(values)[1]
 

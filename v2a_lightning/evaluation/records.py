@@ -1,5 +1,6 @@
 """What is kept of each clip once its features are extracted, and how the processes of a run share it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,9 +10,10 @@ from torch import Tensor
 
 from v2a_lightning.evaluation.features import SHORTEST_SECONDS, Waveform
 from v2a_lightning.evaluation.folders import first_few
-from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric
+from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric, SetMetric
 from v2a_lightning.evaluation.score_files import Score, Scores, resample_counts
 from v2a_lightning.media import is_silent
+from v2a_lightning.progress import progress
 from v2a_lightning.ranks import gather_lists
 
 Fault = Literal["silent", "clipped", "short", "not_finite"]
@@ -20,6 +22,8 @@ CLIPPED_LEVEL = 0.999
 CLIPPED_SHARE = 1e-3
 MISSING_SHARE = 0.05
 SILENCE_WARNING_SHARE = 0.01
+# Fewer clips' sounds on a side say nothing of how far two sets of true sounds are apart.
+FLOOR_CLIPS = 16
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,54 @@ def score_records(
     """Every metric that the records allow, with bootstrap resamples of the clips, and why others cannot be computed."""
     found: dict[str, Score] = {}
     missing: dict[str, str] = {}
+    with progress("scores and intervals" if resamples else "scores", len(metrics)) as advance:
+        for metric in metrics:
+            scores, reason = _scored(metric, records, resamples, seed)
+            found |= scores
+            missing |= {name: reason for name in metric.numbers() if name not in scores}
+            advance(1)
+    return Scores(found, missing)
+
+
+def _scored(
+    metric: AudioMetric, records: Sequence[ClipRecord], resamples: int, seed: int
+) -> tuple[dict[str, Score], str]:
+    """A metric's numbers, and why those that are missing cannot be computed."""
+    clips = clips_of(metric, records)
+    if reason := _why_missing(metric, records, len(clips)):
+        return {}, reason
+    try:
+        scores = _results(metric, clips, resamples, seed)
+    except ValueError as error:
+        # Several cuts of one video may have one and the same sound.
+        return {}, str(error)
+    # Files of scores have no NaN, and nothing can be compared with one.
+    return {name: score for name, score in scores.items() if score.finite}, "its value is not finite"
+
+
+def floors_of(metrics: Sequence[AudioMetric], records: Sequence[ClipRecord]) -> dict[str, float]:
+    """Each distance of sets between one half of the clips' own sounds and the other, by the metric's name.
+
+    Halves are every other clip in the order of ids. Each has half as many clips as the metric's number has, so that
+    this floor is higher than that number's own. None of fewer than `FLOOR_CLIPS` a half.
+    """
+    found = {}
     for metric in metrics:
-        clips = clips_of(metric, records)
-        if reason := _why_missing(metric, records, len(clips)):
-            missing |= dict.fromkeys(metric.numbers(), reason)
+        if not isinstance(metric, SetMetric) or metric.needs.keys() != {"generated", "reference"}:
+            continue
+        if metric.better != "lower" or len(metric.numbers()) != 1:
+            continue
+        own = [record.features["reference"][metric.needs["reference"]] for record in clips_of(metric, records)]
+        sounds, half = [one.double().reshape(-1, one.shape[-1]) for one in own], len(own) // 2
+        if half < max(FLOOR_CLIPS, metric.minimum):
             continue
         try:
-            scores = _results(metric, clips, resamples, seed)
-        except ValueError as error:
-            # Several cuts of one video may have one and the same sound.
-            missing |= dict.fromkeys(metric.numbers(), str(error))
+            value = float(metric.value(generated=sounds[::2][:half], reference=sounds[1::2][:half]))
+        except ValueError:
+            # Sounds that are equal to one another have no distance here, as in `score_records`.
             continue
-        # Files of scores have no NaN, and nothing can be compared with one.
-        found |= {name: score for name, score in scores.items() if score.finite}
-        missing |= {name: "its value is not finite" for name, score in scores.items() if not score.finite}
-    return Scores(found, missing)
+        found |= {metric.name: value} if math.isfinite(value) else {}
+    return found
 
 
 def clips_of(metric: AudioMetric, records: Iterable[ClipRecord]) -> list[ClipRecord]:

@@ -25,6 +25,8 @@ FORM = {
     "missing": {str: str},
     "metrics": {str: METRIC_FORM},
 }
+# Of clips and metrics, where there are any.
+OPTIONAL = {"left_out": {str: str}, "floors": {str: float}, "labels": {str: str}}
 # A card's fields are checked by their declared types; how sounds were generated is whatever their maker wrote.
 CARD_FORM = {name: get_origin(kind) or kind for name, kind in get_type_hints(MetricCard).items() if name not in SHOWN}
 SHOWN_FORM = {"title": str, "better": str, "floor": (float, None), "headline": bool}
@@ -93,6 +95,8 @@ class ScoreFile:
         notes: lines on unpaired and faulty files.
         sources: the folders by their roles.
         left_out: clip id -> why the clip is in no number.
+        floors: metric -> its value between two halves of the clips' own sounds.
+        labels: clip id -> what the data says it sounds like.
     """
 
     name: str
@@ -103,6 +107,8 @@ class ScoreFile:
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    floors: dict[str, float] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -117,7 +123,7 @@ class ScoreFile:
             "label": self.label,
             "sources": self.sources,
             "notes": self.notes,
-            **({"left_out": self.left_out} if self.left_out else {}),
+            **{name: table for name in OPTIONAL if (table := getattr(self, name))},
             "resamples": self.resamples,
             "seed": self.seed,
             "missing": self.scores.missing,
@@ -145,7 +151,8 @@ def read_score_file(path: Path) -> ScoreFile:
         raise UsageError(f"{path}: has format {content['format']}, this version reads {FORMAT}; evaluate again")
     try:
         check(content, FORM)
-        check(content.get("left_out", {}), {str: str}, "left_out")
+        optional = {name: content.get(name, {}) for name in OPTIONAL}
+        check(optional, OPTIONAL)
         metrics = content["metrics"]
         return ScoreFile(
             name=content["name"],
@@ -155,7 +162,7 @@ def read_score_file(path: Path) -> ScoreFile:
             seed=content["seed"],
             notes=content["notes"],
             sources=content["sources"],
-            left_out=content.get("left_out", {}),
+            **optional,
         )
     except (ValueError, UsageError) as error:
         raise UsageError(f"{path}: is no {WHAT} ({one_line(error)})") from error

@@ -33,6 +33,7 @@ from v2a_lightning.evaluation.records import (
     fault_lines,
     fault_share,
     find_faults,
+    floors_of,
     gather_records,
     score_records,
 )
@@ -215,6 +216,10 @@ class EvaluationSuite:
             missing = {name: self._unnamed(name) or why for name, why in scores.missing.items() if name in self.names}
             self._scores = Scores(found, {name: missing[name] for name in self.names if name in missing})
         return self._scores
+
+    def floors(self) -> dict[str, float]:
+        """Each distance of sets between two halves of the clips' own sounds: what true sounds reach."""
+        return floors_of(self.metrics, self.records())
 
     def faults(self) -> list[str]:
         """One line for each kind of faulty sound (silent, clipped, short, not finite): count, share, first clips."""

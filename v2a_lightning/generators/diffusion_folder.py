@@ -142,7 +142,7 @@ def make_scheduler(path: Path, sampler: Sampler, config: Mapping[str, Any] | Non
     named = getattr(diffusers, name, None)
     if not (isinstance(named, type) and issubclass(named, diffusers.SchedulerMixin)):
         raise UsageError(f"scheduler: diffusers has no {name}; give a _class_name, as its configs do")
-    return named.from_config(dict(config), **options)  # type: ignore[attr-defined]
+    return named.from_config(dict(config), **options)
 
 
 def read_unconditional(path: Path) -> Tensor:

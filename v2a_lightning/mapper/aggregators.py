@@ -58,13 +58,21 @@ class AttentionPooling(Aggregator):
         nn.init.zeros_(self.scores.bias)
 
     def forward(self, frames: Tensor, mask: Tensor, generator: Generators) -> Tensor:
-        real = mask[..., None]
-        frames = frames.masked_fill(~real, 0.0)
-        # Elements of a unit vector are small; scaled, a weight of ordinary size makes a difference.
-        scores = self.scores(frames * frames.shape[-1] ** 0.5).masked_fill(~real, -torch.inf)
-        weights = scores.softmax(1)
+        frames = frames.masked_fill(~mask[..., None], 0.0)
+        weights = self._weights(frames, mask)
         pooled = torch.einsum("bth,bthd->bhd", weights, frames.unflatten(-1, (self.heads, -1)))
         return F.normalize(pooled.flatten(1).float(), dim=-1)
+
+    @torch.no_grad()
+    def weights(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The mean of the heads' weights, (B, T)."""
+        return self._weights(frames.masked_fill(~mask[..., None], 0.0), mask).float().mean(-1)
+
+    def _weights(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Of each head: (B, T, heads)."""
+        # Elements of a unit vector are small; scaled, a weight of ordinary size makes a difference.
+        scores: Tensor = self.scores(frames * frames.shape[-1] ** 0.5).masked_fill(~mask[..., None], -torch.inf)
+        return scores.softmax(1)
 
 
 class JointAggregator(Aggregator):

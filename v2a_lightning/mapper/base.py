@@ -147,6 +147,10 @@ class Aggregator(Component):
         `mask` (B, T) is true where a frame is real; each clip has one. `generator` is for aggregators that draw.
         """
 
+    def weights(self, frames: Tensor, mask: Tensor) -> Tensor | None:
+        """How much each frame counts, (B, T) with a sum of 1; None of an aggregator that weighs no frames."""
+        return None
+
 
 def uniform(rows: int, generator: Generators, device: torch.device | str) -> Tensor:
     """(rows,) numbers from [0, 1): from one generator in one go, or row i from generator i alone."""

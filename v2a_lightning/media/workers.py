@@ -20,13 +20,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media.errors import MediaError
 from v2a_lightning.processes import end_with_parent
+
+if sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection as Connection
+else:
+    from multiprocessing.connection import Connection
 
 
 class HasPath(Protocol):
@@ -46,7 +51,7 @@ START_SECONDS = 600
 # A process that waits for a dead network disk does not end before the disk answers; it is not waited for.
 END_SECONDS = 5.0
 # Signals that a process is sent, in contrast to those for what it did itself, such as reading where no memory is.
-SENT = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+SENT = {one for one in signal.Signals if one.name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
 
 
 @dataclass
@@ -65,7 +70,7 @@ class _Worker(Generic[Request, Result]):
         code = f"from v2a_lightning.media.workers import serve; serve({child.fileno()}, {os.getpid()})"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code], pass_fds=[child.fileno()], stdin=subprocess.DEVNULL, env=environment
+            [sys.executable, "-c", code], stdin=subprocess.DEVNULL, env=environment, **_passing(child.fileno())
         )
         child.close()
         self.task: _Task[Request] | None = None
@@ -213,6 +218,14 @@ class WorkerPool(Generic[Request, Result]):
             if worker.connection.closed:
                 self._replace(worker)
         return outcomes
+
+
+def _passing(descriptor: int) -> dict[str, Any]:
+    """Popen's options for a child that has this end of a pipe."""
+    if sys.platform != "win32":
+        return {"pass_fds": [descriptor]}
+    os.set_handle_inheritable(descriptor, True)
+    return {"startupinfo": subprocess.STARTUPINFO(lpAttributeList={"handle_list": [descriptor]})}
 
 
 def serve(descriptor: int, parent: int) -> None:

@@ -13,10 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from v2a_lightning.evaluation.extractors.frontends import power_spectrogram, slaney_mel_matrix
+from v2a_lightning.evaluation.metric import Number
 from v2a_lightning.files import atomic_write
+from v2a_lightning.reports.tables import Table, number
 
 Waveform = NDArray[np.float32]
 
+REPORT_FILE = "report.html"
+TRUE_SOUND = "True sound"
+FLOOR = (
+    "The floor is the distance between two halves of the clips' own sounds. A score below it shows that sounds follow "
+    "their own clips, and no longer whose sounds are truer; the fewer clips, the higher it is."
+)
 BADGES = {"miniature": "miniature world: figures do not compare with real data"}
 TEMPLATES = Path(__file__).parent / "templates"
 # A spectrogram shows this many decibels below the loudest point of the sounds it is compared with.
@@ -28,11 +36,21 @@ LOWEST_HERTZ = 40.0
 
 @dataclass(frozen=True)
 class Sound:
-    """A player and its spectrogram, as URIs."""
+    """A player and its spectrogram, as URIs.
+
+    Args:
+        title: what it is.
+        source: the sound.
+        picture: the spectrogram.
+        seconds: its length.
+        kilohertz: the highest tone of the spectrogram.
+    """
 
     title: str
     source: str
     picture: str
+    seconds: float
+    kilohertz: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,7 @@ class Item:
         frames: pictures as URIs.
         code: an id.
         facts: a line of figures.
+        missing: why any of its files is not shown.
     """
 
     title: str
@@ -52,6 +71,7 @@ class Item:
     frames: Sequence[str] = ()
     code: str = ""
     facts: str = ""
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,16 @@ class Section:
 
     title: str
     entries: Sequence[Item] = field(default_factory=tuple)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A score in large figures, in small ones what it is to be compared with, and a note for who points at it."""
+
+    measure: Number
+    value: float
+    beside: str = ""
     note: str = ""
 
 
@@ -78,21 +108,47 @@ def write_page(path: Path, text: str) -> Path:
     return path
 
 
-def write_sounds_page(path: Path, title: str, introduction: str, label: str, sections: Sequence[Section]) -> Path:
-    """Write a page of sounds; `label` is that of the extractors, "miniature" or ""."""
-    badge = BADGES.get(label, "")
-    text = render("sounds.html", title=title, introduction=introduction, badge=badge, sections=list(sections))
-    return write_page(path, text)
+def write_sounds_page(
+    path: Path,
+    title: str,
+    introduction: str,
+    label: str,
+    sections: Sequence[Section],
+    tiles: Sequence[Tile] = (),
+    tables: Sequence[Table] = (),
+    details: Sequence[Table] = (),
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write a page of sounds.
+
+    Args:
+        path: of the page.
+        title, introduction: its head.
+        label: of the extractors, "miniature" or "".
+        sections: clips with their sounds.
+        tiles: scores.
+        tables: above the sounds.
+        details: below them, folded but for those of classes and of settings.
+        notes: what is to be known of the scores.
+    """
+    head = {"title": title, "introduction": introduction, "badge": BADGES.get(label, "")}
+    figures = {"tiles": tiles, "tables": tables, "details": details, "notes": notes}
+    return write_page(path, render("sounds.html", **head, **figures, sections=list(sections), number=number))
 
 
 def players(waveforms: Mapping[str, Waveform], sample_rate: int) -> list[Sound]:
-    """Waveforms (N,) by title, their spectrograms on one scale, so that a quieter one looks quieter."""
-    arrays = {title: np.asarray(waveform, np.float32) for title, waveform in waveforms.items()}
-    pictures = {title: log_mel(waveform, sample_rate) for title, waveform in arrays.items()}
-    loudest = float(max(picture.max() for picture in pictures.values()))
+    """Waveforms (N,) by title, with their spectrograms on one scale."""
+    arrays = [np.asarray(waveform, np.float32) for waveform in waveforms.values()]
+    pictures = spectrograms(arrays, sample_rate)
     return [
-        Sound(title, sound_uri(waveform, sample_rate), spectrogram_uri(pictures[title], loudest))
-        for title, waveform in arrays.items()
+        Sound(
+            title,
+            sound_uri(waveform, sample_rate),
+            picture_uri(picture, "PNG"),
+            len(waveform) / sample_rate,
+            sample_rate / 2000,
+        )
+        for title, waveform, picture in zip(waveforms, arrays, pictures, strict=True)
     ]
 
 
@@ -124,12 +180,17 @@ def _mel_matrix(sample_rate: int) -> NDArray[np.float32]:
     return slaney_mel_matrix(sample_rate, WINDOW, MEL_BANDS, LOWEST_HERTZ, sample_rate / 2)
 
 
-def spectrogram_uri(decibels: NDArray[np.float32], loudest: float) -> str:
-    """A log-mel (bands, columns) as a PNG, low tones at the bottom, from RANGE_DB below `loudest` up to it."""
+def spectrograms(waveforms: Sequence[Waveform], sample_rate: int) -> list[NDArray[np.uint8]]:
+    """Log-mels of waveforms (N,) as pictures (bands, columns, 3), low tones at the bottom.
+
+    They have one scale, from RANGE_DB below the loudest tone up to it, so that a quieter sound looks quieter.
+    """
     from matplotlib import colormaps
 
-    shade = np.clip((decibels[::-1] - loudest + RANGE_DB) / RANGE_DB, 0.0, 1.0)
-    return picture_uri((colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8), "PNG")
+    decibels = [log_mel(waveform, sample_rate)[::-1] for waveform in waveforms]
+    loudest = float(max(one.max() for one in decibels))
+    shades = [np.clip((one - loudest + RANGE_DB) / RANGE_DB, 0.0, 1.0) for one in decibels]
+    return [(colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8) for shade in shades]
 
 
 def picture_uri(pixels: NDArray[np.uint8], kind: str = "JPEG") -> str:
@@ -142,6 +203,11 @@ def picture_uri(pixels: NDArray[np.uint8], kind: str = "JPEG") -> str:
 
 
 def strip_uris(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> list[str]:
+    """`strip` as URIs."""
+    return [picture_uri(picture) for picture in strip(frames, count, height)]
+
+
+def strip(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> list[NDArray[np.uint8]]:
     """`count` frames spread over a clip (T, H, W, 3), at most `height` pixels high."""
     from PIL import Image
 
@@ -150,5 +216,5 @@ def strip_uris(frames: NDArray[np.uint8], count: int = 6, height: int = 144) -> 
         image = Image.fromarray(frames[index])
         if image.height > height:
             image = image.resize((max(1, round(image.width * height / image.height)), height))
-        pictures.append(picture_uri(np.asarray(image)))
+        pictures.append(np.asarray(image))
     return pictures

@@ -23,8 +23,8 @@ def read_metrics(path: Path) -> dict[str, Series]:
 
 
 def latest_evaluation(run: Path) -> dict[str, Any]:
-    """What the newest evaluation of sound wrote down; empty when there was none."""
-    found = [json.loads(path.read_text()) for path in run.glob(f"audio/*/{EVALUATION_FILE}")]
+    """What the newest evaluation of sound wrote down, and its folder; empty when there was none."""
+    found = [json.loads(path.read_text()) | {"folder": path.parent} for path in run.glob(f"audio/*/{EVALUATION_FILE}")]
     return max(found, key=lambda one: (one["step"], one["stage"]), default={})
 
 

@@ -7,27 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from v2a_lightning.errors import UsageError
-from v2a_lightning.evaluation.cards import SHOWN
-from v2a_lightning.media import MediaError, read_frames, read_waveform, resample
+from v2a_lightning.evaluation.score_files import read_score_file
 from v2a_lightning.reports.charts import Series, line_chart, scatter_charts
+from v2a_lightning.reports.clips import clip_item
 from v2a_lightning.reports.measures import measure, sound_measures
-from v2a_lightning.reports.pages import players, render, strip_uris, write_page
+from v2a_lightning.reports.pages import BADGES, FLOOR, REPORT_FILE, TRUE_SOUND, Item, Tile, render, write_page
 from v2a_lightning.reports.run_files import is_miniature, latest_evaluation, read_metrics
-from v2a_lightning.reports.tables import number
-from v2a_lightning.runs import CHECKPOINTS, CLIPS_FILE, CONFIG_FILE, METRICS_FILE, epoch_of
-from v2a_lightning.specs import FrameSpec
+from v2a_lightning.reports.score_tables import Cards, card_tables, class_tables, clip_scores
+from v2a_lightning.reports.tables import Cell, Table, number
+from v2a_lightning.runs import CHECKPOINTS, CLIPS_FILE, CONFIG_FILE, METRICS_FILE, SCORES_FILE, epoch_of
 
-REPORT_FILE = "report.html"
 # The score by which a checkpoint becomes best.ckpt; it stands first in the page's head.
 CHOOSES = "embedding_fd"
 EMBEDDING_MEASURES = (CHOOSES, "cosine", "recall@1", "loss")
-Cards = Mapping[str, Mapping[str, Any]]
 # What a chart shows beside a score.
 BESIDE = {"cosine": "cosine_unrelated"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of one epoch, and what there is of that epoch."""
+
+    title: str
+    epoch: float
+    scores: Mapping[str, float]
 
 
 def write_report(run: Path, clips: int = 12) -> Path:
@@ -48,44 +54,32 @@ def write_report(run: Path, clips: int = 12) -> Path:
     series = read_metrics(run / METRICS_FILE)
     evaluation = latest_evaluation(run)
     cards = evaluation.get("cards", {})
+    sound = sound_measures(cards)
+    stage = "val" if any(f"val/{name}" in series for name in sound) else "test"
+    floors = _floors(stage, series)
+    rows = _rows(run, stage, series, evaluation, [CHOOSES, *sound, "cosine", "recall@1"])
     page = render(
         "run.html",
+        title=f"{run.parent.name} · {run.name}",
         experiment=run.parent.name,
         run=run.name,
-        miniature=is_miniature(evaluation),
+        badge=BADGES["miniature"] if is_miniature(evaluation) else "",
         evaluation=evaluation,
-        row=_row(run, series, cards),
+        **_head(rows, stage, series, floors, sound, cards),
+        tables=_checkpoint_table(rows, floors, cards),
+        classes=_class_tables(evaluation, cards),
         groups=[
-            ("Sound", _charts(series, sound_measures(cards), cards)),
+            ("Sound", _charts(series, sound, cards)),
             ("Embeddings and loss", _charts(series, EMBEDDING_MEASURES, cards)),
         ],
         clips=[_clip(run, clip, evaluation) for clip in shown_clips(evaluation.get("clips", []), clips)],
         gaps=_gaps(run),
         used=json.loads((run / CLIPS_FILE).read_text()) if (run / CLIPS_FILE).is_file() else {},
-        cards=card_table(cards),
+        details=card_tables(cards),
         number=number,
         config=(run / CONFIG_FILE).read_text() if (run / CONFIG_FILE).is_file() else "",
     )
     return write_page(run / REPORT_FILE, page)
-
-
-@dataclass(frozen=True)
-class CardTable:
-    """Metric cards in one table: what they share once, and for each metric what only it has."""
-
-    shared: list[tuple[str, str]]
-    columns: list[str]
-    rows: list[tuple[str, list[str]]]
-
-
-def card_table(cards: Cards) -> CardTable:
-    """Lay out the cards of one evaluation, keyed by metric."""
-    keys = [key for key in next(iter(cards.values()), {}) if key not in SHOWN | {"metric"}]
-    values = {key: [_text(card[key]) for card in cards.values()] for key in keys}
-    differing = [key for key in keys if len(set(values[key])) > 1]
-    shared = [(key.replace("_", " "), values[key][0]) for key in keys if key not in differing and values[key][0]]
-    rows = [(name, [values[key][index] for key in differing]) for index, name in enumerate(cards)]
-    return CardTable(shared, [key.replace("_", " ") for key in differing], rows)
 
 
 def shown_clips(clips: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
@@ -97,16 +91,6 @@ def shown_clips(clips: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[
     return [clip for turn in turns for clip in turn if clip is not None][:count]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(one)}" for key, one in value.items())
-    if isinstance(value, float):
-        return f"{value:g}"
-    # A sha256 is recognised by its beginning; the whole one is in evaluation.json.
-    text = str(value)
-    return f"{text[:10]}…" if len(text) == 64 and " " not in text else text
-
-
 def _gaps(run: Path) -> list[tuple[dict[str, Any], Markup]]:
     """The first and the last record of the domain gap, with their pictures at one scale."""
     written = [json.loads(path.read_text()) for path in sorted(run.glob("domain_gap/epoch_*.json"))]
@@ -114,35 +98,79 @@ def _gaps(run: Path) -> list[tuple[dict[str, Any], Markup]]:
     return list(zip(chosen, scatter_charts([one["points"] for one in chosen]), strict=True))
 
 
-def _row(run: Path, series: Mapping[str, Series], cards: Cards) -> dict[str, Any]:
-    """One checkpoint's scores: those of `best.ckpt`, or of the last one where there is none; a test's own otherwise."""
-    sound = sound_measures(cards)
-    for stage in ("val", "test"):
-        shown = {name: series[f"{stage}/{name}"].points for name in (CHOOSES, *sound) if f"{stage}/{name}" in series}
-        if epochs := sorted({epoch for name, points in shown.items() if name in sound for epoch, _ in points}):
-            break
-    else:
+def _rows(
+    run: Path, stage: str, series: Mapping[str, Series], evaluation: Mapping[str, Any], names: Sequence[str]
+) -> list[Row]:
+    """A row for each epoch that is best.ckpt, last.ckpt or that of the sounds shown, with the scores of that epoch."""
+    found = {name: dict(series[f"{stage}/{name}"].points) for name in names if f"{stage}/{name}" in series}
+    files = [path for name in ("best", "last") if (path := run / CHECKPOINTS / f"{name}.ckpt").is_file()]
+    named = [*((path.name, epoch_of(path)) for path in files), ("the sounds shown", evaluation.get("epoch"))]
+    epochs: dict[float, list[str]] = {}
+    for title, epoch in named if stage == "val" else ():
+        if epoch is not None:
+            epochs.setdefault(epoch, []).append(title)
+    if found and not epochs:
+        last = max(epoch for points in found.values() for epoch in points)
+        epochs[last] = ["the last epoch" if stage == "val" else "the test clips"]
+    rows = [
+        Row(" and ".join(titles), epoch, {name: points[epoch] for name, points in found.items() if epoch in points})
+        for epoch, titles in epochs.items()
+    ]
+    return [row for row in rows if row.scores]
+
+
+def _floors(stage: str, series: Mapping[str, Series]) -> dict[str, float]:
+    """The floors of a stage's scores, which are the same in every epoch."""
+    names = [name for name in series if name.startswith(f"{stage}/") and name.endswith("_floor")]
+    return {name.removeprefix(f"{stage}/").removesuffix("_floor"): series[name].points[-1][1] for name in names}
+
+
+def _head(
+    rows: Sequence[Row],
+    stage: str,
+    series: Mapping[str, Series],
+    floors: Mapping[str, float],
+    sound: Sequence[str],
+    cards: Cards,
+) -> dict[str, Any]:
+    """The scores of the first row that has any of sound, in large figures, and whose they are."""
+    row = next((row for row in rows if row.scores.keys() & set(sound)), None)
+    if row is None:
         return {"of": "", "tiles": []}
-    files = ((name, run / CHECKPOINTS / f"{name}.ckpt") for name in ("best", "last"))
-    named = next(((name, epoch_of(file)) for name, file in files if file.is_file()), ("", None))
-    # A checkpoint of an epoch without an evaluation was scored by the evaluation before it.
-    before = [one for one in epochs if named[1] is not None and one <= named[1]]
-    whose, epoch = (f"{named[0]}.ckpt", before[-1]) if before else ("the last evaluation", epochs[-1])
-    floors = {name: dict(series[f"{stage}/{name}_floor"].points) for name in shown if f"{stage}/{name}_floor" in series}
-    return {
-        "of": f"{whose}, epoch {epoch:g}" if stage == "val" else "the test clips",
-        "tiles": [
-            {
-                "measure": measure(name, cards),
-                "value": dict(points)[epoch],
-                "first": points[0][1] if points[0][0] < epoch else None,
-                "floor": floors.get(name, {}).get(epoch),
-                "chooses": name == CHOOSES,
-            }
-            for name, points in shown.items()
-            if epoch in dict(points)
-        ],
-    }
+    tiles = []
+    for name in [name for name in (CHOOSES, *sound) if name in row.scores]:
+        first, value = series[f"{stage}/{name}"].points[0]
+        beside = [f"from {number(value)}"] if first < row.epoch else []
+        beside += [f"floor {number(floors[name])}"] if name in floors else []
+        note = "chooses best.ckpt" if name == CHOOSES else ""
+        tiles.append(Tile(measure(name, cards), row.scores[name], ", ".join(beside), note))
+    return {"of": row.title if stage == "test" else f"{row.title}, epoch {row.epoch:g}", "tiles": tiles}
+
+
+def _checkpoint_table(rows: Sequence[Row], floors: Mapping[str, float], cards: Cards) -> list[Table]:
+    names = list(dict.fromkeys(name for row in rows for name in row.scores))
+    cells: list[dict[str, Cell]] = [
+        {"": row.title, "epoch": f"{row.epoch:g}"} | _cells(row.scores, names, cards) for row in rows
+    ]
+    if cells and floors:
+        cells.append({"": "floor", "epoch": None} | _cells(floors, names, cards))
+    return [Table.of("checkpoints", f"One epoch a row.{f' {FLOOR}' if floors else ''}", cells)] if cells else []
+
+
+def _cells(scores: Mapping[str, float], names: Sequence[str], cards: Cards) -> dict[str, Cell]:
+    return {measure(name, cards).heading: number(scores[name]) if name in scores else None for name in names}
+
+
+def _class_tables(evaluation: Mapping[str, Any], cards: Cards) -> list[Table]:
+    """Of the evaluation whose sounds are shown."""
+    path = evaluation.get("folder", Path()) / SCORES_FILE
+    if not path.is_file():
+        return []
+    file = read_score_file(path)
+    # An earlier version wrote no labels there.
+    labels = file.labels or {clip["clip_id"]: clip["label"] for clip in evaluation["clips"] if clip["label"]}
+    cosines = {"cosine": evaluation["cosines"]} if evaluation.get("cosines") else {}
+    return class_tables(clip_scores(file) | cosines, labels, cards)
 
 
 def _charts(series: Mapping[str, Series], names: Sequence[str], cards: Cards) -> list[dict[str, Any]]:
@@ -154,26 +182,10 @@ def _charts(series: Mapping[str, Series], names: Sequence[str], cards: Cards) ->
     return charts
 
 
-def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:
+def _clip(run: Path, clip: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Item:
     """What the page shows of a clip. A source that has gone since is named on the page."""
-    rate, seconds = int(evaluation["sample_rate"]), float(evaluation["seconds"])
-    frames: list[str] = []
-    truth, missing = np.zeros(0, np.float32), ""
-    try:
-        frames = strip_uris(read_frames(Path(clip["source"]), FrameSpec(6 / seconds, seconds)))
-        if evaluation["has_audio"]:
-            waveform, native = read_waveform(Path(clip["source"]))
-            truth = resample(waveform[: round(seconds * native)], native, rate)
-    except MediaError as error:
-        missing = str(error)
-    made = resample(*read_waveform(run / clip["wave"]), rate)
-    true_sound, generated = players({"True sound": truth, "Generated sound": made}, rate)
-    return {
-        "clip_id": clip["clip_id"],
-        "label": clip.get("label") or "",
-        "seconds": f"{seconds:g}",
-        "hertz": f"{rate / 2000:g}",
-        "frames": frames,
-        "missing": missing,
-        "sounds": [*([true_sound] if len(truth) else []), generated],
-    }
+    source, label = Path(clip["source"]), clip.get("label") or ""
+    sounds = {TRUE_SOUND: source} if evaluation["has_audio"] else {}
+    sounds |= {"Generated sound": run / clip["wave"]}
+    title, code = label or clip["clip_id"], clip["clip_id"] if label else ""
+    return clip_item(title, sounds, source, code, seconds=float(evaluation["seconds"]))

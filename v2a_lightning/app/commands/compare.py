@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from v2a_lightning.evaluation.score_files import ScoreFile
 
 
-def compare(scores: list[str], /, output: str | None = None) -> int:
+def compare(scores: list[str], /, output: str | None = None, report: bool = True) -> int:
     """Put the scores of several systems into one table.
 
     Numbers are compared only when their cards agree on everything but what the systems themselves did: the same clips,
@@ -24,6 +24,7 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
     Args:
         scores: files that `evaluate` wrote, the baseline first.
         output: file for the differences, their 95 % intervals and p-values as JSON.
+        report: write a page with the table, and players of the same clips in each system, beside the output.
     """
     if len(scores) < 2:
         raise UsageError("a comparison needs the score files of at least two systems")
@@ -31,13 +32,16 @@ def compare(scores: list[str], /, output: str | None = None) -> int:
         refuse_inputs_as_outputs(scores, [output], "--output")
     from v2a_lightning.evaluation.compare import check_comparable, comparison_table
     from v2a_lightning.evaluation.score_files import read_score_file
+    from v2a_lightning.reports.score_pages import page_beside, write_comparison_page
 
     files = [read_score_file(Path(path)) for path in scores]
     check_comparable(files)
     print_table(comparison_table(files), width=max(PIPE_WIDTH, 44 * (len(files) + 1)))
     if output is not None:
-        write_json(output, _differences(files))
+        write_json(output, {"scores": scores, **_differences(files)})
         print(f"differences: {output}")
+        if report:
+            print(f"page: {write_comparison_page(page_beside(Path(output)), files)}")
     print(f"next: {PROGRAM} listen build --system NAME=FOLDER NAME=FOLDER --output test.html   (what people hear)")
     return 0
 

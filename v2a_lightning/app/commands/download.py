@@ -53,8 +53,8 @@ def download(
     from v2a_lightning.app.config_objects import read_data
     from v2a_lightning.data_modules.clips import read_ids
     from v2a_lightning.data_modules.download import DONE, Fetcher, fetch_all, to_fetch
-    from v2a_lightning.data_modules.progress import progress
     from v2a_lightning.data_modules.vggsound import read_vggsound_csv
+    from v2a_lightning.progress import progress
 
     if "{id}" not in site:
         raise UsageError(f"--site {site} has no {{id}}")

@@ -28,6 +28,7 @@ def evaluate(
     seed: int = 0,
     cache: str | None = None,
     device: str = "auto",
+    report: bool = True,
 ) -> int:
     """Score a folder of sounds, whatever made them.
 
@@ -54,23 +55,25 @@ def evaluate(
         clip: CLIP behind the CLIP-score; by default the one Wav2CLIP was trained against, OpenAI's ViT-B/32 or the
             miniature's.
         clap: CLAP behind the CLAP-score; none by default.
-        csv: VGGSound's csv, or one whose header names an id and a label or caption: the texts of the CLAP-score.
+        csv: VGGSound's csv, or one whose header names an id and a label or caption: the texts of the CLAP-score, and
+            the classes of the page.
         seconds: how much of each sound and video is used, from its start; all by default.
         frames_per_second: how densely videos are sampled.
         resamples: bootstrap resamples behind the intervals; 0 for none.
         seed: of the resamples.
         cache: folder for features, which are kept by content; ~/.cache/v2a_lightning/features by default.
         device: where to compute; "auto" takes a GPU when there is one.
+        report: write a page with the scores, and players of the best and the worst clips, beside the output.
     """
     _check_numbers(resamples, frames_per_second, seconds)
-    if clap is None and csv is not None:
-        raise UsageError("--csv gives the texts of the CLAP-score, which needs --clap too")
     from v2a_lightning.app import folder_scores
     from v2a_lightning.evaluation.frames import FrameSampling
     from v2a_lightning.evaluation.score_files import ScoreFile
     from v2a_lightning.evaluation.suite import EvaluationSuite
+    from v2a_lightning.reports.score_pages import page_beside, write_scores_page
 
-    pairing = folder_scores.pair(generated, reference, media, csv, output)
+    page = page_beside(Path(output)) if report else None
+    pairing = folder_scores.pair(generated, reference, media, csv, [Path(output), *([page] if page else [])])
     labels, notes = folder_scores.labels_of(csv, pairing.generated)
     generation, made = read_generation(Path(generated))
     models: dict[str, Any] = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip, "clip": clip, "clap": clap}
@@ -90,9 +93,13 @@ def evaluate(
         notes=[*pairing.lines(), *notes, *folder_scores.warnings_for(pairing, made, left_out), *suite.faults()],
         sources={role: folder for role, folder in sources.items() if folder is not None},
         left_out=left_out,
+        floors=suite.floors(),
+        labels={clip_id: labels[clip_id] for clip_id in pairing.generated if clip_id in labels},
     )
     file.write(Path(output))
-    folder_scores.report(file, output)
+    if page is not None:
+        write_scores_page(page, file)
+    folder_scores.report(file, output, page)
     if left_out:
         share = f"{len(left_out)} of {len(pairing.generated)} clips"
         raise RunFailure(f"{share} were left out; {output} says why: {next(iter(left_out.values()))}")

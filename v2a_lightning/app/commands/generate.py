@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from v2a_lightning import __version__
 from v2a_lightning.app.batch_generation import Input, Order, Outcome, moves, outcomes
+from v2a_lightning.checkpoints.registry import MINIATURE
 from v2a_lightning.devices import choose_device
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import refuse_inputs_as_outputs, remove_temporaries, sha256_file
@@ -33,13 +34,13 @@ MADE, THERE, LEFT_OUT = "made", "there already", "left out"
 def generate(
     inputs: list[str],
     /,
-    checkpoint: str,
+    checkpoint: str | None = None,
     output: str = "generated",
     text: str | None = None,
     negative: str | None = None,
     text_strength: float = 0.6,
     negative_strength: float = 0.5,
-    text_space: Literal["clip", "clap"] = "clap",
+    text_space: Literal["clip", "clap"] = "clip",
     seed: int = 0,
     samples: int = 1,
     best_of: int = 1,
@@ -51,6 +52,7 @@ def generate(
     device: str = "auto",
     batch: int = 1,
     overwrite: bool = False,
+    report: bool = True,
 ) -> int:
     """Turn pictures and clips into sound.
 
@@ -65,14 +67,15 @@ def generate(
 
     Args:
         inputs: pictures and clips, folders of them, or patterns such as "clips/**/*.mp4".
-        checkpoint: a checkpoint that `fit` wrote, or a folder of V2APipeline.save_pretrained.
+        checkpoint: a checkpoint that `fit` wrote, or a folder of V2APipeline.save_pretrained; by default the mapper
+            that comes with the miniature, which knows that drawn world alone.
         output: folder to write to.
         text: is mixed with what is seen.
         negative: a text to keep away from.
         text_strength: 0 is the picture alone, 1 the text alone.
         negative_strength: 0 is none; 1 is a guidance scale of 2.
-        text_space: where texts are mixed in: before the mapper ("clip"), for visual encoders with a text tower, or
-            after it ("clap").
+        text_space: where texts are mixed in: before the mapper ("clip"), or after it ("clap"), which needs no text
+            tower of the visual encoder.
         seed: another seed gives another sound.
         samples: different sounds for each input.
         best_of: candidates for each sound; the one whose CLAP embedding is nearest to the mapper's target is kept.
@@ -86,8 +89,10 @@ def generate(
         batch: inputs whose sounds are made together, which is faster on a GPU; a sound's seventh digit then depends on
             its neighbours.
         overwrite: make sounds that are there once more.
+        report: write report.html beside the sounds, with pictures and players.
     """
     from v2a_lightning.pipeline import V2APipeline
+    from v2a_lightning.reports.generation_page import write_generation_page
     from v2a_lightning.request import check_numbers
     from v2a_lightning.steering import Steering
 
@@ -96,6 +101,9 @@ def generate(
     steering = Steering(text, negative, text_strength, negative_strength, text_space)
     files, folder = find_inputs(inputs), Path(output)
     names = name_sounds(files, samples)
+    if checkpoint is None:
+        checkpoint = MINIATURE
+        print("no --checkpoint: the miniature's mapper, which knows its drawn world of 28 sound events alone")
     _check_outputs(names, folder, checkpoint)
     devices = [choose_device(one) for one in device.split(",")]
     parts = (checkpoint, encoder, generator)
@@ -121,6 +129,8 @@ def generate(
     finally:
         # Also of what was made before something went wrong.
         record.finish()
+    if report:
+        print(f"page: {write_generation_page(folder)}")
     counts = {MADE: len(missing) + len(unreadable) - len(reasons), THERE: there, LEFT_OUT: len(reasons)}
     print(f"{folder}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
     if reasons:

@@ -86,6 +86,23 @@ def train(work: Path = Path("runs/miniature-training"), output: Path | None = No
     train_all(work, output)
 
 
+def mapper(checkpoint: Path, output: Path | None = None) -> None:
+    """Make a trained mapper the one that comes with the package as `miniature`: its averaged weights, in float16.
+
+    Args:
+        checkpoint: that experiments/quickstart.yaml trained.
+        output: the folder to write; by default that of the package.
+    """
+    from v2a_lightning.checkpoints.registry import MINIATURE_WEIGHTS
+    from v2a_lightning.pipeline import V2APipeline
+
+    pipeline = V2APipeline.from_pretrained(checkpoint)
+    pipeline.mapper.half()
+    folder = output or MINIATURE_WEIGHTS / "mapper"
+    pipeline.save_pretrained(folder)
+    print(folder)
+
+
 def contact_sheet(output: Path = Path("docs/figures/miniature_classes.png")) -> None:
     """Draw all classes of the miniature world on one sheet.
 
@@ -98,4 +115,4 @@ def contact_sheet(output: Path = Path("docs/figures/miniature_classes.png")) -> 
     print(output)
 
 
-miniature = {"render": render, "check": check, "train": train, "contact-sheet": contact_sheet}
+miniature = {"render": render, "check": check, "train": train, "mapper": mapper, "contact-sheet": contact_sheet}

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
-from rich.progress import track
 
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, path_of_id
@@ -29,6 +28,7 @@ from v2a_lightning.miniature.world.scenes import (
 )
 from v2a_lightning.miniature.world.sounds import synthesise
 from v2a_lightning.processes import spawned_processes
+from v2a_lightning.progress import progress
 
 TEST_SHARE = 0.15
 OOD_SHARE = 0.1
@@ -58,7 +58,7 @@ def plan_world(clips: int, seed: int) -> list[ClipDescription]:
 
 
 def render_world(
-    output: Path | str, clips: int, seed: int = 0, workers: int | None = None, *, progress: bool = True
+    output: Path | str, clips: int, seed: int = 0, workers: int | None = None
 ) -> RenderedWorld:
     """Render a world into a folder, going on where an earlier call was stopped.
 
@@ -78,8 +78,9 @@ def render_world(
         _claim(output, clips, seed, attributes)
         pending = [clip for clip in world if not clip_path(output, clip).exists()]
         results = _render_all(output, pending, workers)
-        for _ in track(results, "rendering", total=len(pending), disable=not progress or not pending):
-            pass
+        with progress("rendering", len(pending)) as advance:
+            for _ in results:
+                advance(1)
         _write_side_files(output, world, attributes, seed)
     except BrokenProcessPool as error:
         raise RunFailure("a rendering process was killed; the same command goes on where it stopped") from error
