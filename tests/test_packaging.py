@@ -62,7 +62,7 @@ def installed() -> Mapping[str, list[str]]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("v2a_lightning", ("listening", "umap")),
+        ("v2a_lightning", ("demo", "listening", "umap")),
         ("data_modules", ("download",)),
         ("callbacks", ()),
         ("experiments", ("test",)),
