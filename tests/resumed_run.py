@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from tests.mapper.small import DIM, PairsModule, small_transformer
+from tests.mapper.small import PairsModule, narrow_transformer
 from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.mapper import Diffusion, RandomFrame, WarmupCosine
 from v2a_lightning.module import V2AMapper
@@ -31,7 +31,7 @@ def fit(*callbacks: Callback, ckpt_path: Path | None = None, workers: int = 0, *
     """Three epochs of six steps, with everything that draws: frames, dropout, noise, timesteps, dropped conditions."""
     torch.manual_seed(0)
     mapper = V2AMapper(
-        small_transformer(dropout=0.2, dim=32, condition_dim=DIM, target_dim=DIM),
+        narrow_transformer(dropout=0.2),
         Diffusion(),
         RandomFrame(),
         optimizer=lambda p: torch.optim.AdamW(p, lr=1e-2),

@@ -2,12 +2,14 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.installation import v2a
+from v2a_lightning.app.cli import main
 from v2a_lightning.media import write_clip
 
 PAGE = Path(__file__).parents[1] / "docs" / "EXTENDING.md"
@@ -50,7 +52,9 @@ def folder(somewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return somewhere
 
 
-def test_parts_of_ones_own_go_the_whole_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_ones_own_go_the_whole_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = v2a("fit", "--config", "quickstart", *PARTS)
     assert done.returncode == 0, done.stderr
     run = folder / "runs" / "quickstart" / "own"
@@ -73,23 +77,24 @@ def test_parts_of_ones_own_go_the_whole_way(folder: Path, monkeypatch: pytest.Mo
     scores = json.loads((folder / "scores.json").read_text())
     expected = 20 * np.log10(0.3 / 2**0.5) + 10 * np.log10(2.56 / 2.6)
     assert scores["metrics"]["loudness"]["value"] == pytest.approx(expected, abs=0.02)
-    done = v2a("compare", "scores.json", "scores.json")
-    assert done.returncode == 0, done.stderr
-    assert "Loudness (dB)" in done.stdout
+    assert main(["compare", "scores.json", "scores.json"]) == 0
+    assert "Loudness (dB)" in capsys.readouterr().out
 
+    # Nor has this process seen these parts.
+    monkeypatch.delitem(sys.modules, "my_parts", raising=False)
     monkeypatch.delenv("V2A_TRUST")
-    refused = v2a(*generate, "--output", "others")
-    assert refused.returncode == 2
-    assert refused.stderr.startswith(f"error: {checkpoint}")
-    assert "names the class my_parts." in refused.stderr
-    assert "V2A_TRUST=my_parts" in refused.stderr
+    assert main([*generate, "--output", "others"]) == 2
+    refused = capsys.readouterr().err
+    assert refused.startswith(f"error: {checkpoint}")
+    assert "names the class my_parts." in refused
+    assert "V2A_TRUST=my_parts" in refused
     monkeypatch.setenv("V2A_TRUST", "my_parts")
     (folder / "my_parts.py").unlink()
-    missing = v2a(*generate, "--output", "others")
-    assert missing.returncode == 2
-    assert missing.stderr.startswith(f"error: {checkpoint}")
-    assert "my_parts." in missing.stderr
-    assert len(missing.stderr.splitlines()) == 1
+    assert main([*generate, "--output", "others"]) == 2
+    missing = capsys.readouterr().err
+    assert missing.startswith(f"error: {checkpoint}")
+    assert "my_parts." in missing
+    assert len(missing.splitlines()) == 1
     assert not (folder / "others").exists()
 
 

@@ -3,11 +3,17 @@
 import subprocess
 import sys
 
-from experiments.benchmarks.house import survey
+import pytest
+
+from experiments.benchmarks.house import House, survey
 
 
-def test_imports_run_one_way() -> None:
-    house = survey()
+@pytest.fixture(scope="module")
+def house() -> House:
+    return survey()
+
+
+def test_imports_run_one_way(house: House) -> None:
     assert house.circles() == []
     assert house.arrows_up() == []
     assert house.hidden == []
@@ -23,7 +29,6 @@ def test_the_pipeline_loads_no_metric() -> None:
     assert [name for name in loaded if name.startswith(("v2a_lightning.evaluation", "v2a_lightning.callbacks"))] == []
 
 
-def test_the_mapper_knows_torch_only() -> None:
-    house = survey()
+def test_the_mapper_knows_torch_only(house: House) -> None:
     rooms = {house.room(other) for one, other in house.imports if house.room(one) == "mapper"}
     assert rooms <= {"mapper", "ground"}

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
-from tests.mapper.small import PairsModule, small_transformer
+from tests.mapper.small import PairsModule, narrow_transformer
 from v2a_lightning.app.lightning_cli import refuse_other_weights
 from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.errors import RunFailure, UsageError
@@ -41,7 +41,7 @@ class TooLarge(Regression):
 def mapper(objective: Any = None, **options: Any) -> V2AMapper:
     torch.manual_seed(0)
     options = {"optimizer": lambda p: torch.optim.AdamW(p, lr=1e-3), **options}
-    return V2AMapper(small_transformer(), objective or Regression(), AverageFrames(), seed=1, **options)
+    return V2AMapper(narrow_transformer(), objective or Regression(), AverageFrames(), seed=1, **options)
 
 
 def trainer(**options: Any) -> Trainer:

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -47,10 +48,15 @@ def imported(folder: str) -> set[str]:
     return found - sys.stdlib_module_names - OWN - EXTRAS - benchmarks
 
 
-def distributions(module: str, installed: dict[str, list[str]]) -> set[str]:
+def distributions(module: str, installed: Mapping[str, list[str]]) -> set[str]:
     """Who may be asked for a module; itself when it is not installed."""
     module = INSIDE.get(module, module)
     return {canonical(name) for name in installed.get(module, [module, f"{module}-learn"])}
+
+
+@pytest.fixture(scope="module")
+def installed() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 @pytest.mark.parametrize(
@@ -63,8 +69,9 @@ def distributions(module: str, installed: dict[str, list[str]]) -> set[str]:
         ("tests", ("test",)),
     ],
 )
-def test_every_import_is_asked_for(folder: str, extras: tuple[str, ...]) -> None:
-    installed = packages_distributions()
+def test_every_import_is_asked_for(
+    folder: str, extras: tuple[str, ...], installed: Mapping[str, list[str]]
+) -> None:
     wanted = asked_for(*extras)
     missing = {module for module in imported(folder) if not distributions(module, installed) & wanted}
     assert not missing

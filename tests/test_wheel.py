@@ -32,8 +32,8 @@ def test_it_brings_the_program_v2a(site: Path) -> None:
 
 
 def test_it_trains_by_a_configs_name_from_anybodys_folder(somewhere: Path) -> None:
-    data = ["--data.clips=28", "--data.batch_size=8"]
-    done = v2a("fit", "--config", "quickstart", "--trainer.fast_dev_run=true", *data)
+    small = ["--data.clips=28", "--data.batch_size=8", "--evaluation.clips=2", "--evaluation.generator.steps=1"]
+    done = v2a("fit", "--config", "quickstart", "--trainer.fast_dev_run=true", *small)
     assert done.returncode == 0, done.stderr
     assert not (somewhere / "runs").exists()
     listed = v2a("experiment", "ablation-aggregation", "--commands", "true")

@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import cache
 from typing import Protocol
 
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from rich import get_console
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -20,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from v2a_lightning.ranks import is_first
 
 # Nothing is shown of what takes less.
 PATIENCE_SECONDS = 2.0
@@ -36,10 +37,10 @@ class Advance(Protocol):
     def __call__(self, more: int, begun: float = 0.0) -> None: ...
 
 
-@rank_zero_only
 def say(line: str) -> None:
     """Print a line, in the first of several processes only. Unlike Lightning's own messages it is never left out."""
-    print(line, file=sys.stderr)
+    if is_first():
+        print(line, file=sys.stderr)
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def progress(title: str, total: int | None, *, visible: bool = True, in_bytes: b
     printed meanwhile. It is gone at the end.
     """
     console = _console()
-    visible, is_drawn = visible and rank_zero_only.rank == 0, console.is_interactive  # type: ignore[attr-defined]
+    visible, is_drawn = visible and is_first(), console.is_interactive
     counts = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
     bar = _LateBar(
         TextColumn("{task.description}"),

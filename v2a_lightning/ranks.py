@@ -1,5 +1,6 @@
 """What the processes of a run exchange: lists of anything, in the order of their ranks."""
 
+import os
 from typing import Any, TypeVar
 
 import torch.distributed
@@ -12,6 +13,14 @@ def rank_and_count() -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks for all; before they are a group, by what launchers set."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank() == 0
+    set_by_launchers = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return next((rank for rank in set_by_launchers if rank), "0") == "0"
 
 
 def gather_lists(items: list[Item]) -> list[Item]:

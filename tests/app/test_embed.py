@@ -1,9 +1,9 @@
 """`embed` writes a config's embeddings by any number of processes, and does nothing twice."""
 
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import yaml
 
 from v2a_lightning.app.cli import main
 from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, load_table
+from v2a_lightning.data_modules.extraction import EmbeddedBatch
+from v2a_lightning.data_modules.store import StoreWriter
 
 from ..processes import all_end, descendants
 
@@ -33,17 +35,8 @@ def shards(store: Path) -> dict[str, list[Path]]:
 
 
 def test_clips_are_embedded_once(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    few = [
-        "embed",
-        "--config",
-        str(config),
-        "--accelerator",
-        "cpu",
-        "--devices",
-        "1",
-        "--set",
-        "data.splits.max_clips=3",
-    ]
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    few += ["--set", "data.splits.max_clips=3"]
     assert main(few) == 0
     assert "3 test, 1 train, 2 validation; 0 not used" in capsys.readouterr().err
     first = shards(tmp_path / "store")
@@ -124,47 +117,32 @@ def test_what_is_wrong_is_one_line(
     assert "EmbeddingDataModule has no media files" in capsys.readouterr().err
 
 
-SLOWLY = """
-import signal, sys, time
-# A shell starts what runs in its background with Ctrl-C ignored, and so these tests and this process.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from v2a_lightning.app.cli import main
-from v2a_lightning.data_modules.extraction import EmbeddedBatch
-write = EmbeddedBatch.write
-def slowly(self, writer):
-    write(self, writer)
-    print("written", flush=True)
-    time.sleep(0.5)
-EmbeddedBatch.write = slowly
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_what_is_told_to_end_saves_what_it_has_and_goes_on_later(
-    config: Path, tmp_path: Path, number: signal.Signals, code: int
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
-    few = [
-        "embed",
-        "--config",
-        str(config),
-        "--accelerator",
-        "cpu",
-        "--devices",
-        "1",
-        "--set",
-        "data.splits.max_clips=6",
-    ]
-    slowly = [sys.executable, "-c", SLOWLY, *few, "data.decoding.encoder_batch_size=1", "data.decoding.num_workers=1"]
-    process = subprocess.Popen(slowly, cwd=ROOT, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)] == [b"written\n"] * 2
-    decoders = descendants(process.pid)
-    process.send_signal(number)
-    begin = time.monotonic()
-    assert process.wait(60) == code
-    assert time.monotonic() - begin < 20
-    assert all_end(decoders, seconds=5)
+    few = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    few += ["--set", "data.splits.max_clips=6"]
+    decoders: list[int] = []
+    write = EmbeddedBatch.write
+
+    def told(batch: EmbeddedBatch, writer: StoreWriter) -> None:
+        write(batch, writer)
+        if decoders:
+            signal.raise_signal(number)
+        decoders.extend(descendants(os.getpid()))
+
+    before = descendants(os.getpid())
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedBatch, "write", told)
+        # Who starts the tests in a shell's background has Ctrl-C ignored.
+        kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            assert main([*few, "data.decoding.encoder_batch_size=1", "data.decoding.num_workers=1"]) == code
+        finally:
+            signal.signal(signal.SIGINT, kept)
+    assert decoders
+    assert all_end(set(decoders) - set(before), seconds=5)
     store = EmbeddingStore(tmp_path / "store")
     saved = load_table(store, store.only_spec()).clip_ids
     assert 2 <= len(saved) < 10

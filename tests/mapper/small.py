@@ -21,6 +21,11 @@ def small_transformer(**changes: Any) -> TransformerMapper:
     return TransformerMapper(**{"depth": 2, "heads": 2, "ff_mult": 1, **changes})
 
 
+def narrow_transformer(**changes: Any) -> TransformerMapper:
+    """The same for the same pairs at a width at which a step takes no time, for tests of what is around it."""
+    return small_transformer(**{"dim": 32, "condition_dim": DIM, "target_dim": DIM, **changes})
+
+
 def unit_vectors(count: int, seed: int = 0, dim: int = DIM) -> Tensor:
     return F.normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)), dim=-1)
 

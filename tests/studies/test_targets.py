@@ -33,6 +33,12 @@ def run_target(target: str, *options: str) -> int:
     return main(["experiment", target, "--size=tiny", "--seeds=1", "--base=base.yaml", f"--output={OUTPUT}", *options])
 
 
+def have_run(target: str) -> None:
+    """Its tables are there, which an earlier test of the session may have written."""
+    if not Path(OUTPUT, f"{target}-tiny", "table.csv").is_file():
+        assert run_target(target) == 0
+
+
 def table(target: str, name: str = "table", output: str = OUTPUT) -> dict[str, dict[str, str]]:
     """A table's rows by their first cell."""
     with open(Path(output, f"{target}-tiny", f"{name}.csv"), newline="", encoding="utf-8") as file:
@@ -68,7 +74,7 @@ def test_a_target_ends_in_its_tables(target: str, in_project: Path, capsys: pyte
 
 
 def test_what_aggregates_at_inference_changes_the_embeddings(in_project: Path) -> None:
-    assert run_target("ablation-aggregation") == 0
+    have_run("ablation-aggregation")
     rows = table("ablation-aggregation")
     own, other = rows["average"], rows["average, middle at inference"]
     assert own["Embedding FD"] != other["Embedding FD"]
@@ -78,7 +84,7 @@ def test_what_aggregates_at_inference_changes_the_embeddings(in_project: Path) -
 
 
 def test_steps_are_measured_by_sampler_and_training(in_project: Path) -> None:
-    assert run_target("ablation-steps") == 0
+    have_run("ablation-steps")
     with open(Path(OUTPUT, "ablation-steps-tiny", "table.csv"), newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["Training"], row["Sampler"], row["Steps"]) for row in rows] == [
@@ -92,7 +98,7 @@ def test_steps_are_measured_by_sampler_and_training(in_project: Path) -> None:
 
 
 def test_the_gap_is_told_before_and_after_training(in_project: Path) -> None:
-    assert run_target("domain-gap") == 0
+    have_run("domain-gap")
     rows = table("domain-gap")
     assert list(rows) == [
         "CLIP",
@@ -108,7 +114,7 @@ def test_the_gap_is_told_before_and_after_training(in_project: Path) -> None:
 def test_another_systems_sounds_get_a_row_and_nothing_is_run_again(
     in_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_target("table1") == 0
+    have_run("table1")
     capsys.readouterr()
     commands = Path(OUTPUT, "table1-tiny", "commands.txt").read_text().splitlines()
     command = next(line for line in commands if " test " in line and "stills" not in line)

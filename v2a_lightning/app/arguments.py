@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from v2a_lightning.app.config_keys import NEW_NAMES
 from v2a_lightning.app.messages import one_line
 from v2a_lightning.errors import UsageError
 from v2a_lightning.project_configs import options_of
@@ -76,6 +77,8 @@ def option_names(function: Callable[..., Any]) -> list[str]:
 def _explained(error: Exception, function: Callable[..., Any]) -> str:
     message = one_line(error)
     unknown = re.search(r"unrecognized arguments: --(\w+)", message)
+    if unknown and unknown[1] in NEW_NAMES:
+        return f"{message}; {unknown[1]} is called {NEW_NAMES[unknown[1]]} now"
     near = get_close_matches(unknown[1], option_names(function), 1) if unknown else []
     return f"{message}; did you mean --{near[0]}?" if near else message
 
