@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from tests.test_pipeline import pipeline
+from tests.pipeline.conftest import pipeline
 from v2a_lightning.pipeline import V2APipeline
 
 __all__ = ["pipeline"]

@@ -19,7 +19,7 @@ import torch
 
 from tests.data_modules.test_store import fill
 from tests.listening.browser import Browser, running_browser
-from tests.test_pipeline import media, pipeline
+from tests.pipeline.conftest import media, pipeline
 from v2a_lightning.app.cli import main
 from v2a_lightning.app.demo.examples import write_examples
 from v2a_lightning.app.demo.explanation import find_neighbours, frame_weights

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_pipeline import media, pipeline
+from tests.pipeline.conftest import media, pipeline
 from v2a_lightning.app.cli import main
 from v2a_lightning.app.commands.generate import find_inputs, name_sounds
 from v2a_lightning.errors import UsageError

@@ -48,13 +48,11 @@ class EvaluationSuite:
     number of processes.
 
     Args:
-        metrics: names of the catalogue, class paths of `AudioMetric`s, and "default" for all that need no package of
-            their own.
+        metrics: names, class paths of `AudioMetric`s, and "default" for all that need no package of their own.
         tagger: Cnn14 behind FD, KAD, KL and IS: "miniature", a folder, or the published file (16 or 32 kHz).
         vggish: VGGish behind FAD.
         wav2clip: Wav2CLIP behind the CLIP-score.
-        clip: CLIP behind the CLIP-score, whatever the data is embedded with; the one that Wav2CLIP was trained against
-            when None (the miniature's, or openai/ViT-B-32).
+        clip: CLIP behind the CLIP-score; when None the one of Wav2CLIP's training (miniature or openai/ViT-B-32).
         clap: CLAP behind the CLAP-score; None leaves it out.
         device: where the networks run; "auto" takes a GPU when there is one, each process of a run its own.
         seconds: how much of a sound is used, from its start; None for all of it.
@@ -86,6 +84,7 @@ class EvaluationSuite:
         self.cache = FeatureCache(cache)
         needed = {feature.partition("/")[0] for metric in self.metrics for feature in metric.needs.values()}
         networks = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip}
+        self._takes_frames = any("frames" in metric.needs for metric in self.metrics)
         self.extractors = make_extractors(needed, networks, clap, self.device, self.crop)
         for metric in self.metrics:
             self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
@@ -113,7 +112,7 @@ class EvaluationSuite:
         for name, extractor in self.extractors.items():
             if isinstance(extractor, (NetworkFeatures, ClapFeatures)):
                 found[name] = extractor.checkpoint
-        if self._takes("frames"):
+        if self._takes_frames:
             found["clip"] = self.clip.checkpoint
         return found if self.crop.seconds is None else {**found, "seconds": self.crop.seconds}
 
@@ -125,7 +124,7 @@ class EvaluationSuite:
         """
         _ = [extractor.fingerprint for extractor in self.extractors.values()]
         wav2clip = self.extractors.get("wav2clip")
-        if frames and self._takes("frames") and isinstance(wav2clip, NetworkFeatures):
+        if frames and self._takes_frames and isinstance(wav2clip, NetworkFeatures):
             require_width(self.clip, wav2clip)
 
     def add_files(
@@ -145,7 +144,7 @@ class EvaluationSuite:
             MediaError: when a file cannot be read.
         """
         embeddings, described = frames if isinstance(frames, Tensor) else None, ""
-        if isinstance(frames, FrameSampling) and video is not None and self._takes("frames"):
+        if isinstance(frames, FrameSampling) and video is not None and self._takes_frames:
             embeddings, described = self.clip.read(video, frames), frames.describe(video)
         sounds = read_waveform(generated), None if reference is None else read_waveform(reference)
         self.add(clip_id, *sounds, embeddings, text, video, described)
@@ -274,9 +273,6 @@ class EvaluationSuite:
         """Why a number's extractor is not there; "" when it is."""
         needed = self._by_number[name].extractor
         return "" if needed in self.extractors else f"no {needed.upper()} was named"
-
-    def _takes(self, given: str) -> bool:
-        return any(given in metric.needs for metric in self.metrics)
 
     def _extract(self, side: Input, waveform: Waveform, rate: int, video: Path | None) -> Features:
         """A sound's features by "extractor/feature": those that metrics need of this side of a clip."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tests.test_pipeline import media, pipeline
+from tests.pipeline.conftest import media, pipeline
 from v2a_lightning.app.commands.generate import generate
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder
 from v2a_lightning.errors import UsageError
