@@ -27,7 +27,8 @@ def test_help_is_one_screen(config: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert lines[0].startswith("usage: python -m v2a_lightning fit --config FILE")
 
 
-def test_help_lists_the_keys_in_use_with_value_and_meaning() -> None:
+def test_help_lists_the_keys_in_use_with_value_and_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     text = page("--config", "quickstart", "--data.batch_size=7", "--help")
     assert line_of(text, "--data")[1] == "MiniatureDataModule"
     assert " ".join(line_of(text, "--data.batch_size")[1:]) == "7 clips in a batch, over all devices and nodes"

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -126,7 +127,10 @@ def test_a_metric_of_ones_own_goes_all_the_way(extractors: dict[str, str], tmp_p
     again = read_score_file(tmp_path / "scores.json")
     assert again.cards["loudness"].formula == Loudness.formula
     assert (again.cards["loudness"].extractor, again.cards["loudness"].sample_rate) == ("waveform", 16_000)
-    assert best_system("loudness", [again, again]) is not None
+    score = again.scores.found["loudness"]
+    louder = replace(again, scores=replace(again.scores, found={"loudness": replace(score, value=score.value + 1)}))
+    assert best_system("loudness", [again, louder]) == 1
+    assert best_system("loudness", [again, again]) is None, "equal numbers have no best"
     assert "Loudness ↑" in list(score_table(again).columns[0].cells)
 
 
