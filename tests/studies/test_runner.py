@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from v2a_lightning.app.cli import main
 from v2a_lightning.errors import RunFailure
-from v2a_lightning.miniature.training.part import threads
 from v2a_lightning.processes import cores
 from v2a_lightning.reports.tables import Table
 from v2a_lightning.studies import runner
@@ -71,8 +69,8 @@ def test_runs_once_names_failures_and_equals_the_command_line(study: Study, tiny
 
     # The very same command, typed, gives the same numbers with as many threads as the worker has.
     typed = [one for one in runs[0].arguments if not one.startswith("--run.")]
-    with threads(1):
-        assert main([*typed, f"--run.root={tmp_path}", "--run.experiment=typed", "--run.name=run"]) == 0
+    folder = [f"--run.root={tmp_path}", "--run.experiment=typed", "--run.name=run"]
+    assert FreshProcess(environment(1)).run([*typed, *folder], tmp_path / "typed.log").code == 0
     assert scores_of(tmp_path / "typed" / "run", "val") == records["average"].metrics
 
 
