@@ -80,8 +80,11 @@ class SweepServer:
         if "ResumeStatus" in name or "bucket(" in query:
             return {"model": {"id": "model", "name": PROJECT, "entity": {"name": ENTITY}, "bucket": None}}
         if name == "ArtifactType":
-            # Tables are sent as artifacts; this server has none yet.
+            # Tables are sent as artifacts. This server has none, and has whatever it is offered.
             return {"project": {"artifact": None}}
+        if name == "CreateArtifact":
+            sequence = {"id": "sequence", "latestArtifact": None}
+            return {"createArtifact": {"artifact": {"id": "table", "state": "COMMITTED", "artifactSequence": sequence}}}
         self.unknown.append(query)
         return {}
 
