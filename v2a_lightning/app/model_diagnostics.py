@@ -78,8 +78,8 @@ def check_model(model: Any, fetch: bool = False) -> Iterator[Finding]:
     yield Finding("ok", subject, f"opens: {text}")
     for warning in caught:
         if "head_counts" in str(warning.message):
-            told, _, remedy = str(warning.message).rpartition(". ")
-            yield Finding("warning", subject, told, remedy)
+            problem, _, remedy = str(warning.message).rpartition(". ")
+            yield Finding("warning", subject, problem, remedy)
 
 
 def weight_bytes(model: Any) -> int:

@@ -46,7 +46,7 @@ def embed(
 
     from v2a_lightning.app.config_objects import read_data
 
-    # What devices there are, and what else one might install, is told at every start.
+    # What devices there are, and what else one might install, is logged at every start.
     logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
     data = read_data(arguments)
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, num_nodes=num_nodes)
