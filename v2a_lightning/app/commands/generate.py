@@ -135,8 +135,8 @@ def generate(
     counts = {MADE: len(missing) + len(unreadable) - len(reasons), THERE: there, LEFT_OUT: len(reasons)}
     print(f"{folder}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
     if reasons:
-        record_file = folder / GENERATION_FILE
-        raise RunFailure(f"{len(reasons)} of {len(files)} inputs could not be used; {record_file} says why: {reasons[0]}")
+        share, written = f"{len(reasons)} of {len(files)} inputs", folder / GENERATION_FILE
+        raise RunFailure(f"{share} could not be used; {written} says why: {reasons[0]}")
     print(f"next: {PROGRAM} evaluate --generated {folder} --reference CLIPS")
     return 0
 
