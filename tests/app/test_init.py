@@ -1,5 +1,6 @@
 """`init` makes a folder that one can work in at once."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,7 +54,10 @@ def test_every_key_of_config_sweep_and_ablation_is_one(begun: Path) -> None:
 
 
 def test_make_knows_the_ablation(begun: Path) -> None:
-    told = subprocess.run(["make", "-n", "ablation", "SEEDS=2"], capture_output=True, text=True, check=True, cwd=begun)
+    # Inside another make (`make test`) this one would inherit its flags and say which folder it enters.
+    alone = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS")}
+    command = ["make", "-n", "ablation", "SEEDS=2"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=begun, env=alone)
     assert told.stdout.strip() == "python -m v2a_lightning experiment ablation.yaml --seeds 2"
 
 
