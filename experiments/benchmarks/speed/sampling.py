@@ -96,5 +96,6 @@ def _trained() -> tuple[Mapper, Batch]:
 
 
 def _tensors(batches: Sequence[dict[str, Tensor]]) -> Batch:
-    frames, mask, target = (torch.cat([batch[name] for batch in batches]) for name in ("frames", "frame_mask", "target"))
+    parts = ("frames", "frame_mask", "target")
+    frames, mask, target = (torch.cat([batch[name] for batch in batches]) for name in parts)
     return frames, mask, target
