@@ -85,7 +85,7 @@ class EmbeddingDataModule(ClipDataModule):
     @cached_property
     def unusable(self) -> dict[str, Reject]:
         """What was rejected when the store was made; none of it is among its clips."""
-        return EmbeddingStore(self.store_url).rejects(self.spec)
+        return EmbeddingStore(self.store_url).rejects(self.spec, self._table.clip_ids)
 
     def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
         """Rows of the one table."""
