@@ -142,8 +142,8 @@ class StreamedLoader:
         self.loader = loader
         self.batch_size = int(loader.batch_size)
         dealt = clips // self.batch_size // ranks
-        if not dealt:
-            raise RunFailure(f"{clips} training clips are fewer than {ranks} processes of {self.batch_size} need")
+        if ranks > 1 and not dealt:
+            raise RunFailure(f"{clips} training clips are too few for {ranks} processes and batches of {self.batch_size} each")
         self.batches = dealt + -(-(clips - dealt * ranks * self.batch_size) // self.batch_size)
         self.epoch = self.given = 0
         self._resumed: dict[str, int] = {}

@@ -95,14 +95,17 @@ def test_two_processes_with_workers_lose_no_clip(copy: str, tmp_path: Path) -> N
     assert epochs[0] != epochs[1]
 
 
-def test_what_cannot_be_streamed(copy: str, tmp_path: Path) -> None:
+def test_what_cannot_be_streamed(copy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = EmbeddingStore(tmp_path / "store")
     with pytest.raises(UsageError, match="copy is not empty; give another"):
         write_stream(copy, store, SPEC, [])
     with pytest.raises(UsageError, match="1 clips train and 0 do not: both are needed"):
         write_stream(str(tmp_path / "other"), store, SPEC, [Clip("001", "", "train")])
-    with pytest.raises(RunFailure, match="50 training clips are fewer than 1 processes of 64 need"):
-        StreamedDataModule(copy, batch_size=64).train_dataloader()
+    data = StreamedDataModule(copy, batch_size=64, workers=0)
+    assert [len(batch["clip_id"]) for batch in data.train_dataloader()] == [50]
+    monkeypatch.setattr(data, "_rank_and_ranks", lambda: (0, 2))
+    with pytest.raises(RunFailure, match="50 training clips are too few for 2 processes and batches of 32 each"):
+        data.train_dataloader()
     Path(copy, "train.json").unlink()
     with pytest.raises(UsageError, match=r"copy is no streamed copy of a store: it has no train.json"):
         StreamedDataModule(copy).setup("fit")
