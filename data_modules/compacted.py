@@ -24,7 +24,14 @@ from torch import Tensor
 from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.data_modules.shards import DAMAGE, SHARD_SUFFIX
 from v2a_lightning.data_modules.store import EmbeddingStore
-from v2a_lightning.data_modules.stored_clips import FACTS, Layout, StoredClips, read_clips, read_facts, refuse_unsafe_ids
+from v2a_lightning.data_modules.stored_clips import (
+    FACTS,
+    Layout,
+    StoredClips,
+    read_clips,
+    read_facts,
+    refuse_unsafe_ids,
+)
 from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.files import atomic_write, remove_temporaries, reserve

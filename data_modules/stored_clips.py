@@ -55,8 +55,15 @@ class StoredClips:
         return torch.from_numpy(self.facts["num_frames"].to_numpy().copy())
 
     def column(self, name: str) -> list[str]:
-        """A column of strings; equal ones are one object."""
-        column: list[str] = self.facts[name].to_numpy().tolist()
+        """A column of strings."""
+        column: list[str] = self.facts[name].to_pylist()
+        return column
+
+    def classes(self, name: str) -> list[str]:
+        """A column of few different strings, of which equal ones are one object."""
+        encoded = self.facts[name].combine_chunks().dictionary_encode()
+        values = np.array([*encoded.dictionary.to_pylist(), ""], object)
+        column: list[str] = values[encoded.indices.to_numpy()].tolist()
         return column
 
 

@@ -143,7 +143,8 @@ class StreamedLoader:
         self.batch_size = int(loader.batch_size)
         dealt = clips // self.batch_size // ranks
         if ranks > 1 and not dealt:
-            raise RunFailure(f"{clips} training clips are too few for {ranks} processes and batches of {self.batch_size} each")
+            each = f"{ranks} processes and batches of {self.batch_size} each"
+            raise RunFailure(f"{clips} training clips are too few for {each}")
         self.batches = dealt + -(-(clips - dealt * ranks * self.batch_size) // self.batch_size)
         self.epoch = self.given = 0
         self._resumed: dict[str, int] = {}
@@ -239,7 +240,7 @@ class StreamedDataModule(EmbeddingDataModule):
         """Training batches."""
         from litdata import StreamingDataLoader, StreamingDataset
 
-        rank, ranks = self._rank_and_ranks()
+        ranks = self._rank_and_ranks()[1]
         share = share_of_batch(self.batch_size, ranks)
         dataset = StreamingDataset(
             f"{self.stream.rstrip('/')}/{TRAIN}",

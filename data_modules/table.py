@@ -99,8 +99,8 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
     frames = {key: clips.embeddings[tower.subfolder] for key, tower in spec.by_encoder.items()}
     return EmbeddingTable(
         clip_ids=clips.column("clip_id"),
-        labels=clips.column("label"),
-        splits=clips.column("split"),
+        labels=clips.classes("label"),
+        splits=clips.classes("split"),
         paths=clips.column("path"),
         frames=frames[SOLE] if isinstance(spec.frames, Tower) else frames,
         lengths=clips.lengths,

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, StoreSpec, Tower, load_table
-from v2a_lightning.data_modules import VGGSoundDataModule, compacted, shards
+from v2a_lightning.data_modules import (
+    EmbeddingDataModule,
+    EmbeddingStore,
+    Splits,
+    StoreSpec,
+    Tower,
+    VGGSoundDataModule,
+    compacted,
+    load_table,
+    shards,
+)
 from v2a_lightning.data_modules.clips import Clip, Reject
 from v2a_lightning.data_modules.compacted import compact, is_compacted, open_compacted
 from v2a_lightning.errors import RunFailure, UsageError

@@ -1,0 +1,68 @@
+"""The compacted store against what waits for it: how long a batch takes beside a training step, what two processes of
+a node hold together, and how soon a store of a million clips is open. Clips have ten frames of width 512.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+
+from experiments.benchmarks.speed.measuring import Row
+from experiments.benchmarks.speed.stores import FRAMES, SPEC, WIDTH, LargeStore, Rank, node, together
+from v2a_lightning.data_modules.compacted import compact
+from v2a_lightning.mapper import Diffusion, TransformerMapper
+from v2a_lightning.mapper.aggregators import AverageFrames
+from v2a_lightning.module import V2AMapper
+
+SIZES, QUICK_SIZES = (200_000, 1_000_000), (2_000,)
+STEP_BATCH, ROUNDS = 64, 3
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """Two processes on a compacted store of each size."""
+    step = [_step_seconds(depth=1 if quick else 12) for _ in range(ROUNDS)]
+    for clips in QUICK_SIZES if quick else SIZES:
+        with TemporaryDirectory(dir=Path.cwd(), prefix=".stores-") as folder:
+            copy = compact(LargeStore(Path(folder), clips), SPEC).stat().st_size
+            with node(Path(folder), 2) as ranks:
+                yield from _rows(f"{clips:,} clips", copy, ranks, step, clips)
+
+
+def _rows(what: str, copy: int, ranks: list[Rank], step: list[float], clips: int) -> Iterator[Row]:
+    begun = sum(together(ranks, "memory"))
+    opened = [max(together(ranks, "open")) for _ in range(ROUNDS)]
+    yield _row(f"{what}: open", "", opened, "s", 5.0, "in each of two processes at once; the slower one counts")
+    epochs = [max(together(ranks, "epoch")) for _ in range(ROUNDS)]
+    held = [(sum(together(ranks, "memory")) - begun) / copy]
+    yield _row(f"{what}: memory of a node, 2 processes", "one copy", held, "x", 1.1, "after three epochs")
+    shares = [100 * epoch / (clips / 2) / one for epoch, one in zip(epochs, step, strict=True)]
+    note = "time a clip; the step is the paper's mapper in float32, one thread"
+    yield _row(f"{what}: loading", "training step", shares, "%", 1.0, note)
+    modules = [max(together(ranks, "module"))]
+    yield _row(f"{what}: data module ready", "", modules, "s", None, "splits and ids of every clip included")
+
+
+def _row(what: str, against: str, values: list[float], unit: str, goal: float | None, note: str) -> Row:
+    return Row(what, against, median(values), unit, goal, "lower", len(values), (min(values), max(values)), note)
+
+
+def _step_seconds(depth: int) -> float:
+    """A clip's part of a training step."""
+    mapper = V2AMapper(TransformerMapper(depth=depth), Diffusion(), AverageFrames())
+    optimizer = torch.optim.AdamW(mapper.parameters(), fused=True)
+    frames, target = torch.randn(STEP_BATCH, FRAMES, WIDTH), torch.randn(STEP_BATCH, 1, WIDTH)
+    mask, generator = torch.ones(STEP_BATCH, FRAMES, dtype=torch.bool), torch.Generator().manual_seed(0)
+
+    def step() -> None:
+        condition = mapper.aggregator(frames, mask, generator)
+        mapper.objective.loss(mapper.network, condition, target, generator).mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    begun = time.perf_counter()
+    step()
+    return (time.perf_counter() - begun) / STEP_BATCH

@@ -1,0 +1,132 @@
+"""Embedding stores of any size, and processes that open them side by side, as the ranks of a node do.
+
+A process is sent commands, and gives a number for each: seconds, or the bytes that it holds by itself and by its part
+of what it shares with others.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, StoreSpec, Tower, load_table
+from v2a_lightning.data_modules.loaders import training_loader
+from v2a_lightning.data_modules.shards import Shard
+from v2a_lightning.data_modules.table import EmbeddingDataset
+
+FRAMES, WIDTH, BATCH = 10, 512, 448
+SHARD_CLIPS = 1000
+SPEC = StoreSpec(
+    Tower("frames", "clip:large", "a" * 64, "frames-1fps-10s"),
+    Tower("audio", "clap:large", "b" * 64, "audio-16000hz-10s"),
+)
+SPLITS = ("train", "train", "train", "test")
+
+
+class LargeStore(EmbeddingStore):
+    """A store whose first shards are on the disk; the others are those again, under other ids."""
+
+    def __init__(self, folder: Path, clips: int) -> None:
+        super().__init__(folder)
+        self.clips = clips
+        if not self.folder.names():
+            write_clips(self, min(clips, SHARD_CLIPS))
+
+    def shards(self, tower: Tower, columns: Sequence[str], whole: bool = False) -> Iterator[Shard]:
+        """Each shard as often as there are clips."""
+        for shard in super().shards(tower, columns, whole):
+            for number in range(-(-self.clips // len(shard.table))):
+                yield replace(shard, table=_renamed(shard.table, number))
+
+
+def write_clips(store: EmbeddingStore, clips: int) -> None:
+    """Write clips of ten frames in half precision, with ids, labels and paths like VGGSound's."""
+    numbers = np.random.default_rng(0)
+    frames = numbers.standard_normal((16, FRAMES, WIDTH)).astype(np.float16)
+    targets = numbers.standard_normal((16, 1, WIDTH)).astype(np.float16)
+    with store.writer(SPEC) as writer:
+        for number in range(clips):
+            name = f"clip0000{number % 1000:03d}_{number:06d}"
+            path = f"/data/vggsound/clips/{name}.mp4"
+            writer.add_frames(name, f"class {number % 309}", SPLITS[number % 4], path, frames[number % 16])
+            writer.add_audio(name, targets[number % 16])
+
+
+def _renamed(table: pa.Table, number: int) -> pa.Table:
+    for name in {"clip_id", "path"}.intersection(table.column_names):
+        values = [value.replace("clip0000", f"clip{number:04d}") for value in table[name].to_pylist()]
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    return table
+
+
+class Rank:
+    """A process that opens a store when it is commanded to."""
+
+    def __init__(self, folder: Path, rank: int, ranks: int) -> None:
+        # A server imports this once and forks at each start: quick, and nothing of this process is shared.
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, folder, rank, ranks), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def result(self) -> float:
+        """The number that a command gave; EOFError when the process has ended."""
+        return float(self.connection.recv())
+
+
+@contextmanager
+def node(folder: Path, ranks: int) -> Iterator[list[Rank]]:
+    """Processes that share the work on a store, ready to open it."""
+    started = [Rank(folder, rank, ranks) for rank in range(ranks)]
+    try:
+        together(started, "memory")
+        yield started
+    finally:
+        for rank in started:
+            rank.process.kill()
+            rank.process.join()
+
+
+def together(ranks: Sequence[Rank], command: str) -> list[float]:
+    """What all processes give when they do something at once."""
+    for rank in ranks:
+        rank.connection.send(command)
+    return [rank.result() for rank in ranks]
+
+
+def serve(connection: Any, folder: Path, rank: int, ranks: int) -> None:
+    """Do what is sent: memory, module, open or epoch."""
+    held: dict[str, Any] = {}
+
+    def open_store() -> None:
+        held["table"] = load_table(EmbeddingStore(folder), SPEC)
+
+    def set_up() -> None:
+        held["module"] = EmbeddingDataModule(str(folder), batch_size=BATCH, splits=Splits(validation_clips=2))
+        held["module"].setup("fit")
+
+    def epoch() -> None:
+        dataset = EmbeddingDataset(held["table"], range(len(held["table"])))
+        for _ in training_loader(dataset, BATCH * ranks, 0, rank, ranks):
+            pass
+
+    commands = {"open": open_store, "module": set_up, "epoch": epoch}
+    while True:
+        command = commands.get(connection.recv())
+        begun = time.perf_counter()
+        if command:
+            command()
+        connection.send(time.perf_counter() - begun if command else _held())
+
+
+def _held() -> float:
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return 1024 * next(float(line.split()[1]) for line in lines if line.startswith("Pss:"))
