@@ -77,8 +77,9 @@ def open_compacted(store: EmbeddingStore, spec: StoreSpec) -> StoredClips | None
                 raise RunFailure(f"{path} was made from other shards than there are now; run {AGAIN}, or delete it")
             embeddings = {tower.subfolder: file.get_tensor(tower.subfolder) for tower in spec.towers}
             facts = _read_facts(file.get_tensor(FACTS_NAME), file.metadata()["facts_sha256"])
-        if unequal := [name for name, tensor in embeddings.items() if tensor.ndim != 3 or len(tensor) != len(facts)]:
-            raise ValueError(f"{unequal[0]} has not one row for each of its {len(facts)} clips")
+        for name, tensor in embeddings.items():
+            if tensor.ndim != 3 or len(tensor) != len(facts) or not tensor.is_floating_point():
+                raise ValueError(f"its {name} are no embeddings of {len(facts)} clips")
     except (*DAMAGE, TypeError, SafetensorError) as error:
         reason = f"{error}".splitlines() or [type(error).__name__]
         raise RunFailure(f"{path} is damaged ({reason[0]}); run {AGAIN}, or delete it") from error
