@@ -19,6 +19,7 @@ SIZES, QUICK_SIZES = (1_000, 10_000, 100_000, 1_000_000), (100, 1_000)
 WRITTEN = 100_000
 FIGURE = PROJECT / "docs" / "figures" / "growth.png"
 UNITS = {"write": "s", "compact": "s", "open": "s", "epoch": "s", "memory": "GB", "disk": "GB"}
+OPEN_GOAL, MEMORY_GOAL = 5.0, 1.1
 Measured = dict[str, dict[int, float]]
 
 
@@ -29,7 +30,10 @@ def rows(quick: bool) -> Iterator[Row]:
         with TemporaryDirectory(dir=Path.cwd(), prefix=".stores-") as folder:
             for name, value in _measure(Path(folder), clips).items():
                 measured[name][clips] = value
-                yield _row(f"{clips:,} clips: {name}", "", value, UNITS[name])
+                goal = OPEN_GOAL if name == "open" else None
+                yield _row(f"{clips:,} clips: {name}", "", value, UNITS[name], goal)
+        copies = measured["memory"][clips] / measured["disk"][clips]
+        yield _row(f"{clips:,} clips: memory of two processes", "one copy", copies, "x", _memory_goal(clips))
     for name, points in measured.items():
         (few, *_, most) = list(points)[-3:]
         growth = points[most] / points[few] / (most / few)
@@ -71,5 +75,10 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _row(what: str, against: str, value: float, unit: str) -> Row:
-    return Row(what, against, value, unit, None, "lower", 1, (value, value))
+def _memory_goal(clips: int) -> float | None:
+    """What a process needs whatever its store is more than that of a small one."""
+    return MEMORY_GOAL if clips >= WRITTEN else None
+
+
+def _row(what: str, against: str, value: float, unit: str, goal: float | None = None) -> Row:
+    return Row(what, against, value, unit, goal, "lower", 1, (value, value))

@@ -1,5 +1,5 @@
-"""The compacted store against what waits for it: how long a batch takes beside a training step, what two processes of
-a node hold together, and how soon a store of a million clips is open. Clips have ten frames of width 512.
+"""The compacted store against what waits for it: how long a batch takes beside a training step, and what two processes
+of a node hold together. Clips have ten frames of width 512; `growth` has the same of a million.
 """
 
 import time
@@ -11,38 +11,34 @@ from tempfile import TemporaryDirectory
 import torch
 
 from experiments.benchmarks.speed.measuring import Row
-from experiments.benchmarks.speed.stores import FRAMES, SPEC, WIDTH, LargeStore, Rank, node, together
+from experiments.benchmarks.speed.stores import FRAMES, SPEC, WIDTH, LargeStore, node, together
 from v2a_lightning.data_modules.compacted import compact
 from v2a_lightning.mapper import Diffusion, TransformerMapper
 from v2a_lightning.mapper.aggregators import AverageFrames
 from v2a_lightning.module import V2AMapper
 
-SIZES, QUICK_SIZES = (200_000, 1_000_000), (2_000,)
+CLIPS, QUICK_CLIPS = 200_000, 2_000
 STEP_BATCH, ROUNDS = 64, 3
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Two processes on a compacted store of each size."""
+    """Two processes on one store."""
+    clips = QUICK_CLIPS if quick else CLIPS
     step = [_step_seconds(depth=1 if quick else 12) for _ in range(ROUNDS)]
-    for clips in QUICK_SIZES if quick else SIZES:
-        with TemporaryDirectory(dir=Path.cwd(), prefix=".stores-") as folder:
-            copy = compact(LargeStore(Path(folder), clips), SPEC).stat().st_size
-            with node(Path(folder), 2) as ranks:
-                yield from _rows(f"{clips:,} clips", copy, ranks, step, clips)
-
-
-def _rows(what: str, copy: int, ranks: list[Rank], step: list[float], clips: int) -> Iterator[Row]:
-    begun = sum(together(ranks, "memory"))
-    opened = [max(together(ranks, "open")) for _ in range(ROUNDS)]
-    yield _row(f"{what}: open", "", opened, "s", 5.0, "in each of two processes at once; the slower one counts")
-    epochs = [max(together(ranks, "epoch")) for _ in range(ROUNDS)]
-    held = [(sum(together(ranks, "memory")) - begun) / copy]
-    yield _row(f"{what}: memory of a node, 2 processes", "one copy", held, "x", 1.1, "after three epochs")
-    shares = [100 * epoch / (clips / 2) / one for epoch, one in zip(epochs, step, strict=True)]
-    note = "time a clip; the step is the paper's mapper in float32, one thread"
-    yield _row(f"{what}: loading", "training step", shares, "%", 1.0, note)
-    modules = [max(together(ranks, "module"))]
-    yield _row(f"{what}: data module ready", "", modules, "s", None, "splits and ids of every clip included")
+    with TemporaryDirectory(dir=Path.cwd(), prefix=".stores-") as folder:
+        copy = compact(LargeStore(Path(folder), clips), SPEC).stat().st_size
+        with node(Path(folder), 2) as ranks:
+            begun = sum(together(ranks, "memory"))
+            opened = [max(together(ranks, "open")) for _ in range(ROUNDS)]
+            yield _row(f"open {clips:,} clips", "", opened, "s", None, "in two processes at once; the slower one")
+            epochs = [max(together(ranks, "epoch")) for _ in range(ROUNDS)]
+            held = [(sum(together(ranks, "memory")) - begun) / copy]
+            yield _row(f"memory of two processes, {clips:,} clips", "one copy", held, "x", 1.1, "after three epochs")
+            shares = [100 * epoch / (clips / 2) / one for epoch, one in zip(epochs, step, strict=True)]
+            note = "time a clip, beside another process that loads; the paper's mapper in float32"
+            yield _row(f"loading, {clips:,} clips", "training step", shares, "%", 1.0, note)
+            ready = [max(together(ranks, "module"))]
+            yield _row(f"data module of {clips:,} clips ready", "", ready, "s", None, "splits and hashes of ids included")
 
 
 def _row(what: str, against: str, values: list[float], unit: str, goal: float | None, note: str) -> Row:
