@@ -54,6 +54,13 @@ class StoredClips:
         """(N,) how many frames each clip has."""
         return torch.from_numpy(self.facts["num_frames"].to_numpy().copy())
 
+    def longest(self, clip_ids: Sequence[str] | None) -> int:
+        """The most frames that one of some clips has, or one of all."""
+        facts = self.facts
+        if clip_ids is not None:
+            facts = facts.filter(pc.is_in(facts["clip_id"], pa.array(clip_ids, pa.large_string())))
+        return int(pc.max(facts["num_frames"]).as_py() or 1)
+
     def column(self, name: str) -> list[str]:
         """A column of strings."""
         column: list[str] = self.facts[name].to_pylist()

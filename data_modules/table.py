@@ -96,7 +96,8 @@ def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] |
     or holds values that are not finite; it is named, and the clips.
     """
     clips = open_compacted(store, spec) or read_clips(store, spec, read_facts(store, spec, clip_ids))
-    frames = {key: clips.embeddings[tower.subfolder] for key, tower in spec.by_encoder.items()}
+    longest = clips.longest(clip_ids)
+    frames = {key: clips.embeddings[tower.subfolder][:, :longest] for key, tower in spec.by_encoder.items()}
     return EmbeddingTable(
         clip_ids=clips.column("clip_id"),
         labels=clips.classes("label"),

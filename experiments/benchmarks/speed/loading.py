@@ -38,7 +38,8 @@ def rows(quick: bool) -> Iterator[Row]:
             note = "time a clip, beside another process that loads; the paper's mapper in float32"
             yield _row(f"loading, {clips:,} clips", "training step", shares, "%", 1.0, note)
             ready = [max(together(ranks, "module"))]
-            yield _row(f"data module of {clips:,} clips ready", "", ready, "s", None, "splits and hashes of ids included")
+            note = "splits and hashes of ids included"
+            yield _row(f"data module of {clips:,} clips ready", "", ready, "s", None, note)
 
 
 def _row(what: str, against: str, values: list[float], unit: str, goal: float | None, note: str) -> Row:
