@@ -37,7 +37,7 @@ def rows(quick: bool) -> Iterator[Row]:
             shares = [100 * epoch / (clips / 2) / one for epoch, one in zip(epochs, step, strict=True)]
             note = "time a clip, beside another process that loads; the paper's mapper in float32"
             yield _row(f"loading, {clips:,} clips", "training step", shares, "%", 1.0, note)
-            ready = [max(together(ranks, "module"))]
+            ready = [max(together(ranks, "set_up"))]
             note = "splits and hashes of ids included"
             yield _row(f"data module of {clips:,} clips ready", "", ready, "s", None, note)
 

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, StoreSpec, Tower, load_table
+from v2a_lightning.data_modules.compacted import compact
 from v2a_lightning.data_modules.loaders import training_loader
 from v2a_lightning.data_modules.shards import Shard
 from v2a_lightning.data_modules.table import EmbeddingDataset
@@ -102,29 +104,47 @@ def together(ranks: Sequence[Rank], command: str) -> list[float]:
     return [rank.result() for rank in ranks]
 
 
-def serve(connection: Any, folder: Path, rank: int, ranks: int) -> None:
-    """Do what is sent: memory, module, open or epoch."""
-    held: dict[str, Any] = {}
+class Reader:
+    """What a process does with a store."""
 
-    def open_store() -> None:
-        held["table"] = load_table(EmbeddingStore(folder), SPEC)
+    def __init__(self, folder: Path, rank: int, ranks: int) -> None:
+        self.folder, self.rank, self.ranks = folder, rank, ranks
+        self.table: Any = None
+        self.module: Any = None
 
-    def set_up() -> None:
-        held["module"] = EmbeddingDataModule(str(folder), batch_size=BATCH, splits=Splits(validation_clips=2))
-        held["module"].setup("fit")
+    def open(self) -> None:
+        """Open its embeddings."""
+        self.table = load_table(EmbeddingStore(self.folder), SPEC)
 
-    def epoch() -> None:
-        dataset = EmbeddingDataset(held["table"], range(len(held["table"])))
-        for _ in training_loader(dataset, BATCH * ranks, 0, rank, ranks):
+    def epoch(self) -> None:
+        """Go through this process's batches of an epoch."""
+        dataset = EmbeddingDataset(self.table, range(len(self.table)))
+        for _ in training_loader(dataset, BATCH * self.ranks, 0, self.rank, self.ranks):
             pass
 
-    commands = {"open": open_store, "module": set_up, "epoch": epoch}
+    def set_up(self) -> None:
+        """Make everything that a training needs before its first batch."""
+        self.module = EmbeddingDataModule(str(self.folder), batch_size=BATCH, splits=Splits(validation_clips=2))
+        self.module.setup("fit")
+
+
+def serve(connection: Any, folder: Path, rank: int, ranks: int) -> None:
+    """Do what is sent: memory, open, epoch or set_up."""
+    with TemporaryDirectory() as small:
+        # What is loaded at the first use is not the store's.
+        write_clips(EmbeddingStore(small), 16)
+        compact(EmbeddingStore(small), SPEC)
+        first = Reader(Path(small), rank, ranks)
+        first.open()
+        first.epoch()
+        first.set_up()
+    reader = Reader(folder, rank, ranks)
     while True:
-        command = commands.get(connection.recv())
+        command = connection.recv()
         begun = time.perf_counter()
-        if command:
-            command()
-        connection.send(time.perf_counter() - begun if command else _held())
+        if command != "memory":
+            getattr(reader, command)()
+        connection.send(_held() if command == "memory" else time.perf_counter() - begun)
 
 
 def _held() -> float:
