@@ -5,10 +5,9 @@ two processes that train. Clips have ten frames of width 512. The figure is docs
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from experiments.benchmarks.speed.measuring import PROJECT, Row
-from experiments.benchmarks.speed.stores import SPEC, LargeStore, node, together, write_clips
+from experiments.benchmarks.speed.stores import SPEC, LargeStore, node, scratch, together, write_clips
 from v2a_lightning.data_modules import EmbeddingStore
 from v2a_lightning.data_modules.compacted import compact
 from v2a_lightning.reports.charts import COLOURS, new_panels, save_figure
@@ -27,8 +26,8 @@ def rows(quick: bool) -> Iterator[Row]:
     """One round for each size."""
     measured: Measured = {name: {} for name in UNITS}
     for clips in QUICK_SIZES if quick else SIZES:
-        with TemporaryDirectory(dir=Path.cwd(), prefix=".stores-") as folder:
-            for name, value in _measure(Path(folder), clips).items():
+        with scratch() as folder:
+            for name, value in _measure(folder, clips).items():
                 measured[name][clips] = value
                 goal = OPEN_GOAL if name == "open" else None
                 yield _row(f"{clips:,} clips: {name}", "", value, UNITS[name], goal)

@@ -4,14 +4,12 @@ of a node hold together. Clips have ten frames of width 512; `growth` has the sa
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 import torch
 
 from experiments.benchmarks.speed.measuring import Row
-from experiments.benchmarks.speed.stores import FRAMES, SPEC, WIDTH, LargeStore, node, together
+from experiments.benchmarks.speed.stores import FRAMES, SPEC, WIDTH, LargeStore, node, scratch, together
 from v2a_lightning.data_modules.compacted import compact
 from v2a_lightning.mapper import Diffusion, TransformerMapper
 from v2a_lightning.mapper.aggregators import AverageFrames
@@ -25,9 +23,9 @@ def rows(quick: bool) -> Iterator[Row]:
     """Two processes on one store."""
     clips = QUICK_CLIPS if quick else CLIPS
     step = [_step_seconds(depth=1 if quick else 12) for _ in range(ROUNDS)]
-    with TemporaryDirectory(dir=Path.cwd(), prefix=".stores-") as folder:
-        copy = compact(LargeStore(Path(folder), clips), SPEC).stat().st_size
-        with node(Path(folder), 2) as ranks:
+    with scratch() as folder:
+        copy = compact(LargeStore(folder, clips), SPEC).stat().st_size
+        with node(folder, 2) as ranks:
             begun = sum(together(ranks, "memory"))
             opened = [max(together(ranks, "open")) for _ in range(ROUNDS)]
             yield _row(f"open {clips:,} clips", "", opened, "s", None, "in two processes at once; the slower one")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from experiments.benchmarks.speed.measuring import PROJECT
 from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, StoreSpec, Tower, load_table
 from v2a_lightning.data_modules.compacted import compact
 from v2a_lightning.data_modules.loaders import training_loader
@@ -29,6 +30,14 @@ SPEC = StoreSpec(
     Tower("audio", "clap:large", "b" * 64, "audio-16000hz-10s"),
 )
 SPLITS = ("train", "train", "train", "test")
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for a store of 12 GB, which /tmp may not have room for."""
+    (PROJECT / "data").mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=PROJECT / "data", prefix="stores-") as folder:
+        yield Path(folder)
 
 
 class LargeStore(EmbeddingStore):
