@@ -22,7 +22,7 @@ ID_COLUMNS = ("clip_id", "video_id", "id", "key", "file_name", "filename", "file
 LABEL_COLUMNS = ("label", "labels", "caption", "class", "category", "text", "description", "prompt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """A clip of a data set.
 
@@ -39,6 +39,11 @@ class Clip:
     split: str
     path: Path | None = None
     duplicate: bool = False
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there is a file of it."""
+        return self.path is not None
 
 
 @dataclass(frozen=True)

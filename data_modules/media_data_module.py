@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media
+from v2a_lightning.data_modules.compacted import compact, is_compacted
 from v2a_lightning.data_modules.encoders import Encoders
 from v2a_lightning.data_modules.extraction import Decoding, Extraction
 from v2a_lightning.data_modules.folders import Folder
@@ -123,6 +124,13 @@ class EncodedDataModule(ClipDataModule):
             return
         self.embed(self.trainer.strategy.root_device if self.trainer else "cpu")
         self.encoders.to("cpu")
+        # What came later would else make the compacted form one of other shards.
+        if is_compacted(self.store, self.encoders.spec()):
+            self.compact()
+
+    def compact(self) -> None:
+        """Write the store in compacted form beside its shards, once every process has written its share."""
+        compact(self.store, self.encoders.spec())
 
     def embed(
         self,

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from v2a_lightning.app.cli import main
-from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, load_table
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, StreamedDataModule, load_table
 from v2a_lightning.data_modules.extraction import EmbeddedBatch
 from v2a_lightning.data_modules.store import StoreWriter
 
@@ -50,6 +50,20 @@ def test_clips_are_embedded_once(config: Path, tmp_path: Path, capsys: pytest.Ca
     data = EmbeddingDataModule(str(tmp_path / "store"), batch_size=4, splits=Splits(validation_clips=5))
     data.setup("fit")
     assert next(iter(data.train_dataloader()))["frames"].shape[2] == 512
+
+
+def test_the_store_is_compacted_and_streamed(config: Path, tmp_path: Path) -> None:
+    command = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    command += ["--set", "data.splits.max_clips=3", "--compact", "true", "--stream", str(tmp_path / "copy")]
+    assert main(command) == 0
+    store = EmbeddingStore(tmp_path / "store")
+    assert Path(store.url, store.only_spec().compacted).is_file()
+    data = StreamedDataModule(str(tmp_path / "copy"), batch_size=1, workers=0)
+    data.setup("fit")
+    table = load_table(store, store.only_spec())
+    (batch,) = data.train_dataloader()
+    assert torch.equal(batch["frames"], table.batch([table.clip_ids.index(batch["clip_id"][0])])["frames"])
+    assert {split: used["clips"] for split, used in data.used_clips("fit").items()} == {"train": 1, "validation": 2}
 
 
 def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ def embed(
     strategy: str = "auto",
     num_nodes: int = 1,
     add_encoder: bool = False,
+    compact: bool = False,
+    stream: str | None = None,
 ) -> int:
     """Write the embeddings of a config's clips to its store.
 
@@ -40,11 +42,15 @@ def embed(
         strategy: Lightning's name of how processes are started.
         num_nodes: machines.
         add_encoder: put embeddings of the config's encoders beside those of others in the store.
+        compact: then write the store as one file too, which the processes of a machine that train share in memory.
+        stream: then write a copy too, at a folder or URL that is empty, for StreamedDataModule: it trains on more
+            clips than there is room for on the disk. The store is compacted for it.
     """
     arguments = config_arguments(config, set or [])
     from lightning.fabric import Fabric
 
     from v2a_lightning.app.config_objects import read_data
+    from v2a_lightning.data_modules.streamed import write_stream
 
     # What devices there are, and what else one might install, is logged at every start.
     logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
@@ -59,6 +65,10 @@ def embed(
     if not fabric.is_global_zero:
         return 0
     _report(data)
+    if compact or stream:
+        data.compact()
+    if stream:
+        write_stream(stream, data.store, data.encoders.spec(), data.usable_clips)
     print(f"next: {PROGRAM} fit {' '.join(f'--config {one}' for one in config)}", file=sys.stderr)
     return int(bool(data.left_out))
 
