@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
@@ -179,8 +180,7 @@ class AudioEvaluation(Callback):
         with progress("generating and scoring", sum(map(len, batches)), visible=visible) as advance:
             shown = Stages(advance)
             made = self._made(sounds, batches, generator, shown)
-            # A GPU generates while the sounds before are read and scored; a processor has nothing to gain by it.
-            for clips in made if device.type == "cpu" else prefetch(made, 1, shown.stop):
+            for clips in prefetch(made, 1, shown.stop) if generates_ahead(device) else made:
                 self._add(sounds, clips, _data(trainer), shown)
                 sounds.write_down()
 
@@ -264,6 +264,11 @@ def _log_for_loggers(trainer: Trainer, stage: str, measured: Mapping[str, float]
     for logger in trainer.loggers:
         logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
         logger.save()
+
+
+def generates_ahead(device: torch.device) -> bool:
+    """Whether a batch is generated while the one before is scored: a processor has nothing to gain by it."""
+    return device.type != "cpu"
 
 
 def _leaves_nothing(trainer: Trainer) -> bool:

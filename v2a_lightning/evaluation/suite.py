@@ -285,7 +285,7 @@ class EvaluationSuite:
         return found
 
     def _beside(self, frames: Tensor | None, text: str | None) -> dict[str, Features]:
-        """The features that come with a sound: of the clip's frames (T, D), rounded as a store rounds them, and label."""
+        """The features that come with a sound: of label and frames (T, D), rounded as in a store of half precision."""
         found: dict[str, Features] = {} if frames is None else {"frames": {"clip/frames": frames.half().float()}}
         if text is not None and isinstance(clap := self.extractors.get("clap"), ClapFeatures):
             found["text"] = {"clap/text": clap.extract_text(text)}
