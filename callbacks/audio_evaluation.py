@@ -188,6 +188,8 @@ class AudioEvaluation(Callback):
         self, sounds: Sounds, batches: Iterable[list[MappedClip]], generator: Generator, shown: Stages
     ) -> Iterator[list[MappedClip]]:
         """Of each batch the clips that have their sounds."""
+        if generator.device.type == "cuda":  # which a thread does not know from the one that started it
+            torch.cuda.set_device(generator.device)
         for batch in batches:
             made = batch
             if any(clip.clip_id not in sounds.made for clip in batch):
