@@ -26,9 +26,10 @@ from v2a_lightning.data_modules.clips import (
     unused_splits,
 )
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
+from v2a_lightning.data_modules.media_files import fetched
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.media import read_audio
+from v2a_lightning.media import MediaPath, read_audio
 from v2a_lightning.specs import AudioSpec
 
 
@@ -130,13 +131,13 @@ class ClipDataModule(LightningDataModule):
         }
 
     def source(self, clip_id: str) -> Path:
-        """A clip's media file; UsageError when there is none."""
+        """A clip's media file, fetched when it is behind a URL or in a tar; UsageError when there is none."""
         if clip_id not in self._paths:
             raise UsageError(f"{clip_id}: there is no media file of this clip")
-        return self._paths[clip_id]
+        return fetched(self._paths[clip_id])
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
+    def _paths(self) -> dict[str, MediaPath]:
         return {clip.clip_id: clip.path for clip in self.named_clips if clip.path is not None}
 
     def reference_waveform(self, clip_id: str) -> NDArray[np.float32]:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media, read_ids
+from v2a_lightning.data_modules.media_files import media_path
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec
@@ -23,7 +23,7 @@ class EmbeddingDataModule(ClipDataModule):
 
     Args:
         store: folder or fsspec URL of the store.
-        media: folder of the clips; when not given, their files are where they were when they were embedded.
+        media: folder or URL of the clips; when not given, their files are where they were when they were embedded.
         test_ids: text file with the ids of the test clips to use; all when not given.
         batch_size: clips in a batch, over all devices and nodes.
         seed: of the order of training.
@@ -73,7 +73,7 @@ class EmbeddingDataModule(ClipDataModule):
     def find_clips(self) -> list[Clip]:
         """Every clip of the store; of its test split, those on the list when one is given."""
         table = self._table
-        clips = list(map(Clip, table.clip_ids, table.labels, table.splits, map(Path, table.paths)))
+        clips = list(map(Clip, table.clip_ids, table.labels, table.splits, map(media_path, table.paths)))
         if self.media is not None:
             files = find_media(self.media)
             clips = [replace(clip, path=files.get(clip.clip_id, clip.path)) for clip in clips]

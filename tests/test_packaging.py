@@ -63,7 +63,7 @@ def installed() -> Mapping[str, list[str]]:
     ("folder", "extras"),
     [
         ("v2a_lightning", ("demo", "listening", "umap")),
-        ("data_modules", ("download",)),
+        ("data_modules", ("download", "ray")),
         ("callbacks", ()),
         ("experiments", ("test",)),
         ("tests", ("test",)),
