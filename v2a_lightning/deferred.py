@@ -26,7 +26,7 @@ def install() -> None:
 
 
 class DeferredPackage(ModuleType):
-    """A package whose `__init__` has not run yet: it does when a name is used, or a module imported, that is missing."""
+    """A package whose `__init__` has not run yet; it does when a name is missing, or a module of it is imported."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
