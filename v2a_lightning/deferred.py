@@ -1,4 +1,4 @@
-"""Two packages that `import lightning` imports whole, though it needs three classes of them.
+"""Two packages that `import lightning` imports whole, though it needs three classes and a decorator of them.
 
 torchmetrics' `__init__` imports every metric, and with them transformers and torchvision; `torch._dynamo` is torch's
 compiler. Together they are most of the time that a command takes to start. Here their `__init__` runs when something
@@ -13,7 +13,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_loader
 from threading import RLock
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 TORCHMETRICS, COMPILER = "torchmetrics", "torch._dynamo"
@@ -108,14 +108,21 @@ def _give_metric_classes(torchmetrics: Any) -> None:
     torchmetrics.__version__ = import_module("torchmetrics.__about__").__version__
 
 
-def _give_class_of_compiled(compiler: Any) -> None:
-    compiler.OptimizedModule = CompiledModule
-    # What Lightning decorates by it is a function; torch's own way to do so loads the compiler with the first call.
-    compiler.disable = lambda function, recursive=True, **_: import_module("torch")._disable_dynamo(function, recursive)
+def _give_what_concerns_compiled(compiler: Any) -> None:
+    compiler.OptimizedModule, compiler.disable = CompiledModule, _disable
+
+
+def _disable(function: Any = None, recursive: bool = True, **options: Any) -> Any:
+    """`torch._dynamo.disable`; of a function, torch has a way that needs the compiler with the first call only."""
+    torch = import_module("torch")
+    if isinstance(function, FunctionType):
+        return torch._disable_dynamo(function, recursive)
+    run(torch._dynamo)
+    return torch._dynamo.disable(function, recursive, **options)
 
 
 # What Lightning imports of each, given to the package without its `__init__`.
 WITHOUT_INIT: Mapping[str, Callable[[Any], None]] = {
     TORCHMETRICS: _give_metric_classes,
-    COMPILER: _give_class_of_compiled,
+    COMPILER: _give_what_concerns_compiled,
 }
