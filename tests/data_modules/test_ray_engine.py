@@ -34,6 +34,7 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
+@pytest.mark.full
 def test_the_store_of_one_process(make_data: Callable[..., VGGSoundDataModule], tmp_path: Path, cluster: Any) -> None:
     here, few = make_data(), make_data(store=str(tmp_path / "ray"), splits=Splits(0.2, max_clips=6))
     here.prepare_data()
