@@ -26,6 +26,7 @@ from v2a_lightning.data_modules.clips import (
     unused_splits,
 )
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
+from v2a_lightning.data_modules.media_files import fetched
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio
@@ -130,11 +131,11 @@ class ClipDataModule(LightningDataModule):
         }
 
     def source(self, clip_id: str) -> Path:
-        """A clip's media file; UsageError when there is none."""
+        """A clip's media file, fetched when it is behind a URL or in a tar; UsageError when there is none."""
         path = self._with_files[clip_id].path if clip_id in self._with_files else None
         if path is None:
             raise UsageError(f"{clip_id}: there is no media file of this clip")
-        return path
+        return fetched(path)
 
     @cached_property
     def _with_files(self) -> dict[str, Clip]:

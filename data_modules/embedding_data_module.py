@@ -4,16 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media, read_ids
+from v2a_lightning.data_modules.media_files import media_path
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.encoders.base import SOLE
+from v2a_lightning.media import MediaPath
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
 
@@ -25,12 +26,12 @@ class StoredClip(Clip):
     has_file = True
 
     @property
-    def path(self) -> Path:  # type: ignore[override]
+    def path(self) -> MediaPath:  # type: ignore[override]
         """Its file when it was embedded."""
-        return Path(Clip.path.__get__(self))  # type: ignore[union-attr]
+        return media_path(str(Clip.path.__get__(self)))  # type: ignore[union-attr]
 
     @path.setter
-    def path(self, path: str | Path) -> None:
+    def path(self, path: str | MediaPath) -> None:
         Clip.path.__set__(self, path)  # type: ignore[union-attr]
 
 
@@ -39,7 +40,7 @@ class EmbeddingDataModule(ClipDataModule):
 
     Args:
         store: folder or fsspec URL of the store.
-        media: folder of the clips; when not given, their files are where they were when they were embedded.
+        media: folder or URL of the clips; when not given, their files are where they were when they were embedded.
         test_ids: text file with the ids of the test clips to use; all when not given.
         batch_size: clips in a batch, over all devices and nodes.
         seed: of the order of training.

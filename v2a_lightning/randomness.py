@@ -29,8 +29,12 @@ def randn(
         return torch.randn(tuple(shape), generator=generator, device=generator.device).to(device, dtype)
     if len(generator) != shape[0]:
         raise ValueError(f"{len(generator)} generators for a batch of {shape[0]} rows; give one per row")
-    rows = [torch.randn(tuple(shape[1:]), generator=one, device=one.device) for one in generator]
-    return torch.stack(rows).to(device, dtype) if rows else torch.empty(tuple(shape), device=device, dtype=dtype)
+    if not generator:
+        return torch.empty(tuple(shape), device=device, dtype=dtype)
+    rows = torch.stack([torch.randn(tuple(shape[1:]), generator=one, device=one.device) for one in generator])
+    # Out of pinned memory a GPU fetches them when it comes to it; out of other memory this process would wait for it.
+    pinned = torch.device(device).type == "cuda" and rows.device.type == "cpu"
+    return (rows.pin_memory() if pinned else rows).to(device, dtype, non_blocking=pinned)
 
 
 @contextmanager

@@ -164,3 +164,23 @@ def test_what_is_told_to_end_saves_what_it_has_and_goes_on_later(
     rows = [row for path in shards(tmp_path / "store")["frames"] for row in pq.read_table(path)["clip_id"].to_pylist()]
     assert len(rows) == len(set(rows)) == 10
     assert set(saved) < set(rows)
+
+
+def test_shards_know_nothing_of_one_another_and_make_the_store_of_one(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    few = ["--set", "data.splits.max_clips=4"]
+    assert main([*base, *few, f"data.store={tmp_path / 'whole'}"]) == 0
+    capsys.readouterr()
+    for shard, counts in (("2/2", "2 test, 1 train, 1 validation"), ("1/2", "2 test, 2 validation")):
+        assert main([*base, "--shard", shard, *few]) == 0
+        assert f"store, shard {shard}: {counts}; 0 not used" in capsys.readouterr().err
+    assert [path.name[:10] for path in shards(tmp_path / "store")["frames"]] == ["part-00000", "part-00001"]
+    stores = [EmbeddingStore(tmp_path / name) for name in ("whole", "store")]
+    whole, dealt = (load_table(store, store.only_spec()) for store in stores)
+    assert sorted(whole.clip_ids) == sorted(dealt.clip_ids)
+    rows = [dealt.clip_ids.index(clip_id) for clip_id in whole.clip_ids]
+    assert torch.equal(dealt.frames[rows], whole.frames)
+    assert main([*base, "--shard", "0/2", *few]) == 2
+    assert "--shard is a part and how many there are, from 1/8 to 8/8, not '0/2'" in capsys.readouterr().err
