@@ -110,8 +110,9 @@ class EvaluationSuite:
         """Compute on a run's own device, unless one was named."""
         if self._arguments["device"] == "auto":
             self.device = str(device)
-            for one in (*self.extractors.values(), self.clip):
-                one.to(self.device)
+            self.clip.to(self.device)
+            for extractor in self.extractors.values():
+                extractor.to(self.device)
 
     @property
     def options(self) -> dict[str, Any]:
