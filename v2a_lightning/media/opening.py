@@ -12,6 +12,7 @@ from av import Packet, VideoFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from v2a_lightning.media.errors import MediaError
@@ -213,9 +214,11 @@ def frames_at(timed: Iterable[tuple[float, float, Timed]], times: Sequence[float
         position += 1
 
 
-def upright(frame: VideoFrame) -> Frames:
-    """RGB pixels turned and mirrored as the file's display matrix says."""
-    return turned(cast(Frames, frame.to_ndarray(format="rgb24")), *display_orientation(frame))
+def upright(frame: VideoFrame, reformatter: VideoReformatter) -> Frames:
+    """RGB pixels turned and mirrored as the file's display matrix says; one reformatter serves a whole stream."""
+    # Without a number there are threads for every processor, in every decoding process.
+    pixels = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return turned(cast(Frames, pixels), *display_orientation(frame))
 
 
 def display_orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:

@@ -64,7 +64,7 @@ def number(value: float) -> str:
 
 def _section(topic: str, records: list[Record]) -> list[str]:
     notes = [record["note"] for record in records if record["note"]]
-    head = ["", f"## {topic.capitalize()}", "", _description(topic), ""]
+    head = ["", f"## {topic.replace('_', ' ').capitalize()}", "", _description(topic), ""]
     table = ["| what | against | measured | goal | met | rounds |", "|---|---|---|---|---|---|"]
     table += [_line(record, notes) for record in records]
     numbered = [f"{index}. {note}" for index, note in enumerate(dict.fromkeys(notes), 1)]
