@@ -292,7 +292,7 @@ def test_a_run_computes_on_its_own_device_unless_one_was_named(extractors: dict[
     suite.load()
     for one in (suite, named):
         one.run_on(torch.device("meta"))
-    assert [one.device for one in suite.extractors.values()] == ["meta"]
+    assert [one.device for one in suite.extractors.values()] == [torch.device("meta")]
     assert next(suite.extractors["tagger"].network.parameters()).is_meta
     assert [one.device for one in named.extractors.values()] == ["cpu"]
     assert suite.options["device"] == "auto", "another machine has other devices"

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,12 +46,12 @@ class FrameSampling:
 class ClipFrames:
     """The CLIP in whose space Wav2CLIP's embeddings lie, and its embeddings of frames, kept by content in `cache`."""
 
-    def __init__(self, checkpoint: str, device: str, cache: FeatureCache) -> None:
+    def __init__(self, checkpoint: str, device: torch.device | str, cache: FeatureCache) -> None:
         self.checkpoint, self.device, self.cache = checkpoint, device, cache
         # Videos that are evaluated every epoch are decoded once.
         self._kept: dict[tuple[Path, FrameSampling], Tensor] = {}
 
-    def to(self, device: str) -> None:
+    def to(self, device: torch.device | str) -> None:
         """Move the CLIP."""
         self.device = device
         if "encoder" in vars(self):

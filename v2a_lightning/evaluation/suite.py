@@ -77,7 +77,7 @@ class EvaluationSuite:
         cache: Path | None = None,
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name != "self"}
-        self.device = choose_device(device)
+        chosen = choose_device(device)
         self.crop = Crop(seconds)
         classes, self.names = choose(metrics)
         self.metrics = [metric(sync_on_compute=False) for metric in classes]
@@ -87,10 +87,10 @@ class EvaluationSuite:
         needed = {feature.partition("/")[0] for metric in self.metrics for feature in metric.needs.values()}
         networks = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip}
         self._takes_frames = any("frames" in metric.needs for metric in self.metrics)
-        self.extractors = make_extractors(needed, networks, clap, self.device, self.crop)
+        self.extractors = make_extractors(needed, networks, clap, chosen, self.crop)
         for metric in self.metrics:
-            self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
-        self.clip = ClipFrames(clip or default_clip(wav2clip), self.device, self.cache)
+            self.extractors |= {name: one(chosen, self.crop) for name, one in metric.extractors.items()}
+        self.clip = ClipFrames(clip or default_clip(wav2clip), chosen, self.cache)
         self._references: dict[str, Features] = {}
         self.reset()
 
@@ -109,9 +109,9 @@ class EvaluationSuite:
     def run_on(self, device: torch.device) -> None:
         """Compute on a run's own device, unless one was named."""
         if self._arguments["device"] == "auto":
-            self.device = str(device)
-            for one in (*self.extractors.values(), self.clip):
-                one.to(self.device)
+            self.clip.to(device)
+            for extractor in self.extractors.values():
+                extractor.to(device)
 
     @property
     def options(self) -> dict[str, Any]:
