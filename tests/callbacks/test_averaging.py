@@ -23,10 +23,10 @@ VGGSOUND_CLIPS, EPOCHS, BATCH = 180_055, 200, 448
 def averaged(average: ExponentialAverage, weights: list[float]) -> float:
     """What the average holds after a model of one weight had these, one after the other."""
     model = nn.Linear(1, 1, bias=False)
-    mean = AveragedModel(model, multi_avg_fn=average._kwargs["multi_avg_fn"], use_buffers=True)
+    mean = AveragedModel(model)
     for weight in weights:
         nn.init.constant_(model.weight, weight)
-        mean.update_parameters(model)
+        average.update(mean, model)
     return float(mean.module.weight.detach())
 
 
