@@ -24,8 +24,8 @@ class StepGuard:
 
     A loss that is not finite is made NaN, so that the gradients are in every process of a run, and all decide alike.
 
-    On a GPU a fused optimiser leaves such a step out by itself, and `settle` finds out later, so that the processor does
-    not wait at each step.
+    On a GPU a fused optimiser leaves such a step out by itself, and `settle` finds out later: the processor does not
+    wait at each step.
     """
 
     def __init__(self, share: float = 0.0) -> None:
