@@ -1,5 +1,6 @@
 """An exponential moving average of the weights that forgets where training began, however few steps there are."""
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,6 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from v2a_lightning import devices
 from v2a_lightning.errors import UsageError
 from v2a_lightning.signals import in_one_piece
 
@@ -76,13 +76,17 @@ class ExponentialAverage(WeightAveraging):
 
     @torch.no_grad()
     def update(self, average: AveragedModel, model: nn.Module) -> None:
-        """Take the parameters and buffers of `model` into its average; the first time, copy them."""
-        kept, current = (list(chain(one.parameters(), one.buffers())) for one in (average.module, model))
+        """Take the parameters and buffers of `model` into its average; the first time, and counters, copy them."""
         updates = int(average.n_averaged.numpy())
-        if updates == 0:
-            torch._foreach_copy_(kept, current)
-        else:
-            _move(kept, current, self.decay_at(updates))
+        moved: list[list[Tensor]] = [[], []]
+        for kept, current in zip(_tensors(average.module), _tensors(model), strict=True):
+            if updates == 0 or not kept.is_floating_point():
+                kept.copy_(current)
+            else:
+                moved[0].append(kept)
+                moved[1].append(current)
+        if moved[0]:
+            torch._foreach_lerp_(*moved, 1 - self.decay_at(updates))
         average.n_averaged += 1
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -123,19 +127,5 @@ class ExponentialAverage(WeightAveraging):
             self._average_model.module.load_state_dict(pl_module.state_dict())
 
 
-def _move(kept: list[Tensor], current: list[Tensor], decay: float) -> None:
-    """`decay * kept + (1 - decay) * current`, rounded as written; `lerp` rounds otherwise. Counters are copied."""
-    floats = []
-    for old, new in zip(kept, current, strict=True):
-        if old.is_floating_point():
-            floats.append((old, new))
-        else:
-            old.copy_(new)
-    if floats and devices.is_remote(floats[0][0]):
-        olds, news = (list(column) for column in zip(*floats, strict=True))
-        torch._foreach_mul_(olds, decay)
-        torch._foreach_add_(olds, torch._foreach_mul(news, 1 - decay))
-        return
-    # On a CPU one after the other: what is multiplied is still in the cache, and memory is used again.
-    for old, new in floats:
-        old.mul_(decay).add_(new * (1 - decay))
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return chain(module.parameters(), module.buffers())

@@ -1,8 +1,8 @@
 """How fast this project is on a GPU: `python -m experiments.benchmarks.gpu`, a few minutes.
 
 Trains experiments/v2a_mapper.yaml on as many clips as VGGSound has, whose embeddings are made up, so that neither data
-nor weights are needed. Writes runs/benchmarks/gpu.json: whoever runs it, please send that file back in an issue. Without
-a GPU it measures the CPU, for which `--clips 2000` is plenty.
+nor weights are needed. Writes runs/benchmarks/gpu.json: whoever runs it, please send that file back in an issue.
+Without a GPU it measures the CPU, for which `--clips 2000` is plenty.
 """
 
 import argparse

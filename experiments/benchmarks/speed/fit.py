@@ -5,6 +5,7 @@ over batches that are in memory."""
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def rows(quick: bool) -> Iterator[Row]:
         batches, rounds, batch = (2, 1, 2) if quick else (batches, rounds, 64)
         bare = TrainingSteps(config, *small)
         held = [bare.batch(batch) for _ in range(batches)]
-        epochs = fit(config, small, batches * batch, batch, rounds, lambda: [bare.step(one) for one in held])
+        loop = partial(_steps, bare, held)
+        epochs = fit(config, small, batches * batch, batch, rounds, loop)
         more, (low, high) = ratio(epochs.timings, epochs.others)
         yield Row(
             f"`fit`, {what}, batch {batch}: time added to a step",
@@ -130,6 +132,11 @@ def fit(
         )
         run.fit(made.model, SyntheticClips(clips, batch_size))
     return timed
+
+
+def _steps(bare: TrainingSteps, batches: Sequence[Any]) -> None:
+    for batch in batches:
+        bare.step(batch)
 
 
 def _now() -> tuple[float, float]:
