@@ -10,12 +10,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tests.launches import Launches
 from tests.mapper.small import small_transformer, trainer, unit_targets, unit_vectors
-from v2a_lightning import compiled_network, devices
+from v2a_lightning import devices
 from v2a_lightning.callbacks import ExponentialAverage, RunProgressBar
-from v2a_lightning.compiled_network import CompiledNetwork
 from v2a_lightning.data_modules.loaders import training_loader
 from v2a_lightning.data_modules.table import EmbeddingDataset, EmbeddingTable
-from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper, WarmupCosine
+from v2a_lightning.mapper import AverageFrames, Diffusion, TransformerMapper, WarmupCosine, compiled_network
+from v2a_lightning.mapper.compiled_network import CompiledNetwork
 from v2a_lightning.module import V2AMapper
 
 BATCH, STEPS, WARM = 4, 3, 1

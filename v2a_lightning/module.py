@@ -12,11 +12,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from v2a_lightning.assembled_mapper import Mapper
 from v2a_lightning.closed_form_fit import SolveClosedForm
-from v2a_lightning.compiled_network import CompiledNetwork
 from v2a_lightning.embedding_scores import EmbeddingScores
 from v2a_lightning.epoch_mean import EpochMean
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import Aggregator, Network, Objective
+from v2a_lightning.mapper.compiled_network import CompiledNetwork
 from v2a_lightning.mapper.optimization import WarmupCosine, adamw, parameter_groups
 from v2a_lightning.not_finite import StepGuard, refuse_not_finite
 from v2a_lightning.randomness import clip_seed, generators, random_stream
