@@ -55,10 +55,12 @@ def compact(store: EmbeddingStore, spec: StoreSpec) -> Path:
     path = _path(store, spec)
     if path is None:
         raise UsageError(f"{store.url} cannot be compacted, since only a file can be mapped: copy it to a folder first")
-    if not _is_current(path, store, spec):
+    if _why_not(path, store, spec):
         with StoreLock(store.folder):
-            # Another process may have done it meanwhile.
-            if not _is_current(path, store, spec):
+            # A killed one leaves as much as it had written; another process may have done it meanwhile.
+            remove_temporaries(path.parent, [path.stem])
+            if why := _why_not(path, store, spec):
+                say(f"compacting {store.url}: {why}")
                 _write(path, store, spec)
     return path
 
@@ -99,15 +101,15 @@ def _shards(store: EmbeddingStore, spec: StoreSpec) -> str:
     return hashlib.sha256(json.dumps(there, sort_keys=True).encode()).hexdigest()
 
 
-def _is_current(path: Path, store: EmbeddingStore, spec: StoreSpec) -> bool:
-    """Whether it need not be made; one that is refused is logged, and made again."""
-    if path.exists():
-        try:
-            open_compacted(store, spec)
-            return True
-        except RunFailure as failure:
-            say(f"compacting again: {failure}")
-    return False
+def _why_not(path: Path, store: EmbeddingStore, spec: StoreSpec) -> str:
+    """Why it has to be made; empty when it is there and whole."""
+    if not path.exists():
+        return "that was not done yet"
+    try:
+        open_compacted(store, spec)
+    except RunFailure as failure:
+        return str(failure)
+    return ""
 
 
 def _read_facts(content: Tensor, sha256: str) -> pa.Table:
@@ -129,8 +131,6 @@ def _write(path: Path, store: EmbeddingStore, spec: StoreSpec) -> None:
         raise UsageError(f"{store.url} has no clip that every encoder has embedded; there is nothing to compact")
     content = _facts_file(facts)
     metadata = {"shards": shards, "facts_sha256": hashlib.sha256(content).hexdigest()}
-    # A killed one leaves as much as it had written.
-    remove_temporaries(path.parent, [path.stem])
     with atomic_write(path) as temporary:
 
         def mapped(layouts: Mapping[str, Layout]) -> dict[str, Tensor]:

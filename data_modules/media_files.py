@@ -21,6 +21,7 @@ from v2a_lightning.progress import progress
 
 # A tar's headers stand between its members: what is read ahead behind one is read for nothing.
 HEADER_BYTES = 2**16
+LAST_SUFFIXES = frozenset(f".{suffix.rpartition('.')[2]}" for suffix in ARCHIVE_SUFFIXES)
 # What file systems call the mark by which a file's versions are told apart.
 MARKS = ("ETag", "etag", "mtime", "LastModified", "updated", "last_modified")
 Member = tuple[str, int, int]
@@ -39,7 +40,7 @@ def list_media(media: Path | str, suffixes: Iterable[str], depth: int | None) ->
     if "://" in url:
         return _behind(url.rstrip("/"), wanted, depth)
     found = find_media_files(media, wanted, depth=depth)
-    files = [] if found else find_media_files(media, {Path(one).suffix for one in ARCHIVE_SUFFIXES}, depth=depth)
+    files = [] if found else find_media_files(media, LAST_SUFFIXES, depth=depth)
     return [*found, *_in_archives([str(one) for one in files if _is_archive(one.name)], wanted)]
 
 

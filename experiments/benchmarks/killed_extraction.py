@@ -36,6 +36,7 @@ from v2a_lightning.data_modules.extraction import embed_here
 from v2a_lightning.data_modules.media_files import list_media
 from v2a_lightning.data_modules.ray_engine import RayEngine
 from v2a_lightning.data_modules.shares import Share
+from v2a_lightning.processes import end_with_parent
 from v2a_lightning.specs import FrameSpec
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -119,6 +120,7 @@ def data_module(folder: Path) -> SyntheticClips:
 
 def embed_shard(folder: Path, shard: Share, engine: str) -> None:
     """What is killed."""
+    end_with_parent(os.getppid())
     torch.set_num_threads(1)
     part = shard if shard.count > 1 else None
     data_module(folder).embed(shard=part, engine=RayEngine() if engine == "ray" else embed_here)
@@ -168,7 +170,8 @@ def judged(folder: Path, outcome: Outcome) -> Outcome:
 
 def measured(folder: Path, clips: int, shards: int, kills: int, seconds: float, engine: str) -> Outcome:
     """All of it."""
-    write_clips(folder / "clips.tar", clips)
+    if not (folder / "clips.tar").is_file():
+        write_clips(folder / "clips.tar", clips)
     began = time.monotonic()
     done = kill_and_restart(folder, shards, kills, seconds, engine)
     return judged(folder, Outcome(engine, clips, shards, done, seconds=round(time.monotonic() - began, 1)))
@@ -182,10 +185,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=6.0, help="after which a shard is killed at the latest")
     parser.add_argument("--engine", choices=("here", "ray"), default="here")
+    parser.add_argument("--folder", type=Path, help="of the clips and the store: kept, and gone on with")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="killed-") as folder:
+    with tempfile.TemporaryDirectory(prefix="killed-") as temporary:
+        folder = options.folder or Path(temporary)
         os.environ["V2A_CACHE"] = f"{folder}/cache"
-        outcome = measured(Path(folder), **vars(options))
+        chosen = {name: value for name, value in vars(options).items() if name != "folder"}
+        outcome = measured(folder, **chosen)
     known = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     RESULT.write_text(json.dumps(known | {options.engine: asdict(outcome)}, indent=1) + "\n")
     print(json.dumps(asdict(outcome)))

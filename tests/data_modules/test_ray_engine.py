@@ -2,16 +2,21 @@
 
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 
-from v2a_lightning.data_modules import Splits, VGGSoundDataModule, load_table
-from v2a_lightning.data_modules.ray_engine import RayEngine
+from v2a_lightning.data_modules import Decoding, Splits, VGGSoundDataModule, load_table
+from v2a_lightning.data_modules.extraction import EmbeddedBatch
+from v2a_lightning.data_modules.ray_engine import EmbedTables, RayEngine, _blocks
+from v2a_lightning.data_modules.store import StoreWriter
 from v2a_lightning.errors import UsageError
+from v2a_lightning.media.table_stage import DecodeTables
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +39,7 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
+@pytest.mark.full
 def test_the_store_of_one_process(make_data: Callable[..., VGGSoundDataModule], tmp_path: Path, cluster: Any) -> None:
     here, few = make_data(), make_data(store=str(tmp_path / "ray"), splits=Splits(0.2, max_clips=6))
     here.prepare_data()
@@ -54,6 +60,48 @@ def test_the_store_of_one_process(make_data: Callable[..., VGGSoundDataModule], 
     assert ours.target is not None
     assert torch.equal(theirs.target[rows], ours.target)
     assert [theirs.paths[row] for row in rows] == list(ours.paths)
+
+
+@pytest.mark.full
+def test_a_machine_that_is_lost_costs_no_row(
+    make_data: Callable[..., VGGSoundDataModule], cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, write = make_data(decoding=Decoding(encoder_batch_size=1)), EmbeddedBatch.write
+
+    def lose(batch: EmbeddedBatch, writer: StoreWriter) -> None:
+        write(batch, writer)
+        for node in list(cluster.worker_nodes):
+            cluster.remove_node(node, allow_graceful=False)
+
+    monkeypatch.setattr(EmbeddedBatch, "write", lose)
+    data.embed(engine=RayEngine.of(1, "cpu"))
+    assert not cluster.worker_nodes
+    for tower in data.encoders.spec().towers:
+        ids = [one for shard in data.store.shards(tower, ["clip_id"]) for one in shard.table["clip_id"].to_pylist()]
+        assert len(ids) == len(set(ids)) == 16
+    assert {reject.reason for reject in data.left_out} == {"silent", "no_audio", "undecodable", "short"}
+
+
+def test_the_stages_on_tables(make_data: Callable[..., VGGSoundDataModule], tmp_path: Path) -> None:
+    """What Ray runs, without Ray: also in the tests that take seconds."""
+    here, data = make_data(store=str(tmp_path / "here")), make_data()
+    here.prepare_data()
+    extraction = data.extraction()
+    pending = extraction.pending()
+    blocks = list(_blocks(pending, extraction.requests(pending), 8))
+    assert [len(block) for block in blocks] == [8, 8, 4]
+    decode, embed = DecodeTables(60.0), EmbedTables(extraction.embed, "cpu")
+    with data.store.writer(data.encoders.spec()) as writer:
+        for block in blocks:
+            decoded = list(decode(block))
+            assert [len(table) for table in decoded] == [1] * len(block)
+            embedded = pickle.loads(embed(pa.concat_tables(decoded))["embedded"][0].as_py())
+            assert embedded.clips == len(block)
+            embedded.write(writer)
+    decode._decoder.close()
+    ours, theirs = (load_table(one.store, one.encoders.spec()) for one in (here, data))
+    assert theirs.clip_ids == ours.clip_ids
+    assert torch.equal(theirs.frames, ours.frames)
 
 
 def test_options_that_ray_does_not_know() -> None:

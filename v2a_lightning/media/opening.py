@@ -153,7 +153,7 @@ def packets_of(container: InputContainer, *streams: Any) -> "Iterator[Packet[Any
 
 def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]:
     stream.codec_context.thread_count = 1
-    packets = packets_of(container, stream)
+    packets, base = packets_of(container, stream), float(stream.time_base or 0)
     due = 0.0
     while True:
         try:
@@ -164,7 +164,7 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             packet = None
         if packet is None:
             return
-        begin, seconds = packet_span(packet, due)
+        begin, seconds = packet_span(packet, due, base=base)
         due = begin + seconds
         try:
             frames = packet.decode()
@@ -174,9 +174,14 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             yield from frames
 
 
-def packet_span(packet: "Packet[Any]", due: float, usual: float = USUAL_PACKET_SECONDS) -> tuple[float, float]:
-    """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
-    base = float(packet.time_base or 0)
+def packet_span(
+    packet: "Packet[Any]", due: float, usual: float = USUAL_PACKET_SECONDS, base: float | None = None
+) -> tuple[float, float]:
+    """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due.
+
+    Who asks for many gives the `base` of their times, which takes longer to ask for than all the rest.
+    """
+    base = float(packet.time_base or 0) if base is None else base
     time = packet.pts if packet.pts is not None else packet.dts
     return due if time is None else time * base, (packet.duration or 0) * base or usual
 
@@ -186,10 +191,15 @@ def timed_frames(
 ) -> Iterator[tuple[float, float, VideoFrame]]:
     """Begin and end of each frame in seconds from the clip's beginning, and the frame."""
     usual = usual_seconds(stream)
+    # Fractions take their time, and nearly all frames last equally long.
+    seconds: dict[int, float] = {}
     end = 0.0
     for frame in decoded:
         begin = end if frame.time is None else frame.time - zero
-        end = begin + (float(frame.duration * (frame.time_base or 0)) or usual)
+        ticks = frame.duration
+        if ticks not in seconds:
+            seconds[ticks] = float(ticks * (frame.time_base or 0)) or usual
+        end = begin + seconds[ticks]
         yield begin, end, frame
 
 

@@ -76,7 +76,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _memory_goal(clips: int) -> float | None:
     """What a process needs whatever its store is more than that of a small one."""
-    return MEMORY_GOAL if clips >= WRITTEN else None
+    return MEMORY_GOAL if clips > WRITTEN else None
 
 
 def _row(what: str, against: str, value: float, unit: str, goal: float | None = None) -> Row:

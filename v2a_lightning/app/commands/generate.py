@@ -92,6 +92,8 @@ def generate(
         overwrite: make sounds that are there once more.
         report: write report.html beside the sounds, with pictures and players.
     """
+    files, folder = find_inputs(inputs), Path(output)
+    # Not before there is something to make: they bring torch.
     from v2a_lightning.pipeline import V2APipeline
     from v2a_lightning.pipeline.request import check_numbers
     from v2a_lightning.pipeline.steering import Steering
@@ -100,7 +102,6 @@ def generate(
     counts = {"--samples": samples, "--best_of": best_of, "--steps": steps, "--batch": batch}
     check_numbers(counts, {"--seconds": seconds}, {"--guidance": guidance})
     steering = Steering(text, negative, text_strength, negative_strength, text_space)
-    files, folder = find_inputs(inputs), Path(output)
     names = name_sounds(files, samples)
     if checkpoint is None:
         checkpoint = MINIATURE

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers.audio_utils import mel_filter_bank
 
 
 def power_spectrogram(waveforms: Tensor, window: int, hop: int) -> Tensor:
@@ -25,6 +24,8 @@ def slaney_mel_matrix(sample_rate: int, window: int, bands: int, low: float, hig
 
     librosa's default filters have these values.
     """
+    from transformers.audio_utils import mel_filter_bank
+
     bank = mel_filter_bank(window // 2 + 1, bands, low, high, sample_rate, norm="slaney", mel_scale="slaney")
     return bank.astype(np.float32)
 
@@ -60,6 +61,8 @@ class VGGishExamples(nn.Module):
     matrix: Tensor
 
     def __init__(self) -> None:
+        from transformers.audio_utils import mel_filter_bank
+
         super().__init__()
         # Triangles of unit height whose sides are straight on the HTK mel scale, not in hertz.
         bands = self.fft // 2 + 1, self.bands, 125.0, 7500.0, self.sample_rate

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 from v2a_lightning.evaluation.extractors.extractor import Extractor, check_waveforms
 from v2a_lightning.evaluation.extractors.frontends import standardised_log_spectrogram
@@ -69,6 +68,8 @@ class ResNet18(nn.Module):
     """ResNet-18 over one-channel pictures: (B, 1, H, W) -> (B, 8 x width), averaged over the picture."""
 
     def __init__(self, width: int) -> None:
+        from torchvision.models.resnet import BasicBlock
+
         super().__init__()
         self.conv1 = nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -100,6 +101,8 @@ class Projection(nn.Module):
 
 
 def _stage(incoming: int, outgoing: int) -> nn.Sequential:
+    from torchvision.models.resnet import BasicBlock
+
     first = BasicBlock(incoming, outgoing, stride=2)
     first.downsample = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=2, bias=False), nn.BatchNorm2d(outgoing))
     return nn.Sequential(first, BasicBlock(outgoing, outgoing))

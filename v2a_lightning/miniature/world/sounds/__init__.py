@@ -1,8 +1,8 @@
 """What the miniature world sounds like: every scene's event is synthesised, put into a room, and mixed to stereo."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from v2a_lightning.miniature.world.events import EVENTS
 from v2a_lightning.miniature.world.scenes import DURATION, SAMPLE_RATE, ClipDescription, Scene
@@ -56,5 +56,5 @@ def _room(dry: Waveform, room: float, random: Random) -> Waveform:
     time = np.arange(round(min(decay_time, 0.8) * SAMPLE_RATE)) / SAMPLE_RATE
     impulse = random.standard_normal(len(time)) * 10 ** (-3 * time / decay_time)
     impulse /= np.sqrt((impulse**2).sum()) + 1e-9
-    tail = signal.oaconvolve(dry, impulse)[: len(dry)]
+    tail = scipy.signal.oaconvolve(dry, impulse)[: len(dry)]
     return np.asarray(dry + (0.12 + 0.4 * room) * tail)

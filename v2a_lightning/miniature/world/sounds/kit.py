@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE, Scene
 
@@ -52,8 +52,8 @@ def band_noise(samples: int, low: float, high: float, random: Random, order: int
     """Noise between two frequencies in Hz, of unit standard deviation."""
     top = min(high, 0.49 * SAMPLE_RATE)
     kind, edges = ("lowpass", top) if low <= 0 else ("bandpass", [low, top])
-    sos = signal.butter(order, edges, kind, fs=SAMPLE_RATE, output="sos")
-    waveform = signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
+    sos = scipy.signal.butter(order, edges, kind, fs=SAMPLE_RATE, output="sos")
+    waveform = scipy.signal.sosfilt(sos, random.standard_normal(samples + 800))[800:]
     return np.asarray(waveform / (waveform.std() + 1e-9))
 
 
@@ -61,8 +61,8 @@ def resonate(waveform: Waveform, formants: list[tuple[float, float]]) -> Wavefor
     """Pass a waveform through parallel resonances, each given as (centre in Hz, bandwidth in Hz)."""
     total = np.zeros_like(waveform)
     for centre, width in formants:
-        numerator, denominator = signal.iirpeak(min(centre, 0.47 * SAMPLE_RATE), centre / width, fs=SAMPLE_RATE)
-        total += signal.lfilter(numerator, denominator, waveform)
+        numerator, denominator = scipy.signal.iirpeak(min(centre, 0.47 * SAMPLE_RATE), centre / width, fs=SAMPLE_RATE)
+        total += scipy.signal.lfilter(numerator, denominator, waveform)
     return total
 
 

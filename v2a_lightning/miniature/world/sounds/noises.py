@@ -1,7 +1,7 @@
 """Vehicles, weather and tools: each function is or becomes a `Player`."""
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE, Scene
 from v2a_lightning.miniature.world.sounds.kit import (
@@ -114,8 +114,8 @@ def wind(scene: Scene, random: Random, length: int) -> Waveform:
     noise = random.standard_normal(length)
     out, state = np.zeros(length), np.zeros(2)
     for index, block in enumerate(np.array_split(np.arange(length), blocks)):
-        numerator, denominator = signal.iirpeak(centre[index], between(14, 5, scene.timbre), fs=SAMPLE_RATE)
-        out[block], state = signal.lfilter(numerator, denominator, noise[block], zi=state)
+        numerator, denominator = scipy.signal.iirpeak(centre[index], between(14, 5, scene.timbre), fs=SAMPLE_RATE)
+        out[block], state = scipy.signal.lfilter(numerator, denominator, noise[block], zi=state)
     return np.asarray((out / out.std() + 0.25 * band_noise(length, 100, 700, random)) * strength)
 
 

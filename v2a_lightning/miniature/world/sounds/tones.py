@@ -1,7 +1,7 @@
 """Voices, instruments and alarms: each function is or becomes a `Player`. Size decides an instrument's root note."""
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from v2a_lightning.miniature.world.scenes import SAMPLE_RATE, Scene
 from v2a_lightning.miniature.world.sounds.kit import (
@@ -138,10 +138,10 @@ def _string(frequency: float, samples: int, timbre: float, random: Random) -> Wa
     period = round(SAMPLE_RATE / frequency)
     burst = np.zeros(samples)
     burst[:period] = random.uniform(-1, 1, period)
-    burst = signal.lfilter([1 - 0.7 * (1 - timbre)], [1, -0.7 * (1 - timbre)], burst)
+    burst = scipy.signal.lfilter([1 - 0.7 * (1 - timbre)], [1, -0.7 * (1 - timbre)], burst)
     loop = np.zeros(period + 2)
     loop[0], loop[period], loop[period + 1] = 1.0, -0.498, -0.498
-    return np.asarray(signal.lfilter([1.0], loop, burst))
+    return np.asarray(scipy.signal.lfilter([1.0], loop, burst))
 
 
 @rhythmic(0.7, 2.4)
