@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from v2a_lightning.data_modules.clips import (
     subset,
     unused_splits,
 )
+from v2a_lightning.data_modules.device_table import move_tables, moved_batch
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
 from v2a_lightning.data_modules.media_files import fetched
 from v2a_lightning.data_modules.table import Batch
@@ -155,7 +157,13 @@ class ClipDataModule(LightningDataModule):
             if not some:
                 raise RunFailure(self._nothing_left(split))
         self._datasets.update(self.datasets(clips))
+        if self.trainer is not None:
+            move_tables(self._datasets.values(), self.trainer.strategy.root_device)
         rank_zero_info(self._report(stage))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move the batch's tensors."""
+        return moved_batch(batch, device)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches."""

@@ -13,6 +13,7 @@ from v2a_lightning.data_modules.compacted import open_compacted
 from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.stored_clips import read_clips, read_facts, tower_shards
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.devices import send
 from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.widths import Widths
 
@@ -56,7 +57,8 @@ class EmbeddingTable:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The batch every data module gives: clip_id, label, frames, frame_mask and, where there is sound, target."""
-        index = torch.as_tensor(rows, dtype=torch.long)
+        device = self.lengths.device
+        index = send(torch.as_tensor(rows, dtype=torch.long), device)
         views = self.frames if isinstance(self.frames, Mapping) else {SOLE: self.frames}
         chosen = {name: view.index_select(0, index).float() for name, view in views.items()}
         longest = next(iter(chosen.values())).shape[1]
@@ -64,7 +66,7 @@ class EmbeddingTable:
             "clip_id": [self.clip_ids[row] for row in rows],
             "label": [self.labels[row] for row in rows],
             "frames": chosen if isinstance(self.frames, Mapping) else chosen[SOLE],
-            "frame_mask": torch.arange(longest) < self.lengths.index_select(0, index)[:, None],
+            "frame_mask": torch.arange(longest, device=device) < self.lengths.index_select(0, index)[:, None],
         }
         if self.target is not None:
             batch["target"] = self.target.index_select(0, index).float()

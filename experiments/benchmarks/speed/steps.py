@@ -38,7 +38,7 @@ class TrainingSteps:
         self.mapper, self.clip = made.model, reader.config.trainer.gradient_clip_val
         configured = self.mapper.configure_optimizers()
         self.optimizer, self.schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-        self.average = AveragedModel(self.mapper, multi_avg_fn=made.averaging._move)
+        self.averaging, self.average = made.averaging, AveragedModel(self.mapper)
         self.generator = torch.Generator().manual_seed(0)
 
     def batch(self, clips: int) -> Batch:
@@ -59,7 +59,7 @@ class TrainingSteps:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
-        self.average.update_parameters(self.mapper)
+        self.averaging.update(self.average, self.mapper)
 
 
 class Products(TorchDispatchMode):
