@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -14,9 +15,11 @@ from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.encoders.base import SOLE
-from v2a_lightning.media import MediaPath
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
+
+# Where a clip keeps its path.
+SLOT: Any = Clip.__dict__["path"]
 
 
 class StoredClip(Clip):
@@ -24,15 +27,7 @@ class StoredClip(Clip):
 
     __slots__ = ()
     has_file = True
-
-    @property
-    def path(self) -> MediaPath:  # type: ignore[override]
-        """Its file when it was embedded."""
-        return media_path(str(Clip.path.__get__(self)))  # type: ignore[union-attr]
-
-    @path.setter
-    def path(self, path: str | MediaPath) -> None:
-        Clip.path.__set__(self, path)  # type: ignore[union-attr]
+    path: Any = property(lambda clip: media_path(str(SLOT.__get__(clip))), SLOT.__set__)
 
 
 class EmbeddingDataModule(ClipDataModule):
@@ -90,7 +85,8 @@ class EmbeddingDataModule(ClipDataModule):
     def find_clips(self) -> list[Clip]:
         """Every clip of the store; of its test split, those on the list when one is given."""
         table = self._table
-        clips: list[Clip] = list(map(StoredClip, table.clip_ids, table.labels, table.splits, table.paths))
+        stored: Any = StoredClip
+        clips: list[Clip] = list(map(stored, table.clip_ids, table.labels, table.splits, table.paths))
         if self.media is not None:
             files = find_media(self.media)
             clips = [replace(clip, path=files.get(clip.clip_id, clip.path)) for clip in clips]
