@@ -1,4 +1,4 @@
-"""`python forked.py SOCKET ARGUMENTS`: what `quick_python.serve` runs these arguments in is this process to its caller."""
+"""`python forked.py SOCKET ARGUMENTS`: to its caller this is the process that quick_python runs them in."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """A Python for tests whose processes are forked from one that has imported the libraries already.
 
-Importing them takes longer than most of what a test's process does. `python_of(folder)` is a program that takes
+Importing them takes longer than most of what a test's process does. `start(folder, ...)` is a program that takes
 Python's arguments; `-m MODULE ...` and scripts are run in a fork of the server in that folder, in the caller's folder,
 environment and standard files, and end as the fork does. Of the project itself the server has imported nothing. What a
 process is started with -c for, and what is to end with a named parent, is run by Python itself.
@@ -31,11 +31,11 @@ import numpy as np
 from tests.processes import runs
 
 LIBRARIES = (
-    "lightning.pytorch.cli", "torchmetrics", "torch._dynamo", "torch.distributed.run", "torchvision", "diffusers.models",
-    "diffusers.schedulers", "transformers.models.clap.modeling_clap", "transformers.models.speecht5.modeling_speecht5",
-    "transformers.models.roberta.modeling_roberta", "open_clip", "wandb", "sklearn.model_selection", "sklearn.linear_model",
-    "matplotlib.figure", "matplotlib.backends.backend_agg", "pandas", "scipy.signal", "scipy.stats", "pyarrow.parquet",
-    "av", "soxr", "rich.progress", "omegaconf",
+    "av", "diffusers.models", "diffusers.schedulers", "lightning.pytorch.cli", "matplotlib.backends.backend_agg",
+    "matplotlib.figure", "omegaconf", "open_clip", "pandas", "pyarrow.parquet", "rich.progress", "scipy.signal",
+    "scipy.stats", "sklearn.linear_model", "sklearn.model_selection", "soxr", "torch._dynamo", "torch.distributed.run",
+    "torchmetrics", "torchvision", "transformers.models.clap.modeling_clap",
+    "transformers.models.roberta.modeling_roberta", "transformers.models.speecht5.modeling_speecht5", "wandb",
 )  # fmt: skip
 PROGRAM = """#!/bin/sh
 [ "$1" = -u ] && shift
@@ -49,7 +49,8 @@ exec {python} "$@"
 def start(folder: Path, session: int) -> Path:
     """Start a server that ends with a process: the program whose processes it forks."""
     program, address = folder / "python", folder / "socket"
-    program.write_text(PROGRAM.format(python=sys.executable, client=Path(__file__).with_name("forked.py"), address=address))
+    client = Path(__file__).with_name("forked.py")
+    program.write_text(PROGRAM.format(python=sys.executable, client=client, address=address))
     program.chmod(0o755)
     command = [sys.executable, "-m", "tests.quick_python", str(address), str(program), str(session)]
     subprocess.Popen(command, cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL)
