@@ -15,7 +15,7 @@ STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedu
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-full fuzz faults lint site house miniature clean $(STUDIES)
+.PHONY: help install quickstart test test-full fuzz faults lint site house benchmark miniature clean $(STUDIES)
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -58,6 +58,9 @@ site: install ## the pages of docs/ as a site in site/; a warning is an error
 
 house: install ## how the code is built, measured and written into docs/HOUSE.md
 	$(RUN) -m experiments.benchmarks.house
+
+benchmark: install ## how fast it is against what else there is, into docs/BENCHMARKS.md: 30 minutes on two cores
+	$(RUN) -m experiments.benchmarks.speed $(ARGS)
 
 miniature: install ## train the miniature's small foundation models again
 	$(MAIN) miniature train $(ARGS)

@@ -2,25 +2,26 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from v2a_lightning.callbacks.clip_selection import MappedClip, Selection, mapped_clips, own_batches
-from v2a_lightning.callbacks.evaluation_files import clip_score_frames, describe_generation, write_evaluation
+from v2a_lightning.callbacks.evaluation_files import clip_files, describe_generation, write_evaluation
 from v2a_lightning.callbacks.logged_clips import LoggedClip, log_evaluation, media_loggers
-from v2a_lightning.callbacks.sounds import Sounds
+from v2a_lightning.callbacks.sounds import Sounds, Stages
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.generators import Generator
-from v2a_lightning.media import MediaError
+from v2a_lightning.media import prefetch
 from v2a_lightning.progress import progress
 from v2a_lightning.ranks import gather_lists, rank_and_count
 from v2a_lightning.runs import EVALUATION_FILE
@@ -169,34 +170,49 @@ class AudioEvaluation(Callback):
 
         A clip that cannot be made into sound, or whose true sound cannot be read, is counted, not scored.
         """
-        generator, visible = self.generator.to(trainer.strategy.root_device), trainer.progress_bar_callback is not None
+        device, visible = trainer.strategy.root_device, trainer.progress_bar_callback is not None
+        generator = self.generator.to(device)
         self.suite.reset()
+        self.suite.run_on(device)
         self.suite.load()
         sounds.take_up()
         batches = own_batches(chosen, generator.batch_size, lambda clip: clip.clip_id in sounds.made)
         with progress("generating and scoring", sum(map(len, batches)), visible=visible) as advance:
-            for batch in batches:
-                made = batch
-                if any(clip.clip_id not in sounds.made for clip in batch):
-                    # Generating counts for one half and scoring for the other.
-                    made = sounds.make(batch, generator, self.seconds, lambda clips: advance(0, clips / 2))
-                for scored, clip in enumerate(made, 1):
-                    self._add(sounds, clip, _data(trainer))
-                    advance(0, (len(batch) + scored) / 2)
+            shown = Stages(advance)
+            made = self._made(sounds, batches, generator, shown)
+            for clips in prefetch(made, 1, shown.stop) if generates_ahead(device) else made:
+                self._add(sounds, clips, _data(trainer), shown)
                 sounds.write_down()
-                advance(len(batch))
 
-    def _add(self, sounds: Sounds, clip: MappedClip, data: Any) -> None:
-        """Hand a clip's sound over to the suite. Where that is not possible the sound is taken back."""
-        written = sounds.path(clip.clip_id)
-        try:
-            video = data.source(clip.clip_id)
-            frames, reference = clip_score_frames(data, clip, self.suite), video if data.has_audio else None
-            self.suite.add_files(clip.clip_id, written, reference, video, clip.label or None, frames)
-            sounds.clips.append(clip)
-        except (MediaError, UsageError) as error:
-            written.unlink(missing_ok=True)
-            sounds.fail(clip.clip_id, str(error))
+    def _made(
+        self, sounds: Sounds, batches: Iterable[list[MappedClip]], generator: Generator, shown: Stages
+    ) -> Iterator[list[MappedClip]]:
+        """Of each batch the clips that have their sounds."""
+        if generator.device.type == "cuda":  # which a thread does not know from the one that started it
+            torch.cuda.set_device(generator.device)
+        for batch in batches:
+            made = batch
+            if any(clip.clip_id not in sounds.made for clip in batch):
+                made = sounds.make(batch, generator, self.seconds, shown.generating)
+            shown.generated_batch(len(batch), failed=len(batch) - len(made))
+            yield made
+
+    def _add(self, sounds: Sounds, clips: Iterable[MappedClip], data: Any, shown: Stages) -> None:
+        """Hand clips' sounds over to the suite. Where that is not possible the sound is taken back."""
+        by_id = {clip.clip_id: clip for clip in clips}
+        files = []
+        for clip_id, clip in by_id.items():
+            try:
+                files.append(clip_files(data, clip, sounds.path(clip_id), self.suite))
+            except UsageError as error:
+                sounds.take_back(clip_id, str(error))
+                shown.scored_clip()
+        for file, error in self.suite.add_files(files):
+            if error is None:
+                sounds.clips.append(by_id[file.clip_id])
+            else:
+                sounds.take_back(file.clip_id, str(error))
+            shown.scored_clip()
 
     def _computed(self, data: Any) -> dict[str, float]:
         """The numbers; a warning for each of the first that is missing, unless the data has no true sound."""
@@ -250,6 +266,11 @@ def _log_for_loggers(trainer: Trainer, stage: str, measured: Mapping[str, float]
     for logger in trainer.loggers:
         logger.log_metrics({**named, "epoch": trainer.current_epoch}, step=max(0, trainer.global_step - 1))
         logger.save()
+
+
+def generates_ahead(device: torch.device) -> bool:
+    """Whether a batch is generated while the one before is scored: a processor has nothing to gain by it."""
+    return device.type != "cpu"
 
 
 def _leaves_nothing(trainer: Trainer) -> bool:

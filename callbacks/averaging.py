@@ -1,11 +1,14 @@
 """An exponential moving average of the weights that forgets where training began, however few steps there are."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from v2a_lightning.errors import UsageError
 from v2a_lightning.signals import in_one_piece
@@ -40,7 +43,7 @@ class ExponentialAverage(WeightAveraging):
             raise UsageError(f"averaging: 0 <= min_decay <= decay <= 1 does not hold for {min_decay} and {decay}")
         if power <= 0 or inv_gamma <= 0:
             raise UsageError(f"averaging: power and inv_gamma are above 0, not {power} and {inv_gamma}")
-        super().__init__(multi_avg_fn=self._move)
+        super().__init__()
         self.decay = decay
         self.power = power
         self.inv_gamma = inv_gamma
@@ -56,6 +59,35 @@ class ExponentialAverage(WeightAveraging):
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """After every optimiser step from the first averaged one on."""
         return step_idx is not None and step_idx >= self.update_starting_at_step
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bring the average to where the model is by now; how many updates it had stays where it is read."""
+        if self._average_model is not None:
+            self._average_model.to(pl_module.device)
+            self._average_model.n_averaged = self._average_model.n_averaged.cpu()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Take the weights into the average, once an optimiser step."""
+        step = trainer.global_step
+        if step > self._latest_update_step and self.should_update(step - 1):
+            assert self._average_model is not None
+            self.update(self._average_model, pl_module)
+            self._latest_update_step = step
+
+    @torch.no_grad()
+    def update(self, average: AveragedModel, model: nn.Module) -> None:
+        """Take the parameters and buffers of `model` into its average; the first time, and counters, copy them."""
+        updates = int(average.n_averaged.numpy())
+        moved: list[list[Tensor]] = [[], []]
+        for kept, current in zip(_tensors(average.module), _tensors(model), strict=True):
+            if updates == 0 or not kept.is_floating_point():
+                kept.copy_(current)
+            else:
+                moved[0].append(kept)
+                moved[1].append(current)
+        if moved[0]:
+            torch._foreach_lerp_(*moved, 1 - self.decay_at(updates))
+        average.n_averaged += 1
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the average into the model."""
@@ -94,13 +126,6 @@ class ExponentialAverage(WeightAveraging):
         if self._average_model.n_averaged == 0:
             self._average_model.module.load_state_dict(pl_module.state_dict())
 
-    @torch.no_grad()
-    def _move(self, average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        if not average[0].is_floating_point():
-            torch._foreach_copy_(average, current)
-            return
-        decay = self.decay_at(int(updates))
-        # Rounded as decay * average + (1 - decay) * current written out; lerp rounds otherwise.
-        new = torch._foreach_mul(current, 1 - decay)
-        torch._foreach_mul_(average, decay)
-        torch._foreach_add_(average, new)
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return chain(module.parameters(), module.buffers())

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import LightningModule
-from torch import Tensor
 
 from v2a_lightning import __version__
 from v2a_lightning.callbacks.clip_selection import MappedClip
 from v2a_lightning.callbacks.sounds import Sounds
 from v2a_lightning.evaluation.frames import FrameSampling
+from v2a_lightning.evaluation.reading import ClipFiles
 from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import atomic_write
@@ -49,19 +49,25 @@ def frame_sampling(data: Any) -> FrameSampling | None:
     return FrameSampling(frames.frames_per_second, frames.duration)
 
 
-def clip_score_frames(data: Any, clip: MappedClip, suite: EvaluationSuite) -> FrameSampling | Tensor | None:
-    """The frames with which a clip's sound is compared.
+def clip_files(data: Any, clip: MappedClip, written: Path, suite: EvaluationSuite) -> ClipFiles:
+    """What a clip's sound, in the file `written`, is compared with.
 
-    Videos are read again and embedded by the suite's own CLIP: what a store keeps is rounded, which moves a CLIP-score
-    by more than a millionth. A finished store without videos has only its own embeddings, of use where they are that
-    CLIP's.
+    Frames that the data has embedded by the clip-score's own CLIP are not decoded and embedded again; a finished store
+    without videos has no others.
     """
-    if getattr(data, "encoders", None) is not None:
-        return frame_sampling(data)
-    spec = getattr(data, "spec", None)
-    if spec is None or len(spec.by_encoder) != 1 or spec.towers[0].fingerprint != suite.clip.fingerprint:
-        return None
-    return clip.frames
+    video, sampling = data.source(clip.clip_id), frame_sampling(data)
+    encoders = getattr(data, "encoders", None)
+    spec = getattr(data, "spec", None) if encoders is None else encoders.spec()
+    is_known = spec is not None and len(spec.by_encoder) == 1 and spec.towers[0].fingerprint == suite.clip.fingerprint
+    return ClipFiles(
+        clip.clip_id,
+        written,
+        reference=video if data.has_audio else None,
+        video=video,
+        text=clip.label or None,
+        sampling=sampling if is_known or encoders is not None else None,
+        embeddings=clip.frames if is_known else None,
+    )
 
 
 def write_evaluation(

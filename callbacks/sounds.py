@@ -15,8 +15,38 @@ from v2a_lightning.files import path_of_id, remove_temporaries
 from v2a_lightning.generation import GenerationRecord
 from v2a_lightning.generators import Generator
 from v2a_lightning.media import write_waveform
+from v2a_lightning.progress import Advance
 from v2a_lightning.randomness import clip_seed
 from v2a_lightning.ranks import gather_lists, rank_and_count
+
+
+class Stages:
+    """How far generating and scoring are, each of which counts for one half; one may be ahead of the other."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._generated, self._scored, self._stopped = 0, 0, False
+
+    def generating(self, clips: float) -> None:
+        """So much of the next batch is generated; ends the generation that nobody waits for any more."""
+        if self._stopped:
+            raise RunFailure("generation was stopped")
+        self._advance(0, (self._generated + clips - self._scored) / 2)
+
+    def generated_batch(self, clips: int, failed: int) -> None:
+        """A batch is generated, of which these clips will not be scored."""
+        self._generated += clips
+        self._scored += failed
+        self._advance(failed, (self._generated - self._scored) / 2)
+
+    def scored_clip(self) -> None:
+        """One more is scored."""
+        self._scored += 1
+        self._advance(1, (self._generated - self._scored) / 2)
+
+    def stop(self) -> None:
+        """No more is wanted."""
+        self._stopped = True
 
 
 @dataclass
@@ -115,6 +145,11 @@ class Sounds:
     def fail(self, clip_id: str, reason: str) -> None:
         """Leave a clip out."""
         self.failures.append({"clip_id": clip_id, "reason": reason})
+
+    def take_back(self, clip_id: str, reason: str) -> None:
+        """Leave out a clip whose sound is written."""
+        self.path(clip_id).unlink(missing_ok=True)
+        self.fail(clip_id, reason)
 
     def records(self, run: Path, data: Any) -> list[dict[str, Any]]:
         """For each kept file of a run's folder what a report needs to show it beside its clip."""

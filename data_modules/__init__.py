@@ -12,6 +12,7 @@ from v2a_lightning.data_modules.imagehear import ImageHearDataModule
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.data_modules.miniature import MiniatureDataModule
 from v2a_lightning.data_modules.store import EmbeddingStore
+from v2a_lightning.data_modules.streamed import StreamedDataModule
 from v2a_lightning.data_modules.table import EmbeddingTable, load_table
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
 from v2a_lightning.data_modules.vggsound import VGGSoundDataModule
@@ -33,6 +34,7 @@ __all__ = [
     "MiniatureDataModule",
     "Splits",
     "StoreSpec",
+    "StreamedDataModule",
     "Tower",
     "VGGSoundDataModule",
     "VideoFolderDataModule",

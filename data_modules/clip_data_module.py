@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ from v2a_lightning.data_modules.clips import (
     subset,
     unused_splits,
 )
+from v2a_lightning.data_modules.device_table import move_tables, moved_batch
 from v2a_lightning.data_modules.loaders import evaluation_loader, training_loader
+from v2a_lightning.data_modules.media_files import fetched
 from v2a_lightning.data_modules.table import Batch
 from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.media import read_audio
@@ -88,13 +91,13 @@ class ClipDataModule(LightningDataModule):
     @property
     def candidates(self) -> list[Clip]:
         """The clips that have a file, each once, at most `max_clips` of a split."""
-        present = [clip for clip in self.named_clips if clip.path is not None and not clip.duplicate]
+        present = [clip for clip in self.named_clips if clip.has_file and not clip.duplicate]
         return subset(present, self.splits.max_clips)
 
     @property
     def rejects(self) -> list[Reject]:
         """The clips that are not used, each with its reason."""
-        absent = [clip for clip in self.named_clips if clip.path is None and not clip.duplicate]
+        absent = [clip for clip in self.named_clips if not clip.has_file and not clip.duplicate]
         repeated = [clip for clip in self.named_clips if clip.duplicate]
         return [
             *(Reject(clip.clip_id, "", "missing", "no file of this name") for clip in absent),
@@ -130,14 +133,15 @@ class ClipDataModule(LightningDataModule):
         }
 
     def source(self, clip_id: str) -> Path:
-        """A clip's media file; UsageError when there is none."""
-        if clip_id not in self._paths:
+        """A clip's media file, fetched when it is behind a URL or in a tar; UsageError when there is none."""
+        path = self._with_files[clip_id].path if clip_id in self._with_files else None
+        if path is None:
             raise UsageError(f"{clip_id}: there is no media file of this clip")
-        return self._paths[clip_id]
+        return fetched(path)
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
-        return {clip.clip_id: clip.path for clip in self.named_clips if clip.path is not None}
+    def _with_files(self) -> dict[str, Clip]:
+        return {clip.clip_id: clip for clip in self.named_clips if clip.has_file}
 
     def reference_waveform(self, clip_id: str) -> NDArray[np.float32]:
         """A clip's true sound (audio.samples,), mono, at `audio.sample_rate`; MediaError when it cannot be read."""
@@ -153,7 +157,13 @@ class ClipDataModule(LightningDataModule):
             if not some:
                 raise RunFailure(self._nothing_left(split))
         self._datasets.update(self.datasets(clips))
+        if self.trainer is not None:
+            move_tables(self._datasets.values(), self.trainer.strategy.root_device)
         rank_zero_info(self._report(stage))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move the batch's tensors."""
+        return moved_batch(batch, device)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from v2a_lightning.data_modules.csv_files import read_text
+from v2a_lightning.data_modules.media_files import list_media
 from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation.cards import clips_sha256
 from v2a_lightning.files import refuse_unsafe_id
-from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, find_media_files
+from v2a_lightning.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES, MediaPath, RemoteFile
 from v2a_lightning.media.errors import PASSING
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -22,7 +23,7 @@ ID_COLUMNS = ("clip_id", "video_id", "id", "key", "file_name", "filename", "file
 LABEL_COLUMNS = ("label", "labels", "caption", "class", "category", "text", "description", "prompt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """A clip of a data set.
 
@@ -37,8 +38,13 @@ class Clip:
     clip_id: str
     label: str
     split: str
-    path: Path | None = None
+    path: MediaPath | None = None
     duplicate: bool = False
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there is a file of it."""
+        return self.path is not None
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,9 @@ class Reject:
     detail: str = ""
     stamp: str = ""
 
-    @property
-    def is_final(self) -> bool:
-        """Whether trying again would end the same way."""
-        return self.reason not in PASSING and self.stamp == file_stamp(self.path)
+    def is_final(self, path: MediaPath | None) -> bool:
+        """Whether trying the clip's file again would end the same way."""
+        return self.reason not in PASSING and self.stamp == file_stamp(path)
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,10 @@ class Splits:
         return bool(self.validation_fraction or self.validation_clips)
 
 
-def file_stamp(path: Path | str) -> str:
+def file_stamp(path: MediaPath | str | None) -> str:
     """Size and modification time of a file; empty when there is none."""
+    if path is None or isinstance(path, RemoteFile):
+        return path.stamp if path else ""
     try:
         status = Path(path).stat()
     except OSError:
@@ -133,31 +140,35 @@ def youtube_names(youtube_id: str, start: float, end: float) -> list[str]:
     return [*names, youtube_id, f"Y{youtube_id}", *(f"Y{name}" for name in names)]
 
 
-def find_named(files: Mapping[str, Path], names: Iterable[str]) -> Path | None:
+def find_named(files: Mapping[str, MediaPath], names: Iterable[str]) -> MediaPath | None:
     """The file that has the first of the names, or the next ..."""
     return next((files[name] for name in names if name in files), None)
 
 
-def find_media(folder: Path | str, suffixes: Iterable[str] = VIDEO_SUFFIXES | PICTURE_SUFFIXES) -> dict[str, Path]:
-    """Media files by their stem, in a folder and in the folders right inside it. Hidden files are left alone.
+def find_media(
+    folder: Path | str, suffixes: Iterable[str] = VIDEO_SUFFIXES | PICTURE_SUFFIXES
+) -> dict[str, MediaPath]:
+    """Media files by their stem, in a folder, or behind a URL, and in the folders right inside it; or in tars there.
+
+    Hidden files are left alone.
 
     Raises:
         UsageError: when there is no such folder, or two of its files have one stem, so that they would be one clip.
     """
-    return by_id((path.stem, path) for path in find_media_files(folder, suffixes, depth=1))
+    return by_id((path.stem, path) for path in list_media(folder, suffixes, depth=1))
 
 
-def by_id(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+def by_id(files: Iterable[tuple[str, MediaPath]]) -> dict[str, MediaPath]:
     """Files by clip id; UsageError when two files have one id, naming both. Two names of one file are one file."""
-    found: dict[str, Path] = {}
+    found: dict[str, MediaPath] = {}
     for clip_id, path in files:
         other = found.setdefault(clip_id, path)
-        if os.path.realpath(other) != os.path.realpath(path):
+        if os.path.realpath(str(other)) != os.path.realpath(str(path)):
             raise UsageError(f"{other} and {path} bear the same clip id {clip_id}; rename or remove one")
     return found
 
 
-def missing_names(clips: Iterable[Clip], files: Mapping[str, Path]) -> str:
+def missing_names(clips: Iterable[Clip], files: Mapping[str, MediaPath]) -> str:
     """One line that shows a file's name beside the name that is looked for; empty when some clip has its file."""
     wanted = [clip.clip_id for clip in clips]
     if not wanted or any(clip_id in files for clip_id in wanted):

@@ -8,6 +8,7 @@ from v2a_lightning.data_modules.clips import LISTED_SPLITS, VALIDATION, Clip, fi
 from v2a_lightning.data_modules.csv_files import read_text
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
 from v2a_lightning.errors import UsageError
+from v2a_lightning.media import RemoteFile
 
 
 class GreatestHitsDataModule(EncodedDataModule):
@@ -42,6 +43,8 @@ class GreatestHitsDataModule(EncodedDataModule):
                 continue
             for video in sorted(read_ids(path)):
                 found = find_named(files, [f"{video}_{self.sound}", f"{video}_{self.sound}_thumb", video])
+                if isinstance(found, RemoteFile):
+                    raise UsageError(f"data.media {self.media}: its times stand beside the videos; give a local folder")
                 label = "" if found is None else self._label(found.parent / f"{video}_times.txt")
                 clips.append(Clip(video, label, split, found))
         return clips

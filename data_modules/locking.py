@@ -8,6 +8,7 @@ import time
 from typing import IO
 
 from v2a_lightning.data_modules.folders import Folder
+from v2a_lightning.data_modules.shares import Share
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.files import refusals
 from v2a_lightning.progress import say
@@ -25,23 +26,51 @@ class StoreLock:
     other processes of its job, each of which holds it until it is done. A second job waits until the last one is.
     Behind a URL there is no lock: two jobs at once do the same work twice there. Windows has no locks that are shared:
     there the first process alone holds the store, until its own share is done.
+
+    Args:
+        folder: the store.
+        shard: of jobs that embed a part each: they share the store without a group, and each has a lock of its own.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, shard: Share | None = None) -> None:
         self.folder = folder
+        self._job = f"process {os.getpid()} of {socket.gethostname()}"
+        self._part: StoreLock | None = None
+        self._name = NAME
+        if shard is not None:
+            self._job = f"a job of {shard.count} shards"
+            self._part = StoreLock(folder)
+            self._part._name = f"{NAME}-{shard.index + 1}-of-{shard.count}"
         self._file: IO[str] | None = None
 
-    def take(self) -> None:
-        """Wait until nobody writes, and keep others from it; RunFailure when the folder cannot be written to."""
-        if (file := self._lock(shared=False)) is not None:
-            with refusals(file.name):
-                file.truncate(0)
-                file.write(f"process {os.getpid()} of {socket.gethostname()}")
-                file.flush()
+    def take(self) -> bool:
+        """Wait until nobody writes, and keep others from it; RunFailure when the folder cannot be written to.
+
+        False when it is not this job's alone, since other shards write, or may write behind a URL.
+        """
+        if self._part is not None:
+            self._part.take()
+        said = False
+        while (file := self._opened()) is not None:
+            if locked := self._try(file, shared=False):
+                with refusals(file.name):
+                    file.truncate(0)
+                    file.write(self._job)
+                    file.flush()
+                return True
+            joins = self._part is not None and _signature(file) == self._job
+            if locked is None or (joins and self._try(file, shared=True)):
+                break
+            said = said or self._say_waiting(file)
+            time.sleep(LOOK_SECONDS)
+        return self._part is None
 
     def share(self) -> None:
         """Let the other processes of this job write too; each of them shares as well."""
-        self._lock(shared=True)
+        said = False
+        while (file := self._opened()) is not None and self._try(file, shared=True) is False:
+            said = said or self._say_waiting(file)
+            time.sleep(LOOK_SECONDS)
 
     def release(self) -> None:
         """Write no more."""
@@ -50,6 +79,8 @@ class StoreLock:
             # What could not be written before is tried again.
             with refusals(file.name):
                 file.close()
+        if self._part is not None:
+            self._part.release()
 
     def __enter__(self) -> "StoreLock":
         self.take()
@@ -58,29 +89,36 @@ class StoreLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _lock(self, shared: bool) -> IO[str] | None:
-        """The locked file; None where there is no lock."""
+    def _opened(self) -> IO[str] | None:
+        """The file that is locked; None behind a URL."""
         path = self.folder.local_path
         if path is None:
             return None
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._file = file = self._file or open(path / NAME, "a+", encoding="utf-8")  # noqa: SIM115 (until release)
+            self._file = self._file or open(path / self._name, "a+", encoding="utf-8")  # noqa: SIM115 (until release)
         except OSError as error:
             raise RunFailure(f"{path} cannot be written to: {error.strerror}") from error
+        return self._file
+
+    def _try(self, file: IO[str], shared: bool) -> bool | None:
+        """Lock the file; None, after a line, on a disk that has no locks."""
         try:
-            if not _try_lock(file, shared):
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                say(f"{self.folder.url}: {holder} writes to this store; waiting for it")
-                while not _try_lock(file, shared):
-                    time.sleep(LOOK_SECONDS)
+            return _try_lock(file, shared)
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
                 raise
             say(f"{self.folder.url}: this disk has no locks ({error.strerror}); let one job at a time write there")
             return None
-        return file
+
+    def _say_waiting(self, file: IO[str]) -> bool:
+        say(f"{self.folder.url}: {_signature(file) or 'another process'} writes to this store; waiting for it")
+        return True
+
+
+def _signature(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip()
 
 
 def _try_lock(file: IO[str], shared: bool) -> bool:

@@ -15,8 +15,9 @@ from fsspec.core import url_to_fs
 from v2a_lightning.data_modules.clips import TEST, Clip, Reject, checked_id, file_stamp, ids_hash
 from v2a_lightning.data_modules.extraction import Decoding
 from v2a_lightning.data_modules.shards import DAMAGE
+from v2a_lightning.data_modules.shares import Share
 from v2a_lightning.errors import UsageError
-from v2a_lightning.media import ClipRequest, Inspection, MediaError, WorkerPool, inspect_clip
+from v2a_lightning.media import ClipRequest, Decoder, Inspection, MediaError, inspect_clip
 from v2a_lightning.media.errors import PASSING, Reason
 from v2a_lightning.progress import progress
 from v2a_lightning.specs import AudioSpec, FrameSpec
@@ -53,7 +54,7 @@ class ManifestRow:
 
     def is_of(self, clip: Clip) -> bool:
         """Whether inspecting the clip's file again would find the same."""
-        same_file = self.path == str(clip.path) and self.stamp == file_stamp(self.path) != ""
+        same_file = self.path == str(clip.path) and self.stamp == file_stamp(clip.path) != ""
         return same_file and self.reason not in {*PASSING, "duplicate"}
 
     def inspection(self) -> Inspection:
@@ -78,7 +79,7 @@ def inspect_clips(
     files = [clip for clip in clips if clip.path is not None and not clip.duplicate]
     rows = ((clip, earlier.get(clip.clip_id)) for clip in files)
     found = {clip.clip_id: row.inspection() for clip, row in rows if row is not None and row.is_of(clip)}
-    new = [clip for clip in files if clip.clip_id not in found]
+    new = Share().of([clip for clip in files if clip.clip_id not in found])
     saved = time.monotonic()
     for clip, inspection in _inspections(new, frames, audio, decoding):
         found[clip.clip_id] = inspection
@@ -97,9 +98,9 @@ def _inspections(
     workers = min(decoding.workers, len(requests))
     with (
         progress("inspecting clips", len(requests)) as advance,
-        WorkerPool(inspect_clip, workers, decoding.timeout) as pool,
+        Decoder(inspect_clip, workers, decoding.timeout) as decoder,
     ):
-        for clip, outcome in zip(clips, pool.map(requests), strict=True):
+        for clip, outcome in zip(clips, decoder.map(requests), strict=True):
             if isinstance(outcome, MediaError):
                 outcome = Inspection(0.0, outcome.reason, outcome.detail)
             yield clip, outcome
@@ -132,7 +133,7 @@ def _row(clip: Clip, inspection: Inspection, keep_still: bool) -> ManifestRow:
         status=USABLE if usable else REJECTED,
         reason=inspection.reason or "",
         detail=inspection.detail,
-        stamp="" if clip.path is None else file_stamp(clip.path),
+        stamp=file_stamp(clip.path),
     )
 
 

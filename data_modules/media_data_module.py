@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -11,8 +11,9 @@ from torch.utils.data import Dataset
 
 from v2a_lightning.data_modules.clip_data_module import ClipDataModule
 from v2a_lightning.data_modules.clips import Clip, Reject, Splits, find_media
+from v2a_lightning.data_modules.compacted import compact, is_compacted
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import Decoding, Extraction
+from v2a_lightning.data_modules.extraction import Decoding, Engine, Extraction, embed_here
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
 from v2a_lightning.data_modules.manifest import (
@@ -23,10 +24,14 @@ from v2a_lightning.data_modules.manifest import (
     unusable_files,
 )
 from v2a_lightning.data_modules.on_the_fly import DecodedDataset, embed_batch
+from v2a_lightning.data_modules.shares import Share
 from v2a_lightning.data_modules.store import EmbeddingStore, Precision
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, load_table
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder, Encoder, EncoderSet
 from v2a_lightning.errors import UsageError
+from v2a_lightning.media import MediaPath
+from v2a_lightning.media.remote import is_packed
+from v2a_lightning.ranks import shared_cores
 from v2a_lightning.specs import AudioSpec, FrameSpec
 from v2a_lightning.widths import Widths
 
@@ -41,7 +46,7 @@ class EncodedDataModule(ClipDataModule):
     can be used. Clips that cannot be used are counted, and listed with their reasons in the store's `rejects.csv`.
 
     Args:
-        media: folder of the clips.
+        media: folder of the clips, or of tars with clips in them; one of these may be behind an fsspec URL.
         store: folder or fsspec URL of the embedding store; beside `media`, with `-embeddings` behind its name, when not
             given.
         encoder: embeds frames; the miniature's when not given.
@@ -93,7 +98,7 @@ class EncodedDataModule(ClipDataModule):
     def find_clips(self) -> list[Clip]:
         """Every clip the data set names, with its file if there is one: see `media_files`."""
 
-    def media_files(self) -> dict[str, Path]:
+    def media_files(self) -> dict[str, MediaPath]:
         """Videos and pictures by their names without suffix, in `media` and in the folders right inside it."""
         return find_media(self.media)
 
@@ -123,6 +128,13 @@ class EncodedDataModule(ClipDataModule):
             return
         self.embed(self.trainer.strategy.root_device if self.trainer else "cpu")
         self.encoders.to("cpu")
+        # What came later would else make the compacted form one of other shards.
+        if is_compacted(self.store, self.encoders.spec()):
+            self.compact()
+
+    def compact(self) -> None:
+        """Write the store in compacted form beside its shards, once every process has written its share."""
+        compact(self.store, self.encoders.spec())
 
     def embed(
         self,
@@ -131,6 +143,8 @@ class EncodedDataModule(ClipDataModule):
         ranks: int = 1,
         barrier: Callable[[], object] = lambda: None,
         add_encoder: bool = False,
+        shard: Share | None = None,
+        engine: Engine = embed_here,
     ) -> None:
         """Embed this process's share of the clips that the store lacks, with a progress bar.
 
@@ -143,29 +157,32 @@ class EncodedDataModule(ClipDataModule):
             barrier: waits for the other processes.
             add_encoder: put embeddings of these encoders beside those of others that the store may hold, which else
                 is a UsageError.
+            shard: only this part of the clips, beside jobs that embed the others.
+            engine: runs the stages of extraction.
         """
-        lock = StoreLock(self.store.folder)
+        share = (shard or Share()).part(rank, ranks)
+        lock = StoreLock(self.store.folder, shard)
         try:
-            is_done = rank == 0 and self._prepare_store(lock, ranks, add_encoder)
+            is_done = rank == 0 and self._prepare_store(lock, share, add_encoder)
             barrier()
+            decoding = replace(self.decoding, num_workers=self._shared_workers())
             if not is_done:
                 lock.share()
                 self.encoders.to(device)
-                self.extraction().run(rank, ranks)
+                engine(replace(self.extraction(), decoding=decoding), share)
         finally:
             lock.release()
         # Every process lists the rejects when it is done, so the last one lists them all.
         self.invalidate_usable_clips()
         self.store.write_rejects_csv(self.rejects)
 
-    def _prepare_store(self, lock: StoreLock, ranks: int, add_encoder: bool) -> bool:
+    def _prepare_store(self, lock: StoreLock, share: Share, add_encoder: bool) -> bool:
         """Take the store for this job and mend it; True when there is nothing to embed, which needs no lock."""
         self.prepare_media()
         extraction = self.extraction()
         # Most runs find everything done, and need not wait for whoever writes for another data set.
-        is_done = ranks == 1 and not (self.store.has_lost_shards or extraction.pending())
-        if not is_done:
-            lock.take()
+        is_done = share.count == 1 and not (self.store.has_lost_shards or extraction.pending())
+        if not is_done and lock.take():
             self.store.mend()
         if not add_encoder:
             self.store.refuse_others(self.encoders.spec())
@@ -188,11 +205,18 @@ class EncodedDataModule(ClipDataModule):
     def datasets(self, splits: Mapping[str, Sequence[Clip]]) -> dict[str, Dataset[Batch]]:
         """Clips from the store, or decoded on the fly."""
         if self.mode == "on_the_fly":
+            if any(is_packed(clip.path) for clip in self.usable_clips):
+                raise UsageError(f"data.mode on_the_fly: data.media {self.media} has compressed tars; unpack them")
+            self.loading_processes = self._shared_workers()
             return {split: DecodedDataset(clips, self.extraction()) for split, clips in splits.items()}
         self.store.refuse_others(self.encoders.spec())
         clips = [clip for some in splits.values() for clip in some]
         table = load_table(self.store, self.encoders.spec(), [clip.clip_id for clip in clips]).described_by(clips)
         return {split: EmbeddingDataset(table, table.rows(some)) for split, some in splits.items()}
+
+    def _shared_workers(self) -> int:
+        """Decoding processes of this process, which every process of a group has to ask for."""
+        return shared_cores() if self.decoding.num_workers is None else self.decoding.workers
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Waveforms stay on the CPU, where the audio encoder prepares them."""

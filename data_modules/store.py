@@ -14,7 +14,7 @@ So clips or an encoder that come later cost only their own work, and embeddings 
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -136,12 +136,14 @@ class EmbeddingStore:
         rows = (row for shard in self.shards(tower, ["clip_id", "path"]) for row in shard.table.to_pylist())
         return {row["clip_id"]: row["path"] for row in rows}
 
-    def rejects(self, spec: StoreSpec) -> dict[str, Reject]:
-        """The rejected clips by their id, except those that were embedded later."""
+    def rejects(self, spec: StoreSpec, embedded: Collection[str] | None = None) -> dict[str, Reject]:
+        """The rejected clips by their id, except those that were embedded later: these are read unless given."""
         shards = read_shards(self.folder, spec.rejects, REJECT_COLUMNS)
         found = {row["clip_id"]: Reject(**row) for shard in shards for row in shard.table.to_pylist()}
-        embedded = self.complete(spec.towers) if found else set()
-        return {clip_id: reject for clip_id, reject in found.items() if clip_id not in embedded}
+        if embedded is None:
+            embedded = self.complete(spec.towers) if found else set()
+        later = found.keys() & embedded
+        return {clip_id: reject for clip_id, reject in found.items() if clip_id not in later}
 
     def write_rejects_csv(self, rejects: Iterable[Reject]) -> None:
         """Write the list that people read."""

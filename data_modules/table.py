@@ -1,21 +1,20 @@
 """Embeddings in memory: a batch is a few gathers from large tensors, so that loading costs next to nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from v2a_lightning.data_modules.clips import Clip, checked_id
-from v2a_lightning.data_modules.shards import Shard, damaged
+from v2a_lightning.data_modules.clips import Clip
+from v2a_lightning.data_modules.compacted import open_compacted
 from v2a_lightning.data_modules.store import EmbeddingStore
+from v2a_lightning.data_modules.stored_clips import read_clips, read_facts, tower_shards
 from v2a_lightning.data_modules.towers import StoreSpec, Tower
+from v2a_lightning.devices import send
 from v2a_lightning.encoders.base import SOLE
-from v2a_lightning.errors import RunFailure
 from v2a_lightning.widths import Widths
 
 Batch = dict[str, Any]
@@ -58,7 +57,8 @@ class EmbeddingTable:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """The batch every data module gives: clip_id, label, frames, frame_mask and, where there is sound, target."""
-        index = torch.as_tensor(rows, dtype=torch.long)
+        device = self.lengths.device
+        index = send(torch.as_tensor(rows, dtype=torch.long), device)
         views = self.frames if isinstance(self.frames, Mapping) else {SOLE: self.frames}
         chosen = {name: view.index_select(0, index).float() for name, view in views.items()}
         longest = next(iter(chosen.values())).shape[1]
@@ -66,7 +66,7 @@ class EmbeddingTable:
             "clip_id": [self.clip_ids[row] for row in rows],
             "label": [self.labels[row] for row in rows],
             "frames": chosen if isinstance(self.frames, Mapping) else chosen[SOLE],
-            "frame_mask": torch.arange(longest) < self.lengths.index_select(0, index)[:, None],
+            "frame_mask": torch.arange(longest, device=device) < self.lengths.index_select(0, index)[:, None],
         }
         if self.target is not None:
             batch["target"] = self.target.index_select(0, index).float()
@@ -91,25 +91,23 @@ class EmbeddingDataset(Dataset[Batch]):
 
 
 def load_table(store: EmbeddingStore, spec: StoreSpec, clip_ids: Sequence[str] | None = None) -> EmbeddingTable:
-    """Read the clips that every tower of a spec has, in the order of `clip_ids`, or all, sorted by id.
+    """The clips that every tower of a spec has.
 
-    RunFailure when a shard is damaged or lost, or holds values that are not finite; it is named, and the clips.
+    Of a compacted store it is all of them, sorted by id: they are mapped and not read, and all processes of a machine
+    share them. Otherwise `clip_ids` alone are read, in their order, or all. RunFailure when a shard is damaged or lost,
+    or holds values that are not finite; it is named, and the clips.
     """
-    known = _known(store, spec)
-    wanted = sorted(known) if clip_ids is None else [clip_id for clip_id in dict.fromkeys(clip_ids) if clip_id in known]
-    rows = {clip_id: row for row, clip_id in enumerate(wanted)}
-    facts = [known[clip_id] for clip_id in wanted]
-    lengths = torch.tensor([fact["num_frames"] for fact in facts], dtype=torch.long)
-    longest = int(lengths.max()) if len(lengths) else 1
-    frames = {key: _read(store, tower, rows, longest) for key, tower in spec.by_encoder.items()}
+    clips = open_compacted(store, spec) or read_clips(store, spec, read_facts(store, spec, clip_ids))
+    longest = clips.longest(clip_ids)
+    frames = {key: clips.embeddings[tower.subfolder][:, :longest] for key, tower in spec.by_encoder.items()}
     return EmbeddingTable(
-        clip_ids=wanted,
-        labels=[fact["label"] for fact in facts],
-        splits=[fact["split"] for fact in facts],
-        paths=[fact["path"] for fact in facts],
+        clip_ids=clips.column("clip_id"),
+        labels=clips.classes("label"),
+        splits=clips.classes("split"),
+        paths=clips.column("path"),
         frames=frames[SOLE] if isinstance(spec.frames, Tower) else frames,
-        lengths=lengths,
-        target=None if spec.audio is None else _read(store, spec.audio, rows, spec.audio.tokens),
+        lengths=clips.lengths,
+        target=None if spec.audio is None else clips.embeddings[spec.audio.subfolder],
     )
 
 
@@ -117,82 +115,9 @@ def widths_of(store: EmbeddingStore, spec: StoreSpec) -> Widths:
     """Widths of the embeddings of a store, from the first shard of each encoder."""
 
     def width(tower: Tower) -> int:
-        return next(_shards(store, tower, ["clip_id"]))[2]
+        return next(tower_shards(store, tower, []))[2]
 
     frames = {key: (tower.encoder, width(tower)) for key, tower in spec.by_encoder.items()}
     if spec.audio is None:
         return Widths(frames)
     return Widths(frames, spec.audio.encoder, spec.audio.tokens, width(spec.audio))
-
-
-def _known(store: EmbeddingStore, spec: StoreSpec) -> dict[str, dict[str, Any]]:
-    """Everything but the embeddings, of the clips that all towers have."""
-    facts: dict[str, dict[str, Any]] = {}
-    first, *others = spec.towers
-    for shard, _, _ in _shards(store, first, ["clip_id", "label", "split", "path"]):
-        for fact in shard.table.to_pylist():
-            facts[checked_id(f"{store.url}/{shard.path}", fact["clip_id"])] = fact
-    complete = store.complete(others) if others else facts
-    return {clip_id: fact for clip_id, fact in facts.items() if clip_id in complete}
-
-
-def _shards(
-    store: EmbeddingStore, tower: Tower, columns: Sequence[str], whole: bool = False
-) -> Iterator[tuple[Shard, NDArray[np.int64], int]]:
-    """Each shard, how many vectors each of its clips has, and their width; a RunFailure when these contradict it.
-
-    They are compared before memory is allocated: for a wrong number of frames that would be too much.
-    """
-    counted = ["num_frames"] if tower.kind == "frames" else []
-    width = 0
-    for shard in store.shards(tower, [*columns, *counted], whole):
-        table = shard.table
-        counts = table["num_frames"].to_numpy().astype(np.int64) if counted else np.full(len(table), tower.tokens)
-        total = int(counts.sum())
-        if not len(counts) or counts.min() < 1 or shard.numbers % total or not shard.numbers:
-            raise damaged(store.folder, shard.path, f"num_frames counts {total} frames in {shard.numbers} numbers")
-        width, before = shard.numbers // total, width
-        if before not in (0, width):
-            raise damaged(store.folder, shard.path, f"its embeddings have {width} numbers, those before it {before}")
-        yield shard, counts, width
-
-
-def _read(store: EmbeddingStore, tower: Tower, rows: dict[str, int], longest: int) -> Tensor:
-    """A tower's embeddings as (N, longest, D), zeros where a clip has fewer."""
-    result = torch.zeros(0, longest, 0)
-    for shard, counts, width in _shards(store, tower, ["clip_id", tower.kind], whole=True):
-        lists = shard.table[tower.kind].combine_chunks()
-        if not np.array_equal(lists.value_lengths().to_numpy(), counts * width):
-            raise damaged(store.folder, shard.path, f"num_frames is not what its {tower.kind} have")
-        values = torch.from_numpy(lists.flatten().to_numpy(zero_copy_only=False).copy()).view(-1, width)
-        clip_ids = shard.table["clip_id"].to_pylist()
-        _refuse_not_finite(f"{store.url}/{shard.path}", values, np.repeat(clip_ids, counts))
-        if not result.shape[2]:
-            result = torch.zeros(len(rows), longest, width, dtype=values.dtype)
-        _place(result, values, np.array([rows.get(clip_id, -1) for clip_id in clip_ids], dtype=np.int64), counts)
-    return result
-
-
-def _refuse_not_finite(path: str, values: Tensor, clip_ids: NDArray[Any]) -> None:
-    """RunFailure where values (V, D) of clips (V,) are not finite: earlier versions stored such embeddings."""
-    # A sum is not finite when one of its parts is not, and takes a fraction of the time that looking at each does.
-    if bool(values.float().sum().isfinite()):
-        return
-    clips = sorted(set(clip_ids[~values.isfinite().all(1).numpy()]))
-    if not clips:
-        return
-    named = ", ".join(clips[:5]) + (", ..." if len(clips) > 5 else "")
-    raise RunFailure(
-        f"{path}: the embeddings of {len(clips)} clips hold values that are not finite ({named}); delete this shard "
-        "and run `embed` again, which rejects such clips"
-    )
-
-
-def _place(result: Tensor, values: Tensor, targets: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-    """Copy a shard's embeddings (sum of counts, D) to the rows (-1: to none) their clips have in the result."""
-    clips = np.repeat(targets, counts)
-    positions = np.arange(len(clips)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = torch.from_numpy((clips >= 0) & (positions < result.shape[1]))
-    # Flat row numbers let one index_copy_ serve clips of any number of frames.
-    flat = torch.from_numpy(clips * result.shape[1] + positions)
-    result.view(-1, result.shape[2]).index_copy_(0, flat[kept], values[kept].to(result.dtype))

@@ -79,6 +79,11 @@ class StoreSpec:
         """Subfolder of the rejected clips."""
         return f"rejects-{self.content}"
 
+    @property
+    def compacted(self) -> str:
+        """Name of the file of the embeddings in compacted form, whatever a run calls its encoders."""
+        return f"compact-{_digest(sorted(tower.subfolder for tower in self.towers))}.safetensors"
+
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

@@ -20,8 +20,9 @@ from v2a_lightning.data_modules.clips import (
 )
 from v2a_lightning.data_modules.csv_files import read_records
 from v2a_lightning.data_modules.media_data_module import EncodedDataModule
+from v2a_lightning.data_modules.media_files import list_media, parts_inside
 from v2a_lightning.errors import UsageError
-from v2a_lightning.media import VIDEO_SUFFIXES, find_media_files
+from v2a_lightning.media import VIDEO_SUFFIXES, MediaPath
 
 SPLIT_NAMES = {**LISTED_SPLITS, "training": TRAIN, "valid": VALIDATION, VALIDATION: VALIDATION}
 SPLIT_NAMES |= {"eval": TEST, "testing": TEST}
@@ -51,7 +52,7 @@ class VideoFolderDataModule(EncodedDataModule):
 
     def find_clips(self) -> list[Clip]:
         """The folder's videos, or those that the csv names."""
-        clips = [self._clip(path) for path in find_media_files(self.media, VIDEO_SUFFIXES, depth=None)]
+        clips = [self._clip(path) for path in list_media(self.media, VIDEO_SUFFIXES, depth=None)]
         if not clips:
             raise UsageError(f"data.media {self.media}: no video in it")
         by_id((clip.clip_id, clip.path) for clip in clips if clip.path)
@@ -61,12 +62,11 @@ class VideoFolderDataModule(EncodedDataModule):
             return clips
         return hold_out(clips, self.test_fraction, None, target=TEST, salt="test")
 
-    def _clip(self, path: Path) -> Clip:
-        name = path.relative_to(self.media)
-        *folders, _ = name.parts
+    def _clip(self, path: MediaPath) -> Clip:
+        *folders, name = parts_inside(path, self.media)
         split = SPLIT_NAMES.get(folders[0].lower()) if folders else None
         labels = folders[1:] if split else folders
-        clip_id = "_".join(name.with_suffix("").parts)
+        clip_id = "_".join([*folders, Path(name).stem])
         return Clip(clip_id, labels[-1] if labels else NO_LABEL, split or TRAIN, path)
 
     def _described(self, csv: str, clips: list[Clip]) -> list[Clip]:

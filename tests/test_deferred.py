@@ -7,8 +7,8 @@ HEAVY = ("torchmetrics.functional", "torch._dynamo.utils", "transformers", "torc
 
 
 def python(code: str) -> list[str]:
-    """What a process prints that has imported the project first."""
-    command = [sys.executable, "-c", f"import sys, v2a_lightning\n{code}"]
+    """What a process prints in which they are deferred, as in a command."""
+    command = [sys.executable, "-c", f"import sys\nfrom v2a_lightning.deferred import install\ninstall()\n{code}"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
 from tests.mapper.small import PairsModule, narrow_transformer
+from v2a_lightning import devices
 from v2a_lightning.app.lightning_cli import refuse_other_weights
 from v2a_lightning.callbacks import ExponentialAverage
 from v2a_lightning.errors import RunFailure, UsageError
@@ -103,6 +104,26 @@ def test_a_step_that_is_left_out_leaves_no_trace() -> None:
     run = trainer()
     run.fit(model, datamodule=BadClip(batch_size=24))
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize("every", [1, 4, 50])
+def test_on_a_gpu_the_optimiser_leaves_it_out_and_it_is_found_later(
+    monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    weights, options = [], {"optimizer": adamw, "skip_not_finite": 1.0}
+    for is_remote in (False, True):
+        monkeypatch.setattr(devices, "is_remote", lambda tensor, is_remote=is_remote: is_remote)
+        model = mapper(**options)
+        run = trainer(log_every_n_steps=every, gradient_clip_val=0.5, max_epochs=2)
+        run.fit(model, datamodule=BadClip())
+        assert model._guard.left_out == 2
+        weights.append(model.state_dict())
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+
+    model = mapper(optimizer=adamw)
+    with pytest.raises(RunFailure, match=rf"training step \d: the loss is not finite, .* clip0_00000{BAD};"):
+        trainer(log_every_n_steps=every).fit(model, datamodule=BadClip())
+    assert all(weight.isfinite().all() for weight in model.state_dict().values())
 
 
 def test_how_many_were_left_out_is_saved(tmp_path: Path) -> None:

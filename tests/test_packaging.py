@@ -16,6 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"v2a_lightning", "data_modules", "callbacks", "experiments", "tests"}
 # Scores through packages that a person brings along: see v2a_lightning/metrics/extras.
 EXTRAS = {"av_bench", "hear21passt", "imagebind", "torchaudio"}
+# In the environment of the benchmark's peers.
+EXTRAS |= {"dalle2_pytorch"}
 # A module inside laion_clap's distribution, found on its own path.
 INSIDE = {"clap_module": "laion_clap"}
 
@@ -63,7 +65,7 @@ def installed() -> Mapping[str, list[str]]:
     ("folder", "extras"),
     [
         ("v2a_lightning", ("demo", "listening", "umap")),
-        ("data_modules", ("download",)),
+        ("data_modules", ("download", "ray")),
         ("callbacks", ()),
         ("experiments", ("test",)),
         ("tests", ("test",)),

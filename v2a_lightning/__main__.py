@@ -10,7 +10,11 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from v2a_lightning.app.cli import main
+from v2a_lightning.deferred import install
 from v2a_lightning.processes import end_with_named_parent
+
+# Of a command and its processes alone: who imports this package in a program of their own finds every other as it is.
+install()
 
 
 def entry() -> None:

@@ -17,6 +17,7 @@ Y. Chung et al., "KAD: No More FAD!", 2025 (the scale and the median rule). The 
 alone, so that it is the same for every system measured against that set.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import torch
@@ -27,6 +28,10 @@ SCALE = 100.0
 BANDWIDTH_SAMPLES = 4096
 ROWS_AT_ONCE = 1024
 RANKS = (1, 5, 10)
+# Squared distances below this part of the two squared lengths are those of equal points, rounded.
+EQUAL = 1e-13
+# Singular values that are roots of eigenvalues are taken where rounding moves their sum by less than this part of it.
+ROOTS_ERROR = 1e-12
 
 
 def compare_embeddings(predicted: Tensor, target: Tensor) -> dict[str, float]:
@@ -75,7 +80,10 @@ def median_bandwidth(reference: Tensor) -> float:
     """Median distance between two different samples of (M, D), or of 4,096 at equal steps; ValueError when it is 0."""
     step = max(1.0, len(reference) / BANDWIDTH_SAMPLES)
     rows = (torch.arange(min(len(reference), BANDWIDTH_SAMPLES), dtype=torch.float64) * step).long()
-    bandwidth = float(torch.pdist(reference.detach().double().cpu()[rows]).median())
+    chosen, pairs = reference.detach().double().cpu()[rows], torch.triu_indices(len(rows), len(rows), 1)
+    middle = squared_distances(centred(chosen), centred(chosen))[*pairs].median(0).indices
+    first, second = chosen[pairs[:, middle]]
+    bandwidth = float((first - second).norm())
     if bandwidth == 0.0:
         raise ValueError("the reference samples are equal to one another: there is no bandwidth")
     return bandwidth
@@ -86,6 +94,7 @@ def kernel_distance(generated: Tensor, reference: Tensor, bandwidth: float | Non
     check_features(generated, reference, minimum=2)
     first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
     bandwidth = bandwidth or median_bandwidth(second)
+    first, second = first - second.mean(0), centred(second)
     within = sum(_kernel_sum(one, one, bandwidth, False) / (len(one) * (len(one) - 1)) for one in (first, second))
     return SCALE * (within - 2.0 * _kernel_sum(first, second, bandwidth) / (len(first) * len(second)))
 
@@ -108,16 +117,20 @@ def paired_kernel_distance(generated: Tensor, reference: Tensor, weights: Tensor
     first, second = generated.detach().double().cpu(), reference.detach().double().cpu()
     counts = torch.ones(1, len(first), dtype=torch.float64) if weights is None else weights.double().cpu()
     bandwidth = median_bandwidth(second)
+    first, second = first - second.mean(0), centred(second)
     total = torch.zeros(len(counts), dtype=torch.float64)
-    for part in torch.split(torch.arange(len(first)), ROWS_AT_ONCE):
+    for rows, columns in block_pairs(len(first)):
+        # Four products of one shape: those of equal sets are equal to the last bit.
         block = (
-            _kernel(first[part], first, bandwidth)
-            + _kernel(second[part], second, bandwidth)
-            - _kernel(first[part], second, bandwidth)
-            - _kernel(second[part], first, bandwidth)
+            _kernel(first[rows], first[columns], bandwidth)
+            + _kernel(second[rows], second[columns], bandwidth)
+            - _kernel(first[rows], second[columns], bandwidth)
+            - _kernel(second[rows], first[columns], bandwidth)
         )
-        block[torch.arange(len(part)), part] = 0.0
-        total += (counts[:, part] @ block * counts).sum(1)
+        if rows == columns:
+            block.fill_diagonal_(0.0)
+        once = (counts[:, rows] @ block * counts[:, columns]).sum(1)
+        total += once if rows == columns else 2 * once
     return SCALE * total / (len(first) * (len(first) - 1))
 
 
@@ -155,21 +168,54 @@ def check_features(generated: Tensor, reference: Tensor, *, minimum: int, paired
         raise ValueError("features hold values that are not finite")
 
 
+def squared_distances(first: Tensor, second: Tensor) -> Tensor:
+    """(N, M) of doubles (N, D) and (M, D), from their products; 0 of equal rows.
+
+    `centred` rows keep as many digits as differences do.
+    """
+    lengths = first.square().sum(1)[:, None] + second.square().sum(1)
+    squared = torch.addmm(lengths, first, second.T, alpha=-2.0)
+    return squared.masked_fill_(squared < EQUAL * lengths, 0.0)
+
+
+def centred(features: Tensor) -> Tensor:
+    """(N, D) less their mean."""
+    return features - features.mean(0)
+
+
+def block_pairs(count: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the blocks on and above the diagonal of a matrix (count, count)."""
+    blocks = [slice(start, min(start + ROWS_AT_ONCE, count)) for start in range(0, count, ROWS_AT_ONCE)]
+    return ((rows, columns) for place, rows in enumerate(blocks) for columns in blocks[place:])
+
+
 def _distance(means: Tensor, factor1: Tensor, factor2: Tensor) -> float:
-    overlap = torch.linalg.svdvals(factor1.T @ factor2).sum()
-    distance = means + factor1.square().sum() + factor2.square().sum() - 2.0 * overlap
+    distance = means + factor1.square().sum() + factor2.square().sum() - 2.0 * _nuclear_norm(factor1.T @ factor2)
     # Equal sets give the difference of equal numbers, which rounding may put below zero.
     return max(0.0, float(distance))
 
 
+def _nuclear_norm(matrix: Tensor) -> Tensor:
+    """The sum of its singular values: roots of the eigenvalues of M^T M, a quarter of the work, where none is so small
+    that rounding shows."""
+    squares = torch.linalg.eigvalsh(_inner(matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T))
+    if len(squares) and squares[0] > 0:
+        roots = squares.sqrt()
+        if torch.finfo(roots.dtype).eps * squares[-1] * (0.5 / roots).sum() < ROOTS_ERROR * roots.sum():
+            return roots.sum()
+    return torch.linalg.svdvals(matrix).sum()
+
+
 def _factor(features: Tensor) -> Tensor:
     """A with A A^T the unbiased covariance of features (N, D): (D, N) itself while that is the smaller one."""
-    centred: Tensor = (features - features.mean(0)) / (len(features) - 1) ** 0.5
-    if len(features) <= features.shape[1]:
-        return centred.T
-    # NumPy computes only half of a matrix times its own transpose; PyTorch computes all of it.
-    array = centred.numpy()
-    return _root(torch.from_numpy(array.T @ array))
+    scaled = centred(features) / (len(features) - 1) ** 0.5
+    return scaled.T if len(features) <= features.shape[1] else _root(_inner(scaled))
+
+
+def _inner(matrix: Tensor) -> Tensor:
+    """M^T M. NumPy computes only half of a matrix times its own transpose; PyTorch computes all of it."""
+    array = matrix.numpy()
+    return torch.from_numpy(array.T @ array)
 
 
 def _root(covariance: Tensor) -> Tensor:
@@ -186,7 +232,7 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 def _kernel(first: Tensor, second: Tensor, bandwidth: float) -> Tensor:
-    return torch.exp(-torch.cdist(first, second).square() / (2.0 * bandwidth**2))
+    return squared_distances(first, second).div_(-2.0 * bandwidth**2).exp_()
 
 
 def _kernel_sum(first: Tensor, second: Tensor, bandwidth: float, diagonal: bool = True) -> float:

@@ -20,7 +20,7 @@ class EpochMean:
 
     def update(self, epoch: int, value: Tensor, count: int) -> None:
         """Take the mean of `count` clips, (), into that of an epoch; another epoch's is forgotten."""
-        new = torch.stack([value.detach().float() * count, value.new_tensor(count, dtype=torch.float32)])
+        new = torch.stack([value.detach().float() * count, value.new_full((), count, dtype=torch.float32)])
         self._sums = new if self._sums is None or epoch != self._epoch else self._sums.to(new.device) + new
         self._epoch = epoch
 

@@ -16,6 +16,7 @@ from v2a_lightning.embedding_scores import EmbeddingScores
 from v2a_lightning.epoch_mean import EpochMean
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import Aggregator, Network, Objective
+from v2a_lightning.mapper.compiled_network import CompiledNetwork
 from v2a_lightning.mapper.optimization import WarmupCosine, adamw, parameter_groups
 from v2a_lightning.not_finite import StepGuard, refuse_not_finite
 from v2a_lightning.randomness import clip_seed, generators, random_stream
@@ -48,6 +49,8 @@ class V2AMapper(Mapper, LightningModule):
         seed: of all that is drawn; the one given to `seed_everything` when not given here.
         skip_not_finite: share of the run's steps that may be left out because their loss or gradients are not finite; 0
             stops the run at the first, naming its clips. What a loss scaler (16-mixed) leaves out does not count.
+        compile_network: on a GPU, compile the network and train it as one CUDA graph, which takes a minute at the start
+            and a C compiler.
         init_from: a checkpoint, a folder of `save_pretrained` or a Hugging Face name, whose weights training begins
             with: the averaged ones where there is an average.
     """
@@ -64,6 +67,7 @@ class V2AMapper(Mapper, LightningModule):
         guidance: float = 1.0,
         seed: int | None = None,
         skip_not_finite: float = 0.0,
+        compile_network: bool = False,
         init_from: str | None = None,
     ) -> None:
         if not 0 <= skip_not_finite <= 1:
@@ -78,17 +82,21 @@ class V2AMapper(Mapper, LightningModule):
         self._scores = EmbeddingScores(network.target_shape)
         self._loss_of_epoch = EpochMean()
         self._guard = StepGuard(skip_not_finite)
+        self._compile = compile_network
+        self._compiled: CompiledNetwork | None = None
         self.save_hyperparameters(self.describe())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         seed = clip_seed(self.seed, f"step {self.global_step} batch {batch_idx}", self.global_rank)
+        count = len(batch["clip_id"])
+        network = self._compiled.of(count) if self._compiled else self.network
         with random_stream(seed, self.device) as generator:
             condition = self.condition(self.aggregator, batch["frames"], batch["frame_mask"], generator)
-            losses = self.objective.loss(self.network, condition, self._target(batch), generator)
+            losses = self.objective.loss(network, condition, self._target(batch), generator)
         loss = self._guard.watch(batch["clip_id"], losses)
-        count = len(batch["clip_id"])
-        self.log("train/loss_step", loss, batch_size=count)
+        if self._logs:
+            self.log("train/loss_step", loss, batch_size=count)
         self._loss_of_epoch.update(self.current_epoch, loss, count)
         return loss
 
@@ -96,6 +104,7 @@ class V2AMapper(Mapper, LightningModule):
         self._loss_of_epoch.forget()
 
     def on_train_epoch_end(self) -> None:
+        self._guard.settle(self)
         self._loss_of_epoch.log(self, "train/loss")
 
     def configure_gradient_clipping(
@@ -113,7 +122,8 @@ class V2AMapper(Mapper, LightningModule):
         """
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         norm = self._guard.clip(self, optimizer, gradient_clip_val or 0.0, gradient_clip_algorithm, scaler)
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if self._logs:
+            self._guard.settle(self)
             self.log("train/gradient_norm", norm)
         if self._guard.left_out:
             self.log("train/steps_left_out", float(self._guard.left_out))
@@ -142,6 +152,10 @@ class V2AMapper(Mapper, LightningModule):
         """A network in closed form is solved when a fit begins."""
         return [] if self.network.solved else [SolveClosedForm()]
 
+    def on_fit_start(self) -> None:
+        if self._compile and self.device.type == "cuda":
+            self._compiled = CompiledNetwork(self.network, self.trainer.accumulate_grad_batches > 1)
+
     def on_train_start(self) -> None:
         """Tell the schedule how long the run is; asking earlier would start the data before a resumed position."""
         for config in self.trainer.lr_scheduler_configs:
@@ -164,6 +178,7 @@ class V2AMapper(Mapper, LightningModule):
         self._loss_of_epoch.load_state_dict(checkpoint.get("loss_of_epoch", {}), self.global_rank)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._guard.settle(self)
         checkpoint["steps_left_out"] = self._guard.left_out
         checkpoint["loss_of_epoch"] = self._loss_of_epoch.state_dict(self)
 
@@ -171,6 +186,12 @@ class V2AMapper(Mapper, LightningModule):
     def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = "cpu") -> Self:  # type: ignore[override]
         """As `from_pretrained`, then moved to a device: Lightning's own would import any class the file names."""
         return cls.from_pretrained(checkpoint_path).to(map_location)
+
+    @property
+    def _logs(self) -> bool:
+        """Whether this optimiser step is logged. Logging others takes time, and nobody reads it."""
+        every: int = getattr(self._trainer, "log_every_n_steps", 0)
+        return every > 0 and (self.global_step + 1) % every == 0
 
     def _target(self, batch: Batch) -> Tensor:
         """The batch's targets (B, N, D); UsageError when the network's have another shape."""

@@ -10,21 +10,29 @@ from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.optim import Optimizer
 
+from v2a_lightning import devices
 from v2a_lightning.errors import RunFailure
 
 NAMED = 8
+
+Watched = tuple[list[str], Tensor]
+"""A batch: its clips, and their losses (B,)."""
 
 
 class StepGuard:
     """Watches the batches of one optimiser step; the `share` of a run's steps may be left out, with 0 none.
 
     A loss that is not finite is made NaN, so that the gradients are in every process of a run, and all decide alike.
+
+    On a GPU a fused optimiser leaves such a step out by itself, and `settle` finds out later: the processor does not
+    wait at each step.
     """
 
     def __init__(self, share: float = 0.0) -> None:
         self.share = share
         self.left_out = 0
-        self._batches: list[tuple[list[str], Tensor]] = []
+        self._batches: list[Watched] = []
+        self._unread: list[tuple[int, list[Watched], Tensor]] = []
 
     def watch(self, clip_ids: Sequence[str], losses: Tensor) -> Tensor:
         """The mean of a batch's losses (B,), NaN where it is not finite."""
@@ -32,9 +40,6 @@ class StepGuard:
         loss = losses.mean()
         # A factor, since the gradient of a choice goes through what is not chosen, too.
         return loss * torch.where(loss.detach().isfinite(), 1.0, math.nan)
-
-    def losses_are_finite(self) -> bool:
-        return all(bool(losses.isfinite().all()) for _, losses in self._batches)
 
     def clip(
         self, module: LightningModule, optimizer: Optimizer, value: float, algorithm: str | None, scaler: Any = None
@@ -51,38 +56,54 @@ class StepGuard:
             scaler.unscale_(optimizer)
         parameters = [one for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
         norm = torch.nn.utils.get_total_norm([one.grad for one in parameters])
-        if scaler is None:
+        batches, self._batches = self._batches, []
+        if scaler is None and devices.is_remote(norm) and all(group.get("fused") for group in optimizer.param_groups):
+            wrong = False
+            optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+            self._unread.append((module.global_step, batches, optimizer.found_inf))  # type: ignore[attr-defined]
+        elif scaler is None:
             wrong = not bool(norm.isfinite())
         else:
             # Scaled gradients overflow now and then: the scaler notices and takes a smaller factor.
-            wrong = module.trainer.strategy.reduce_boolean_decision(not self.losses_are_finite(), all=False)
+            finite = all(bool(losses.isfinite().all()) for _, losses in batches)
+            wrong = module.trainer.strategy.reduce_boolean_decision(not finite, all=False)
         if wrong:
-            self.leave_out(module.global_step, module.trainer.estimated_stepping_batches)
+            self._leave_out(module, module.global_step, batches)
             optimizer.zero_grad()
         elif value and algorithm == GradClipAlgorithmType.VALUE:
             torch.nn.utils.clip_grad_value_(parameters, value)
         elif value:
             torch.nn.utils.clip_grads_with_norm_(parameters, value, norm)
-        self.next_step()
         return norm
 
-    def leave_out(self, step: int, steps: float) -> None:
-        """Count the step, from 0, of a run of `steps`; RunFailure names the clips when it is one too many."""
+    def settle(self, module: LightningModule) -> None:
+        """Find out which of the steps since the last time the optimiser has left out; waits for the GPU.
+
+        Raises:
+            RunFailure: when these are more than may be.
+        """
+        unread, self._unread = self._unread, []
+        if not unread:
+            return
+        for (step, batches, _), wrong in zip(unread, torch.stack([one[2] for one in unread]).tolist(), strict=True):
+            if wrong:
+                self._leave_out(module, step, batches)
+
+    def _leave_out(self, module: LightningModule, step: int, batches: Sequence[Watched]) -> None:
+        """Count the step, from 0; RunFailure names the clips when it is one too many."""
         self.left_out += 1
+        steps = module.trainer.estimated_stepping_batches
         if self.left_out > self.share * (steps if math.isfinite(steps) else step + 1):
-            raise RunFailure(self._message(step))
+            raise RunFailure(self._message(step, batches))
 
-    def next_step(self) -> None:
-        self._batches = []
-
-    def _message(self, step: int) -> str:
-        names = [name for clip_ids, losses in self._batches for name in _of_losses(clip_ids, losses)]
-        every = [name for clip_ids, _ in self._batches for name in clip_ids]
+    def _message(self, step: int, batches: Sequence[Watched]) -> str:
+        names = [name for clip_ids, losses in batches for name in _of_losses(clip_ids, losses)]
+        every = [name for clip_ids, _ in batches for name in clip_ids]
         what = "the loss is" if names else "the gradients are"
         counted = f" (the {self.left_out}th such step)" if self.left_out > 1 else ""
         return (
-            f"training step {step}: {what} not finite{counted}, with the clips {_listed(names or every)}; the weights "
-            "are as they were before it. See whether these clips' embeddings are right, or lower the learning rate"
+            f"training step {step}: {what} not finite{counted}, with the clips {_listed(names or every)}; it has left "
+            "the weights as they were. See whether these clips' embeddings are right, or lower the learning rate"
         )
 
 

@@ -28,8 +28,13 @@ def end_with_named_parent() -> None:
         end_with_parent(int(parent))
 
 
+def usable_cores() -> frozenset[int]:
+    """The processors on which this process may run, by their numbers."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
 def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 def spawned_processes(workers: int | None = None) -> ProcessPoolExecutor:

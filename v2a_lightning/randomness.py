@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from v2a_lightning.devices import send
+
 Generators = torch.Generator | Sequence[torch.Generator]
 
 
@@ -26,11 +28,11 @@ def randn(
 ) -> Tensor:
     """Standard normal (B, ...), all from one generator, or row i from generator i alone; or ValueError."""
     if isinstance(generator, torch.Generator):
-        return torch.randn(tuple(shape), generator=generator, device=generator.device).to(device, dtype)
+        return send(torch.randn(tuple(shape), generator=generator, device=generator.device), device, dtype)
     if len(generator) != shape[0]:
         raise ValueError(f"{len(generator)} generators for a batch of {shape[0]} rows; give one per row")
     rows = [torch.randn(tuple(shape[1:]), generator=one, device=one.device) for one in generator]
-    return torch.stack(rows).to(device, dtype) if rows else torch.empty(tuple(shape), device=device, dtype=dtype)
+    return send(torch.stack(rows), device, dtype) if rows else torch.empty(tuple(shape), device=device, dtype=dtype)
 
 
 @contextmanager
@@ -38,5 +40,8 @@ def random_stream(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """A generator for what is drawn, and for dropout a global stream set aside and given back."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed, which takes milliseconds where PyTorch was built for GPUs and there is none.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
         yield torch.Generator(device).manual_seed(seed)

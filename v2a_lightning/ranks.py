@@ -1,8 +1,11 @@
 """What the processes of a run exchange: lists of anything, in the order of their ranks."""
 
 import os
+import socket
 import sys
 from typing import Any, TypeVar
+
+from v2a_lightning.processes import usable_cores
 
 Item = TypeVar("Item")
 
@@ -29,6 +32,17 @@ def gather_lists(items: list[Item]) -> list[Item]:
     parts: list[Any] = [None] * group.get_world_size()
     group.all_gather_object(parts, items)
     return [item for part in parts for item in part]
+
+
+def shared_cores() -> int:
+    """How many processors are this process's, at least one: each is shared evenly by those that may run on it.
+
+    Every process has to call it. Whether a launcher gave each process of a machine processors of its own, or all of
+    them the same ones, this comes to the same.
+    """
+    mine = (socket.gethostname(), usable_cores())
+    users = [cores for host, cores in gather_lists([mine]) if host == mine[0]]
+    return max(1, int(sum(1 / sum(core in cores for cores in users) for core in mine[1]) + 1e-9))
 
 
 def _group() -> Any:

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from v2a_lightning.app.cli import main
-from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, load_table
+from v2a_lightning.data_modules import EmbeddingDataModule, EmbeddingStore, Splits, StreamedDataModule, load_table
 from v2a_lightning.data_modules.extraction import EmbeddedBatch
 from v2a_lightning.data_modules.store import StoreWriter
 
@@ -50,6 +50,20 @@ def test_clips_are_embedded_once(config: Path, tmp_path: Path, capsys: pytest.Ca
     data = EmbeddingDataModule(str(tmp_path / "store"), batch_size=4, splits=Splits(validation_clips=5))
     data.setup("fit")
     assert next(iter(data.train_dataloader()))["frames"].shape[2] == 512
+
+
+def test_the_store_is_compacted_and_streamed(config: Path, tmp_path: Path) -> None:
+    command = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    command += ["--set", "data.splits.max_clips=3", "--compact", "true", "--stream", str(tmp_path / "copy")]
+    assert main(command) == 0
+    store = EmbeddingStore(tmp_path / "store")
+    assert Path(store.url, store.only_spec().compacted).is_file()
+    data = StreamedDataModule(str(tmp_path / "copy"), batch_size=1, workers=0)
+    data.setup("fit")
+    table = load_table(store, store.only_spec())
+    (batch,) = data.train_dataloader()
+    assert torch.equal(batch["frames"], table.batch([table.clip_ids.index(batch["clip_id"][0])])["frames"])
+    assert {split: used["clips"] for split, used in data.used_clips("fit").items()} == {"train": 1, "validation": 2}
 
 
 def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
@@ -150,3 +164,23 @@ def test_what_is_told_to_end_saves_what_it_has_and_goes_on_later(
     rows = [row for path in shards(tmp_path / "store")["frames"] for row in pq.read_table(path)["clip_id"].to_pylist()]
     assert len(rows) == len(set(rows)) == 10
     assert set(saved) < set(rows)
+
+
+def test_shards_know_nothing_of_one_another_and_make_the_store_of_one(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["embed", "--config", str(config), "--accelerator", "cpu", "--devices", "1"]
+    few = ["--set", "data.splits.max_clips=4"]
+    assert main([*base, *few, f"data.store={tmp_path / 'whole'}"]) == 0
+    capsys.readouterr()
+    for shard, counts in (("2/2", "2 test, 1 train, 1 validation"), ("1/2", "2 test, 2 validation")):
+        assert main([*base, "--shard", shard, *few]) == 0
+        assert f"store, shard {shard}: {counts}; 0 not used" in capsys.readouterr().err
+    assert [path.name[:10] for path in shards(tmp_path / "store")["frames"]] == ["part-00000", "part-00001"]
+    stores = [EmbeddingStore(tmp_path / name) for name in ("whole", "store")]
+    whole, dealt = (load_table(store, store.only_spec()) for store in stores)
+    assert sorted(whole.clip_ids) == sorted(dealt.clip_ids)
+    rows = [dealt.clip_ids.index(clip_id) for clip_id in whole.clip_ids]
+    assert torch.equal(dealt.frames[rows], whole.frames)
+    assert main([*base, "--shard", "0/2", *few]) == 2
+    assert "--shard is a part and how many there are, from 1/8 to 8/8, not '0/2'" in capsys.readouterr().err

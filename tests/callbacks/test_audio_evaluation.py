@@ -11,9 +11,12 @@ import yaml
 from tests.app.test_fit import checkpoint, columns, fit, only_run, write
 from tests.evaluation.test_metric import LOUDNESS
 from v2a_lightning.app.cli import main
-from v2a_lightning.callbacks import AudioEvaluation
+from v2a_lightning.callbacks import AudioEvaluation, audio_evaluation
+from v2a_lightning.callbacks.sounds import Stages
 from v2a_lightning.data_modules.clips import hold_out
 from v2a_lightning.data_modules.vggsound import read_vggsound_csv
+from v2a_lightning.errors import RunFailure
+from v2a_lightning.evaluation.frames import FrameSampling
 from v2a_lightning.evaluation.score_files import read_score_file
 from v2a_lightning.generation import GenerationRecord, read_generation, weights_sha256
 from v2a_lightning.module import V2AMapper
@@ -101,7 +104,12 @@ def test_the_command_gives_the_logged_numbers(
     assert generation["mapper_weights_sha256"] == weights_sha256(best)
 
 
-def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_sounds_that_are_not_kept_are_scored_too(
+    tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    monkeypatch.setattr(audio_evaluation, "generates_ahead", lambda _: ahead)
+    monkeypatch.setattr(FrameSampling, "read", lambda *_: pytest.fail("the store has the frames"))
     tiny_config["run"]["wandb"] = "disabled"
     tiny_config["evaluation"]["init_args"] |= {"wave_files": 2, "clips": 7}
     assert fit(write(tiny_config, tmp_path), "--trainer.max_epochs=1") == 0
@@ -110,7 +118,7 @@ def test_sounds_that_are_not_kept_are_scored_too(tiny_config: dict[str, Any], tm
     evaluation = json.loads((folder / "evaluation.json").read_text())
     assert len(evaluation["clips"]) == 2
     scores = read_score_file(folder / "scores.json")
-    assert scores.cards["fd"].n_generated == 7
+    assert scores.cards["fd"].n_generated == scores.cards["cs"].n_generated == 7
     assert scores.labels.keys() == evaluation["cosines"].keys() == set(scores.scores.found["kl"].clip_ids)
     logged = columns(only_run(tiny_config))["val/cosine"][0]
     assert sum(evaluation["cosines"].values()) / 7 == pytest.approx(logged, abs=1e-5)
@@ -204,3 +212,25 @@ def test_a_test_that_was_stopped_goes_on(
 def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least"):
         AudioEvaluation(None, None, **wrong)  # type: ignore[arg-type]
+
+
+def test_how_far_two_stages_are_that_go_on_beside_one_another() -> None:
+    done: list[float] = [0.0]
+    shown: list[float] = []
+
+    def advance(more: int, begun: float = 0.0) -> None:
+        done[0] += more
+        shown.append(done[0] + begun)
+
+    stages = Stages(advance)
+    stages.generating(2)
+    stages.generated_batch(4, failed=1)
+    stages.generating(1)
+    for _ in range(3):
+        stages.scored_clip()
+    stages.generated_batch(2, failed=0)
+    assert shown == [1.0, 2.5, 3.0, 3.0, 3.5, 4.0, 5.0]
+    assert done == [4]
+    stages.stop()
+    with pytest.raises(RunFailure, match="stopped"):
+        stages.generating(1)

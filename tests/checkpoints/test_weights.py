@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from v2a_lightning.checkpoints.weights import find_weights, read_weights, without_values
+from v2a_lightning.checkpoints.weights import find_weights, load_strictly, read_weights, without_values
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.errors import RunFailure, UsageError, V2AError
 from v2a_lightning.evaluation.extractors import load_extractor
@@ -254,3 +254,17 @@ def test_a_module_is_built_however_its_values_are_drawn() -> None:
         torch.nn.init.trunc_normal_(weight, std=0.02)
         torch.nn.init.normal_(weight)
     assert not weight.any()
+
+
+def test_weights_are_the_files_own_tensors_in_the_modules_precision(tmp_path: Path) -> None:
+    whole, half = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2).half()
+    for name, module in (("whole", whole), ("half", half)):
+        save_file(module.state_dict(), tmp_path / f"{name}.safetensors")
+    state = read_weights(tmp_path / "whole.safetensors")
+    loaded = load_strictly(torch.nn.Linear(3, 2), state, tmp_path)
+    assert loaded.weight.data_ptr() == state["weight"].data_ptr(), "no copy beside them"
+    assert loaded.weight.equal(whole.weight)
+    assert loaded.weight.requires_grad
+    from_half = load_strictly(torch.nn.Linear(3, 2), read_weights(tmp_path / "half.safetensors"), tmp_path)
+    assert from_half.weight.dtype == torch.float32
+    assert from_half.weight.equal(half.weight.float())

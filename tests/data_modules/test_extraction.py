@@ -1,14 +1,11 @@
 """A clip's embedding is its own: neither what is left out nor what was embedded before changes a bit of it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from v2a_lightning.data_modules import EmbeddingStore
 from v2a_lightning.data_modules.clips import Clip
 from v2a_lightning.data_modules.encoders import Encoders
-from v2a_lightning.data_modules.extraction import Decoded, Decoding, Extraction
+from v2a_lightning.data_modules.extraction import Decoded, EmbedStage
 from v2a_lightning.encoders import ClapEncoder, ClipEncoder
 from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.media import DecodedClip
@@ -28,10 +25,10 @@ def batch() -> Decoded:
 
 
 @pytest.mark.parametrize("places", [[0, 1, 2], [3, 1], [2]])
-def test_an_embedding_depends_on_no_other_clip(tmp_path: Path, batch: Decoded, places: list[int]) -> None:
+def test_an_embedding_depends_on_no_other_clip(batch: Decoded, places: list[int]) -> None:
     encoders = Encoders(ClipEncoder("miniature"), ClapEncoder("miniature"), FrameSpec(2, 2.56), AudioSpec(16_000, 2.56))
-    extraction = Extraction(EmbeddingStore(tmp_path), encoders, [], Decoding(encoder_batch_size=COUNT))
-    whole, fewer = extraction.embed(batch), extraction.embed([batch[place] for place in places])
+    embed = EmbedStage(encoders, COUNT)
+    whole, fewer = embed(batch), embed([batch[place] for place in places])
     frames = [[(clip, parts[SOLE]) for clip, parts in one.frames] for one in (whole, fewer)]
     for of_all, of_some in (frames, (whole.audio, fewer.audio)):
         assert len(of_all) == COUNT

@@ -14,6 +14,7 @@ import pytest
 from v2a_lightning.data_modules import locking
 from v2a_lightning.data_modules.folders import Folder
 from v2a_lightning.data_modules.locking import StoreLock
+from v2a_lightning.data_modules.shares import Share
 from v2a_lightning.errors import RunFailure
 
 from ..disks import no_file_above
@@ -86,3 +87,34 @@ def test_the_processes_of_one_job_share_a_store(tmp_path: Path) -> None:
     second.release()
     with StoreLock(Folder("memory://bucket/none")) as nothing:
         nothing.share()
+
+
+def test_shards_write_side_by_side_and_the_first_may_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Folder(str(tmp_path))
+    first, second, third = (StoreLock(folder, Share(index, 3)) for index in range(3))
+    assert first.take()
+    first.share()
+    assert not second.take()
+    second.share()
+
+    def stop(seconds: float) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(locking.time, "sleep", stop)
+    for other, holder in (
+        (StoreLock(folder, Share(0, 3)), f"process {os.getpid()} of"),
+        (StoreLock(folder, Share(0, 4)), "a job of 3 shards"),
+        (StoreLock(folder), "a job of 3 shards"),
+    ):
+        with pytest.raises(TimeoutError):
+            other.take()
+        other.release()
+        assert f"{tmp_path}: {holder}" in capfd.readouterr().err
+    first.release()
+    second.release()
+    assert third.take()
+    third.release()
+    assert StoreLock(Folder("memory://bucket/none")).take()
+    assert not StoreLock(Folder("memory://bucket/none"), Share(0, 3)).take(), "others may be writing"

@@ -233,7 +233,7 @@ def test_what_is_not_finite_is_rejected_and_tried_again(tmp_path: Path) -> None:
         "a": ("not_finite", "the embedding of its frames"),
         "b": ("not_finite", "the embedding of its sound"),
     }
-    assert not any(one.is_final for one in rejects.values())
+    assert not any(one.is_final(Path(one.path)) for one in rejects.values())
 
 
 class BrokenClap(SmallClap):

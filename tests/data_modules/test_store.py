@@ -161,8 +161,8 @@ def test_rejects_are_forgotten_when_the_clip_is_embedded(tmp_path: Path) -> None
         writer.add_reject(Reject("a", "a.mp4", "silent"))
         writer.add_reject(Reject("b", "b.mp4", "timeout"))
     assert {key: one.reason for key, one in store.rejects(SPEC).items()} == {"a": "silent", "b": "timeout"}
-    assert store.rejects(SPEC)["a"].is_final
-    assert not store.rejects(SPEC)["b"].is_final
+    assert store.rejects(SPEC)["a"].is_final(Path("a.mp4"))
+    assert not store.rejects(SPEC)["b"].is_final(Path("a.mp4"))
     fill(store, ["b"])
     assert list(store.rejects(SPEC)) == ["a"]
 

@@ -6,7 +6,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from v2a_lightning.distances import _distance, _root, frechet_distance
+from v2a_lightning.distances import _distance, _nuclear_norm, _root, frechet_distance
 from v2a_lightning.evaluation import FrechetDistance
 
 
@@ -70,6 +70,14 @@ def test_fewer_samples_than_dimensions() -> None:
     metric = FrechetDistance()
     metric.update(first @ rotation[:6], second @ rotation[:6])
     assert float(metric.compute()) == pytest.approx(inside, rel=1e-7)
+
+
+@pytest.mark.parametrize("decades", [2, 7, 14])
+def test_the_nuclear_norm_however_small_the_least_singular_value(decades: int) -> None:
+    left, right = (torch.linalg.qr(gaussian(40, 40, seed))[0] for seed in (0, 1))
+    values = torch.logspace(0, -decades, 40, dtype=torch.float64)
+    assert float(_nuclear_norm((left * values) @ right)) == pytest.approx(float(values.sum()), rel=1e-12)
+    assert float(_nuclear_norm((left[:, :9] * values[:9]) @ right[:9])) == pytest.approx(float(values[:9].sum()), 1e-12)
 
 
 def test_dead_units_have_no_width() -> None:

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from v2a_lightning import distances
 from v2a_lightning.distances import kernel_distance, median_bandwidth, paired_kernel_distance
 from v2a_lightning.evaluation import KernelDistance
 from v2a_lightning.evaluation.score_files import resample_counts
@@ -94,6 +95,24 @@ def test_resamples_equal_drawing_the_pairs() -> None:
                     h -= plain_kernel(second[i].tolist(), first[j].tolist(), s)
                     total += float(drawn[i] * drawn[j]) * h
         assert float(value) == pytest.approx(100 * total / 72, rel=1e-5, abs=1e-9)
+
+
+def test_blocks_are_one_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = normal(37, 4, 0), normal(37, 4, 1)
+    counts = resample_counts(37, 5, seed=1)
+    whole = paired_kernel_distance(first, second, counts)
+    monkeypatch.setattr(distances, "ROWS_AT_ONCE", 8)
+    assert paired_kernel_distance(first, second, counts).tolist() == pytest.approx(whole.tolist(), rel=1e-12)
+    assert float(paired_kernel_distance(first, first)) == 0.0
+
+
+def test_value_and_resamples_are_of_the_same_kernels() -> None:
+    metric = KernelDistance()
+    metric.update(normal(12, 4, 0), normal(12, 4, 1))
+    score = metric.results([str(clip) for clip in range(12)], counts := resample_counts(12, 3, seed=1))["kad"]
+    assert score.value == pytest.approx(float(metric.compute()), rel=1e-12)
+    expected = paired_kernel_distance(normal(12, 4, 0), normal(12, 4, 1), counts)
+    assert score.replicates.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
 
 
 def test_stream_equals_the_whole() -> None:

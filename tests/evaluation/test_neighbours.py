@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from v2a_lightning import distances
+from v2a_lightning.evaluation import neighbours
 from v2a_lightning.evaluation.neighbours import neighbourhoods
 
 
@@ -27,6 +29,24 @@ def test_equals_the_definitions(spread: float, shift: float) -> None:
     made, real = normal(12, 0, spread, shift), normal(15, 1)
     found = neighbourhoods(made, real, neighbours=4)
     assert [float(values.mean()) for values in found.values()] == pytest.approx(plain(made, real, 4))
+
+
+def test_blocks_are_one_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = normal(23, 0, shift=0.4), normal(31, 1)
+    whole = neighbourhoods(made, real)
+    for module in (distances, neighbours):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 7)
+    for name, values in neighbourhoods(made, real).items():
+        assert values.equal(whole[name]), name
+
+
+def test_equal_samples_lie_on_the_ball_and_not_within_it() -> None:
+    # Far from the origin, where a distance is the small difference of large products.
+    points = normal(30, 0, shift=1e4)
+    points[:8] = points[0]
+    found = neighbourhoods(points, points)
+    assert found["density"].tolist() == neighbourhoods(points - 1e4, points - 1e4)["density"].tolist()
+    assert found["precision"][:8].tolist() == [0.0] * 8, "a ball without a width holds nothing, not its own centre"
 
 
 def test_a_set_against_itself_and_far_away() -> None:

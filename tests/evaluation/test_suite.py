@@ -1,5 +1,6 @@
 import dataclasses
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from v2a_lightning.errors import UsageError
 from v2a_lightning.evaluation import CATALOGUE, EvaluationSuite, KullbackLeibler
 from v2a_lightning.evaluation.extractors import Wav2CLIP, Wav2CLIPConfig, load_extractor
 from v2a_lightning.evaluation.frames import FrameSampling, default_clip
+from v2a_lightning.evaluation.reading import ClipFiles
 from v2a_lightning.media import read_frames, resample, write_clip, write_waveform
 from v2a_lightning.specs import FrameSpec
 
@@ -263,11 +265,14 @@ def test_the_clip_scores_clip_is_the_suites_own(extractors: dict[str, str], tmp_
     write_clip(tmp_path / "a.mp4", pictures, 8.0, None)
     write_waveform(tmp_path / "a.wav", GENERATED[0], RATE)
     suite = EvaluationSuite(["cs"], wav2clip=extractors["wav2clip"], clip=extractors["clip"])
-    suite.add_files("a", tmp_path / "a.wav", video=tmp_path / "a.mp4", frames=FrameSampling(2.0, 1.5))
+    files = ClipFiles("a", tmp_path / "a.wav", video=tmp_path / "a.mp4", sampling=FrameSampling(2.0, 1.5))
+    assert [error for _, error in suite.add_files([files])] == [None]
     encoder = ClipEncoder(extractors["clip"])
     given = EvaluationSuite(["cs"], wav2clip=extractors["wav2clip"], clip=extractors["clip"])
     embeddings = encoder.encode_frames(read_frames(tmp_path / "a.mp4", FrameSpec(2.0, 1.5)))
-    given.add_files("a", tmp_path / "a.wav", frames=embeddings)
+    assert [error for _, error in given.add_files([replace(files, embeddings=embeddings)])] == [None]
+    assert given.card("cs").frames == suite.card("cs").frames
+    assert not given.clip.encoder._parts, "no frame was embedded again"
     assert suite.compute() == given.compute(), "with the same CLIP the data's embeddings give the same number"
     assert suite.card("cs").frames == f"2 a second of the first 1.5 s, clip:{encoder.fingerprint[:16]}"
     assert default_clip("miniature") == "miniature"
@@ -280,3 +285,14 @@ def test_a_clip_of_another_width_than_wav2clips_space_is_refused(extractors: dic
     suite.load(frames=False)
     with pytest.raises(UsageError, match="is 512 wide and Wav2CLIP's space 768; name the CLIP"):
         suite.load()
+
+
+def test_a_run_computes_on_its_own_device_unless_one_was_named(extractors: dict[str, str]) -> None:
+    suite, named = EvaluationSuite(["fd"], **extractors), EvaluationSuite(["fd"], **extractors, device="cpu")
+    suite.load()
+    for one in (suite, named):
+        one.run_on(torch.device("meta"))
+    assert [one.device for one in suite.extractors.values()] == [torch.device("meta")]
+    assert next(suite.extractors["tagger"].network.parameters()).is_meta
+    assert [one.device for one in named.extractors.values()] == ["cpu"]
+    assert suite.options["device"] == "auto", "another machine has other devices"

@@ -1,7 +1,7 @@
 """What the paper's run costs on full VGGSound: `python -m tests.full.costs` writes it into docs/COSTS.md.
 
 Computed, not measured: operations are counted on the published architectures with random weights or none, and divided
-by the part of an accelerator's peak that such networks reach. Only what one clip's decoding takes is measured.
+by the part of an accelerator's peak that such networks reach. What processors do for one clip is measured.
 """
 
 import tempfile
@@ -13,8 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from experiments.benchmarks.speed.evaluation import synthetic_record, write_pair
 from tests.full.measuring import COSTS
+from v2a_lightning.evaluation.catalogue import DEFAULT_METRICS
+from v2a_lightning.evaluation.extractors import EXTRACTORS
+from v2a_lightning.evaluation.features import NetworkFeatures
+from v2a_lightning.evaluation.reading import READERS, read_files
+from v2a_lightning.evaluation.records import score_records
+from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.media import ClipRequest, decode_clip, write_clip
 from v2a_lightning.reports.tables import write_section
 from v2a_lightning.specs import AudioSpec, FrameSpec
@@ -30,6 +38,8 @@ PEAKS = {"bfloat16": 312e12, "TF32": 156e12, "float32": 19.5e12}
 units, which PyTorch does for convolutions unless told not to, and for matrix products when told to."""
 SHARE = 0.3
 """The part of them that is reached."""
+LAUNCH_SECONDS = 10e-6
+"""That a GPU takes at least for each operator of a network that is called for one sound at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +70,6 @@ def operations(build: Callable[[], Any], call: Callable[[Any], Any], device: str
 def count_costs() -> list[Cost]:
     """Every stage of experiments/v2a_mapper.yaml on all of VGGSound."""
     from tests.full import published
-    from v2a_lightning.evaluation.extractors.cnn14 import Cnn14, Cnn14Config
-    from v2a_lightning.evaluation.extractors.vggish import VGGish, VGGishConfig
-    from v2a_lightning.evaluation.extractors.wav2clip import Wav2CLIP, Wav2CLIPConfig
     from v2a_lightning.mapper import TransformerMapper
 
     latent_frames = int(SECONDS * 100) // 4
@@ -79,8 +86,7 @@ def count_costs() -> list[Cost]:
     vocoder = operations(published.audioldm_vocoder, lambda model: model(torch.zeros(1, 4 * latent_frames, 64)))
     sound = MAPPER_STEPS * mapper + AUDIOLDM_STEPS * unet + vae + vocoder
     waveform = 0.1 * torch.randn(1, int(SECONDS * 16_000))
-    ears = (lambda: Cnn14(Cnn14Config()), lambda: VGGish(VGGishConfig()), lambda: Wav2CLIP(Wav2CLIPConfig()))
-    heard = sum(operations(build, lambda model: model(waveform), "cpu") for build in ears)
+    heard = sum(operations(lambda one=one: one, lambda model: model(waveform), "cpu") for one in extractors())
     clips, sounds = TRAIN_CLIPS + TEST_CLIPS, (EVALUATIONS + 1) * EVALUATED_CLIPS + 2 * TEST_CLIPS
     return [
         Cost("CLIP embeddings", f"clip of {FRAMES} frames", clips, clip),
@@ -109,6 +115,79 @@ def decoding_seconds(repeats: int = 5) -> float:
     return (time.process_time() - begun) / repeats
 
 
+class Launches(TorchDispatchMode):
+    """Counts operators, of which a GPU starts each by itself."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def extractors() -> list[Any]:
+    """The metrics' networks, with random weights."""
+    return [EXTRACTORS[kind](EXTRACTORS[kind].config_class()).eval() for kind in EXTRACTORS]
+
+
+@torch.no_grad()
+def launches() -> int:
+    """Operators of the metrics' networks for one sound."""
+    waveform = 0.1 * torch.randn(int(SECONDS * 16_000))
+    with Launches() as counted:
+        for network in extractors():
+            network.extract(waveform)
+    return counted.count
+
+
+def evaluation_seconds(clips: int = 4) -> tuple[float, float]:
+    """Processor seconds of one test clip: reading its two sounds, and all that `add_files` does but for networks."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [write_pair(Path(folder), clip) for clip in range(clips)]
+        suite = EvaluationSuite(device="cpu", seconds=SECONDS)
+        for one in suite.extractors.values():
+            assert isinstance(one, NetworkFeatures)
+            features = one.network.extract(torch.zeros(16_000))
+            one.network.extract = lambda _, features=features: features  # type: ignore[method-assign, misc]
+        begun = time.process_time()
+        for one in files:
+            read_files(one, None)
+        reading = (time.process_time() - begun) / clips
+        begun = time.process_time()
+        assert all(error is None for _, error in suite.add_files(files))
+        return reading, (time.process_time() - begun) / clips - reading
+
+
+def scoring_seconds(clips: int = 2000) -> float:
+    """Processor seconds of the test's scores without intervals, which a run has none of: at most as the square of the
+    clips, of which fewer are timed."""
+    records, metrics = [synthetic_record(clip, 2048) for clip in range(clips)], [one() for one in DEFAULT_METRICS]
+    begun = time.process_time()
+    score_records(metrics, records)
+    return (time.process_time() - begun) * (TEST_CLIPS / clips) ** 2
+
+
+def cost_of_a_test(costs: list[Cost], precision: str = "bfloat16") -> str:
+    """What a test takes beside its generation, as Markdown."""
+    generation = next(cost for cost in costs if cost.stage == "test").gpu_hours(precision) * 3600 / TEST_CLIPS
+    heard = next(cost for cost in costs if cost.stage.startswith("FD")).operations
+    networks = 2 * max(heard / (PEAKS["TF32"] * SHARE), launches() * LAUNCH_SECONDS)
+    reading, preparing = evaluation_seconds()
+    scoring = scoring_seconds() / TEST_CLIPS
+    each = max(generation + networks, preparing, reading / READERS) + scoring
+    rows = [
+        ("generation, GPU", generation),
+        ("the metrics' networks, GPU", networks),
+        ("resampling, hashing, keeping features, one processor, beside the generation", preparing),
+        (f"reading both sounds, {READERS} threads, beside the generation", reading / READERS),
+        ("scores, one processor, at the end", scoring),
+        ("all", each),
+    ]
+    lines = ["| part | seconds a clip |", "| --- | ---: |", *(f"| {what} | {seconds:.3f} |" for what, seconds in rows)]
+    said = f"A test of {TEST_CLIPS:,} clips takes {each / generation:.2f} times its generation in {precision}: "
+    return "\n".join([said + f"{each * TEST_CLIPS / 3600:.1f} hours.", "", *lines])
+
+
 def disk_table() -> list[tuple[str, float]]:
     """What is kept on the disk, in gigabytes."""
     from tests.full import published
@@ -126,8 +205,8 @@ def disk_table() -> list[tuple[str, float]]:
     ]
 
 
-def tables() -> str:
-    """Everything as Markdown."""
+def tables(costs: list[Cost]) -> str:
+    """What a whole run costs, as Markdown."""
     peaks = ", ".join(f"{peak / 1e12:g} TFLOP/s in {precision}" for precision, peak in PEAKS.items())
     heads = " | ".join(f"GPU hours, {precision}" for precision in PEAKS)
     lines = [
@@ -136,7 +215,6 @@ def tables() -> str:
         f"| stage | repeated | times | GFLOP each | {heads} |",
         "| --- | --- | ---: | ---: |" + " ---: |" * len(PEAKS),
     ]
-    costs = count_costs()
     for cost in costs:
         hours = " | ".join(f"{cost.gpu_hours(precision):,.1f}" for precision in PEAKS)
         lines.append(f"| {cost.stage} | {cost.unit} | {cost.count:,} | {cost.operations / 1e9:,.1f} | {hours} |")
@@ -155,5 +233,7 @@ def tables() -> str:
 
 
 if __name__ == "__main__":
-    write_section("computed", tables(), COSTS)
+    counted = count_costs()
+    write_section("computed", tables(counted), COSTS)
+    write_section("test", cost_of_a_test(counted), COSTS)
     print(COSTS.read_text())

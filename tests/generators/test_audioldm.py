@@ -13,7 +13,7 @@ from transformers import ClapTextConfig, ClapTextModelWithProjection
 
 from tests.random_weights import SAMPLE_CAPTIONS
 from v2a_lightning.errors import RunFailure, UsageError
-from v2a_lightning.generators import AudioLDM
+from v2a_lightning.generators import AudioLDM, latent_diffusion
 from v2a_lightning.miniature.models import CONTEXT_LENGTH, train_tokenizer
 from v2a_lightning.randomness import generators
 
@@ -109,6 +109,22 @@ def test_every_sampler_draws_a_rows_noise_from_its_own_seed(weights: Path, optio
     torch.testing.assert_close(alone[0], together[1], atol=1e-4, rtol=0)
     plain = AudioLDM(str(weights / "audioldm"), steps=2).generate(embeddings, seconds=0.32, seeds=[7, 8, 9])
     assert (plain - together).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("options", [{}, {"eta": 1.0}, {"sampler": "ddpm"}, {"sampler": "dpm++"}])
+def test_no_step_waits_for_a_number_from_the_device(weights: Path, options: dict, embeddings) -> None:
+    # A tensor without memory has no number to wait for: reading one raises.
+    audioldm = AudioLDM(str(weights / "audioldm"), **options).load().to("meta")
+    latents = audioldm._denoise(embeddings, 0.32, generators([7, 8, 9]), steps=3, guidance=2.5, on_step=None)
+    assert latents.is_meta
+    assert latents.shape == audioldm._latent_shape(3, 0.32)
+
+
+def test_a_few_clips_are_decoded_at_once(audioldm: AudioLDM, monkeypatch: pytest.MonkeyPatch) -> None:
+    latents = torch.randn(audioldm._latent_shape(3, 0.64), generator=torch.Generator().manual_seed(0))
+    together = audioldm.decode(latents)
+    monkeypatch.setattr(latent_diffusion, "DECODED_SECONDS", 1.3)
+    torch.testing.assert_close(audioldm.decode(latents), together, atol=1e-5, rtol=0)
 
 
 def test_embeddings_are_normalised_and_guidance_and_condition_are_heard(audioldm, embeddings) -> None:

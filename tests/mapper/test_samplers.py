@@ -126,3 +126,17 @@ def test_a_shift_is_positive(wrong) -> None:
 def test_flow_matching_takes_a_step_at_least() -> None:
     with pytest.raises(UsageError, match="sampling_steps is 0"):
         FlowMatching().sample(small_transformer(), torch.zeros(1, 512), 0, 1.0, torch.Generator())
+
+
+@pytest.mark.parametrize("prediction", ["sample", "epsilon", "v_prediction"])
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++"])
+def test_sampling_reads_nothing_that_training_has_moved_to_a_gpu(prediction: str, sampler: str) -> None:
+    objective = Diffusion(4, prediction_type=prediction, sampler=sampler)
+    before = objective.sample(Halves(), torch.zeros(2, 4), 8, 1.0, generators([1, 2]))
+    # diffusers moves them to where what it adds noise to is.
+    objective.schedule.alphas_cumprod = objective.schedule.alphas_cumprod.to("meta")
+    again = objective.sample(Halves(), torch.zeros(2, 4), 8, 1.0, generators([1, 2]))
+    assert torch.equal(before, again)
+    new = Diffusion(4, prediction_type=prediction, sampler=sampler)
+    new.schedule.alphas_cumprod = new.schedule.alphas_cumprod.to("meta")
+    assert torch.equal(before, new.sample(Halves(), torch.zeros(2, 4), 8, 1.0, generators([1, 2])))

@@ -19,6 +19,7 @@ from v2a_lightning.data_modules.manifest import read_manifest
 from v2a_lightning.errors import V2AError
 from v2a_lightning.generators import Condition, Generator
 from v2a_lightning.media import MediaError, read_audio, read_frames
+from v2a_lightning.media.remote import local_file
 from v2a_lightning.widths import Widths
 
 SAMPLED_CLIPS = 5
@@ -204,9 +205,10 @@ def _check_decoding(data: EncodedDataModule, present: Sequence[Clip]) -> Finding
     chosen, failures = chosen[:SAMPLED_CLIPS], []
     for path in chosen:
         try:
-            read_frames(path, data.encoders.frames)
-            if data.encoders.audio is not None:
-                read_audio(path, data.encoders.audio)
+            with local_file(path) as file:
+                read_frames(file, data.encoders.frames)
+                if data.encoders.audio is not None:
+                    read_audio(file, data.encoders.audio)
         except MediaError as error:
             failures.append(str(error))
     text = f"{len(chosen) - len(failures)} of {len(chosen)} clips decode"

@@ -11,6 +11,7 @@ from v2a_lightning.errors import RunFailure, UsageError
 from v2a_lightning.evaluation.compare import score_table
 from v2a_lightning.evaluation.folders import Pairing, first_few, pair_folders
 from v2a_lightning.evaluation.frames import FrameSampling
+from v2a_lightning.evaluation.reading import ClipFiles
 from v2a_lightning.evaluation.score_files import ScoreFile
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.files import refuse_inputs_as_outputs
@@ -62,13 +63,14 @@ def add_clips(
         RunFailure: when fewer than two are left.
     """
     left_out: dict[str, str] = {}
+    clips = (
+        ClipFiles(name, made, pairing.reference.get(name), pairing.media.get(name), labels.get(name), frames)
+        for name, made in pairing.generated.items()
+    )
     with progress("extracting features", len(pairing.generated)) as advance:
-        for clip_id, made in pairing.generated.items():
-            own, video = pairing.reference.get(clip_id), pairing.media.get(clip_id)
-            try:
-                suite.add_files(clip_id, made, own, video, labels.get(clip_id), frames)
-            except (RunFailure, UsageError) as error:
-                left_out[clip_id] = str(error)
+        for clip, error in suite.add_files(clips):
+            if error is not None:
+                left_out[clip.clip_id] = str(error)
                 print(f"left out: {error}", file=sys.stderr)
             advance(1)
     if len(pairing.generated) - len(left_out) < 2:

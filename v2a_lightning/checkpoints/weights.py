@@ -29,8 +29,9 @@ HARMLESS = r"(^|\.)(position_ids|token_type_ids|num_batches_tracked)$"
 WRAPPERS = ("module.", "_orig_mod.")
 SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 VARIANTS = ("", ".fp16", ".bf16")
-RANDOM = {"normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_"}
-RANDOM |= {"xavier_uniform_", "orthogonal_", "erfinv_"}
+NORMAL = {"normal_", "trunc_normal_"}
+RANDOM = NORMAL | {"uniform_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"}
+RANDOM |= {"orthogonal_", "erfinv_"}
 
 
 def find_weights(folder: Path, *stems: str) -> Path:
@@ -100,7 +101,9 @@ def load_strictly(module: Module, state: Mapping[str, Tensor], source: Path, *, 
             shapes = f"{tuple(tensor.shape)}, not {tuple(expected[one].shape)}"
             raise UsageError(f"{source}: no weights of {name}: tensor {one!r} has shape {shapes}")
     refuse_not_finite(used, source)
-    module.load_state_dict(used, strict=False)
+    used = {one: tensor.to(expected[one].dtype).contiguous() for one, tensor in used.items()}
+    # The tensors themselves, which safetensors maps from the file: a copy beside them would double what loading takes.
+    module.load_state_dict(used, strict=False, assign=True)
     return module.eval()
 
 
@@ -120,10 +123,12 @@ def without_values() -> Iterator[None]:
 
 class _Undrawn(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
-        if getattr(function, "__name__", "") in RANDOM:
-            # Zero, since torch draws a truncated normal again and again until no value is out of its bounds.
+        if (name := getattr(function, "__name__", "")) in RANDOM:
+            tensor = args[0] if args else (kwargs or {})["tensor"]
+            # Zero, since torch draws a truncated normal again and again until no value is out of its bounds. Others are
+            # left: memory that is not touched is not taken.
             with torch.no_grad():
-                return (args[0] if args else (kwargs or {})["tensor"]).zero_()
+                return tensor.zero_() if name in NORMAL else tensor
         return function(*args, **(kwargs or {}))
 
 

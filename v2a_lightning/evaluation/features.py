@@ -85,6 +85,10 @@ class FeatureExtractor(ABC):
     def __init__(self, device: torch.device | str, crop: Crop) -> None:
         self.device, self.part = device, crop
 
+    def to(self, device: torch.device | str) -> None:
+        """Run the network elsewhere."""
+        self.device = device
+
     @property
     def crop(self) -> str:
         """Which part of a sound it uses, in words."""
@@ -124,6 +128,11 @@ class NetworkFeatures(FeatureExtractor):
         """The network."""
         return load_extractor(self.kind, self.checkpoint).to(self.device)
 
+    def to(self, device: torch.device | str) -> None:
+        super().to(device)
+        if "network" in vars(self):
+            self.network.to(device)
+
     @property
     def sample_rate(self) -> int:
         return self.network.sample_rate
@@ -158,6 +167,11 @@ class ClapFeatures(FeatureExtractor):
     def encoder(self) -> ClapEncoder:
         """The CLAP."""
         return ClapEncoder(self.checkpoint).to(self.device).load()
+
+    def to(self, device: torch.device | str) -> None:
+        super().to(device)
+        if "encoder" in vars(self):
+            self.encoder.to(device)
 
     @cached_property
     def fingerprint(self) -> str:

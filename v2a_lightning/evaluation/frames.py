@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from v2a_lightning.specs import FrameSpec
 
 PICTURE = "the picture"
 CACHED_VIDEOS = 1024
+Pictures = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class FrameSampling:
         part = "all of the video" if self.seconds is None else f"the first {self.seconds:g} s"
         return f"{self.frames_per_second:g} a second of {part}"
 
-    def read(self, video: Path) -> NDArray[np.uint8]:
+    def read(self, video: Path) -> Pictures:
         """(T, H, W, 3); T = 1 for a picture."""
         seconds = self.seconds
         if seconds is None:
@@ -44,10 +46,16 @@ class FrameSampling:
 class ClipFrames:
     """The CLIP in whose space Wav2CLIP's embeddings lie, and its embeddings of frames, kept by content in `cache`."""
 
-    def __init__(self, checkpoint: str, device: str, cache: FeatureCache) -> None:
+    def __init__(self, checkpoint: str, device: torch.device | str, cache: FeatureCache) -> None:
         self.checkpoint, self.device, self.cache = checkpoint, device, cache
         # Videos that are evaluated every epoch are decoded once.
-        self.read = lru_cache(CACHED_VIDEOS)(self._read)
+        self._kept: dict[tuple[Path, FrameSampling], Tensor] = {}
+
+    def to(self, device: torch.device | str) -> None:
+        """Move the CLIP."""
+        self.device = device
+        if "encoder" in vars(self):
+            self.encoder.to(device)
 
     @cached_property
     def encoder(self) -> ClipEncoder:
@@ -68,12 +76,20 @@ class ClipFrames:
         shown = [one for one in different if one != PICTURE] or different
         return f"{', '.join(shown)}, clip:{self.fingerprint[:16]}" if shown else ""
 
-    def _read(self, video: Path, sampling: FrameSampling) -> Tensor:
-        """(T, D) embeddings of a video's frames, L2-normalised."""
-        frames = sampling.read(video)
+    def pictures(self, video: Path, sampling: FrameSampling) -> Pictures | None:
+        """A video's frames; None where their embeddings are known."""
+        return None if (video, sampling) in self._kept else sampling.read(video)
+
+    def embed(self, video: Path, sampling: FrameSampling, pictures: Pictures | None = None) -> Tensor:
+        """(T, D) embeddings of a video's frames, L2-normalised; `pictures` are the frames, where they are read."""
+        if (kept := self._kept.get((video, sampling))) is not None:
+            return kept
+        frames = sampling.read(video) if pictures is None else pictures
         key = f"{self.fingerprint}/{frames.shape}/{content_sha256(frames)}"
         made = self.cache.recall(key, lambda: {"frames": self.encoder.encode_frames(frames).float().cpu()})
-        return made["frames"]
+        if len(self._kept) == CACHED_VIDEOS:
+            del self._kept[next(iter(self._kept))]
+        return self._kept.setdefault((video, sampling), made["frames"])
 
 
 def default_clip(wav2clip: str) -> str:

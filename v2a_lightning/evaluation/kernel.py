@@ -2,10 +2,12 @@
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from v2a_lightning.distances import kernel_distance, paired_kernel_distance
 from v2a_lightning.evaluation.metric import SetMetric, rows
+from v2a_lightning.evaluation.score_files import Score
 
 
 class KernelDistance(SetMetric):
@@ -39,3 +41,11 @@ class KernelDistance(SetMetric):
     def resampled(self, weights: Tensor, generated: list[Tensor], reference: list[Tensor]) -> Tensor:  # type: ignore[override]
         """(B,) KAD of resampled pairs."""
         return paired_kernel_distance(rows(generated), rows(reference), weights)
+
+    def results(self, clip_ids: list[str], weights: Tensor) -> dict[str, Score]:
+        """KAD with its resamples; of pairs both from the same kernels."""
+        if not self.paired:
+            return super().results(clip_ids, weights)
+        once = weights.new_ones(1, len(clip_ids))
+        found = self.resampled(torch.cat([once, weights]), **self.sides())
+        return {self.name: Score(float(found[0]), clip_ids, found[1:])}

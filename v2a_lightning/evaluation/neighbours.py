@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from v2a_lightning.distances import check_features
+from v2a_lightning.distances import ROWS_AT_ONCE, block_pairs, centred, check_features, squared_distances
 from v2a_lightning.evaluation.metric import Number, SetMetric, mean_score, rows
 from v2a_lightning.evaluation.score_files import Score
 
 NEIGHBOURS = 5
-ROWS_AT_ONCE = 1024
+# Of a squared distance: the k-th neighbour lies on the ball's surface and not within it, however it is computed.
+ROUNDING = 1e-11
 
 
 def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGHBOURS) -> dict[str, Tensor]:
@@ -30,15 +31,16 @@ def neighbourhoods(generated: Tensor, reference: Tensor, neighbours: int = NEIGH
     """
     check_features(generated, reference, minimum=neighbours + 1)
     made, real = generated.detach().double().cpu(), reference.detach().double().cpu()
-    made_radius, real_radius = _radii(made, neighbours), _radii(real, neighbours)
+    made, real = made - real.mean(0), centred(real)
+    made_balls, real_balls = _balls(made, neighbours), _balls(real, neighbours)
     density = torch.zeros(len(made), dtype=torch.float64)
     recall, coverage = torch.zeros(len(real), dtype=torch.bool), torch.zeros(len(real), dtype=torch.bool)
     for part in torch.split(torch.arange(len(real)), ROWS_AT_ONCE):
-        distances = torch.cdist(real[part], made, compute_mode="donot_use_mm_for_euclid_dist")
-        in_real_ball = distances < real_radius[part, None]
+        squared = squared_distances(real[part], made)
+        in_real_ball = squared < real_balls[part, None]
         density += in_real_ball.sum(0)
         coverage[part] = in_real_ball.any(1)
-        recall[part] = (distances < made_radius[None]).any(1)
+        recall[part] = (squared < made_balls).any(1)
     found = {"precision": density > 0, "recall": recall, "density": density / neighbours, "coverage": coverage}
     return {name: values.double() for name, values in found.items()}
 
@@ -92,11 +94,19 @@ class PrecisionRecallDensityCoverage(SetMetric):
         return neighbourhoods(rows(generated), rows(reference), self.neighbours)
 
 
-def _radii(samples: Tensor, neighbours: int) -> Tensor:
-    """(N,) distance of each sample to its k-th nearest other one."""
-    radii = []
-    for part in torch.split(torch.arange(len(samples)), ROWS_AT_ONCE):
-        # The product form of the distance is not zero, and so not least, between a sample and itself.
-        distances = torch.cdist(samples[part], samples, compute_mode="donot_use_mm_for_euclid_dist")
-        radii.append(distances.kthvalue(neighbours + 1, dim=1).values)
-    return torch.cat(radii)
+def _balls(samples: Tensor, neighbours: int) -> Tensor:
+    """(N,) squared distance of each sample to its k-th nearest other one, less what rounding may have added."""
+    nearest = torch.full((len(samples), neighbours), torch.inf, dtype=samples.dtype)
+    for block, columns in block_pairs(len(samples)):
+        squared = squared_distances(samples[block], samples[columns])
+        if block == columns:
+            squared.fill_diagonal_(torch.inf)
+        else:
+            nearest[columns] = _least(nearest[columns], squared.T)
+        nearest[block] = _least(nearest[block], squared)
+    return nearest.amax(1) * (1 - ROUNDING)
+
+
+def _least(found: Tensor, others: Tensor) -> Tensor:
+    """Of each row's least numbers (N, k) and others (N, M) the k least."""
+    return torch.cat([found, others], dim=1).topk(found.shape[1], dim=1, largest=False).values

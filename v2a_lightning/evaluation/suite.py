@@ -1,13 +1,15 @@
 """The evaluation of generated sounds: one class behind the training callback and the `evaluate` command."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from v2a_lightning.devices import choose_device
+from v2a_lightning.errors import V2AError
 from v2a_lightning.evaluation.cards import MetricCard, clips_sha256
 from v2a_lightning.evaluation.catalogue import DEFAULT, choose
 from v2a_lightning.evaluation.features import (
@@ -25,8 +27,9 @@ from v2a_lightning.evaluation.features import (
     content_sha256,
     make_extractors,
 )
-from v2a_lightning.evaluation.frames import ClipFrames, FrameSampling, default_clip, require_width
+from v2a_lightning.evaluation.frames import ClipFrames, default_clip, require_width
 from v2a_lightning.evaluation.metric import ClipMetric, Input
+from v2a_lightning.evaluation.reading import ClipFiles, ahead, frame_embeddings, read_files
 from v2a_lightning.evaluation.records import (
     ClipRecord,
     clips_of,
@@ -38,7 +41,6 @@ from v2a_lightning.evaluation.records import (
     score_records,
 )
 from v2a_lightning.evaluation.score_files import Scores
-from v2a_lightning.media import read_waveform
 
 
 class EvaluationSuite:
@@ -54,7 +56,7 @@ class EvaluationSuite:
         wav2clip: Wav2CLIP behind the CLIP-score.
         clip: CLIP behind the CLIP-score; when None the one of Wav2CLIP's training (miniature or openai/ViT-B-32).
         clap: CLAP behind the CLAP-score; None leaves it out.
-        device: where the networks run; "auto" takes a GPU when there is one, each process of a run its own.
+        device: where the networks run; "auto" is a GPU when there is one, and in a run the device that it trains on.
         seconds: how much of a sound is used, from its start; None for all of it.
         cache: folder that keeps features by content for the next run; None keeps nothing.
 
@@ -70,12 +72,12 @@ class EvaluationSuite:
         wav2clip: str = "miniature",
         clip: str | None = None,
         clap: str | None = None,
-        device: str = "cpu",
+        device: str = "auto",
         seconds: float | None = None,
         cache: Path | None = None,
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name != "self"}
-        self.device = choose_device(device)
+        chosen = choose_device(device)
         self.crop = Crop(seconds)
         classes, self.names = choose(metrics)
         self.metrics = [metric(sync_on_compute=False) for metric in classes]
@@ -85,10 +87,10 @@ class EvaluationSuite:
         needed = {feature.partition("/")[0] for metric in self.metrics for feature in metric.needs.values()}
         networks = {"tagger": tagger, "vggish": vggish, "wav2clip": wav2clip}
         self._takes_frames = any("frames" in metric.needs for metric in self.metrics)
-        self.extractors = make_extractors(needed, networks, clap, self.device, self.crop)
+        self.extractors = make_extractors(needed, networks, clap, chosen, self.crop)
         for metric in self.metrics:
-            self.extractors |= {name: one(self.device, self.crop) for name, one in metric.extractors.items()}
-        self.clip = ClipFrames(clip or default_clip(wav2clip), self.device, self.cache)
+            self.extractors |= {name: one(chosen, self.crop) for name, one in metric.extractors.items()}
+        self.clip = ClipFrames(clip or default_clip(wav2clip), chosen, self.cache)
         self._references: dict[str, Features] = {}
         self.reset()
 
@@ -104,11 +106,18 @@ class EvaluationSuite:
             return self
         return EvaluationSuite(**{**self._arguments, "seconds": max(seconds, SHORTEST_SECONDS)})
 
+    def run_on(self, device: torch.device) -> None:
+        """Compute on a run's own device, unless one was named."""
+        if self._arguments["device"] == "auto":
+            self.clip.to(device)
+            for extractor in self.extractors.values():
+                extractor.to(device)
+
     @property
     def options(self) -> dict[str, Any]:
         """The options with which `evaluate` computes the same numbers."""
         metrics = list(self._arguments["metrics"])
-        found: dict[str, Any] = {"device": self.device, **({} if metrics == [DEFAULT] else {"metrics": metrics})}
+        found = {"device": self._arguments["device"], **({} if metrics == [DEFAULT] else {"metrics": metrics})}
         for name, extractor in self.extractors.items():
             if isinstance(extractor, (NetworkFeatures, ClapFeatures)):
                 found[name] = extractor.checkpoint
@@ -127,27 +136,18 @@ class EvaluationSuite:
         if frames and self._takes_frames and isinstance(wav2clip, NetworkFeatures):
             require_width(self.clip, wav2clip)
 
-    def add_files(
-        self,
-        clip_id: str,
-        generated: Path,
-        reference: Path | None = None,
-        video: Path | None = None,
-        text: str | None = None,
-        frames: FrameSampling | Tensor | None = None,
-    ) -> None:
-        """`add` one clip from whole files, of which the suite takes its part; the reference may be in the video.
-
-        `frames` are embeddings (T, D) by `clip`, or say which frames of the video the suite embeds.
-
-        Raises:
-            MediaError: when a file cannot be read.
-        """
-        embeddings, described = frames if isinstance(frames, Tensor) else None, ""
-        if isinstance(frames, FrameSampling) and video is not None and self._takes_frames:
-            embeddings, described = self.clip.read(video, frames), frames.describe(video)
-        sounds = read_waveform(generated), None if reference is None else read_waveform(reference)
-        self.add(clip_id, *sounds, embeddings, text, video, described)
+    def add_files(self, clips: Iterable[ClipFiles]) -> Iterator[tuple[ClipFiles, V2AError | None]]:
+        """`add` clips from files while the next ones are read; yields each with why it could not be added."""
+        clip_frames = self.clip if self._takes_frames else None
+        for clip, read in ahead(clips, lambda clip: read_files(clip, clip_frames)):
+            try:
+                generated, reference, pictures = read.result()
+                frames = frame_embeddings(clip, pictures, clip_frames)
+                self.add(clip.clip_id, generated, reference, frames, clip.text, clip.video, clip.frames_described)
+            except V2AError as error:
+                yield clip, error
+            else:
+                yield clip, None
 
     def add(
         self,
@@ -285,8 +285,8 @@ class EvaluationSuite:
         return found
 
     def _beside(self, frames: Tensor | None, text: str | None) -> dict[str, Features]:
-        """The features that come with a sound: of the clip's frames (T, D) and label."""
-        found: dict[str, Features] = {} if frames is None else {"frames": {"clip/frames": frames}}
+        """The features that come with a sound: of label and frames (T, D), rounded as in a store of half precision."""
+        found: dict[str, Features] = {} if frames is None else {"frames": {"clip/frames": frames.half().float()}}
         if text is not None and isinstance(clap := self.extractors.get("clap"), ClapFeatures):
             found["text"] = {"clap/text": clap.extract_text(text)}
         return found

@@ -30,6 +30,9 @@ from v2a_lightning.generators.diffusion_folder import (
 )
 from v2a_lightning.randomness import generators, randn
 
+DECODED_SECONDS = 48.0
+"""Of sound that the autoencoder and the vocoder make at once."""
+
 
 class ClapLatentDiffusion(FrozenModel, Generator):
     """A latent diffusion model of log-mels, conditioned on one CLAP embedding.
@@ -203,11 +206,13 @@ class ClapLatentDiffusion(FrozenModel, Generator):
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents (B, C, T / factor, bins / factor) to waveforms (B, about T x hop)."""
-        vae = self._part("vae")
-        mel = vae.decode(latents.to(self.device, torch.float32) / vae.config.scaling_factor).sample
-        waveforms: Tensor = self._part("vocoder")(mel.squeeze(1))
-        return waveforms
+        """Latents (B, C, T / factor, bins / factor) to waveforms (B, about T x hop), a few at once: these parts take
+        more memory than the UNet and no less time a clip in larger batches."""
+        vae, vocoder = self._part("vae"), self._part("vocoder")
+        seconds = latents.shape[2] * self.latent_factor * self.mel.hop / self.sample_rate
+        scaled = latents.to(self.device, torch.float32) / vae.config.scaling_factor
+        pieces = scaled.split(max(1, int(DECODED_SECONDS / seconds)))
+        return torch.cat([vocoder(vae.decode(piece).sample.squeeze(1)) for piece in pieces])
 
     @torch.no_grad()
     def encode(self, waveforms: Tensor) -> Tensor:
@@ -232,26 +237,34 @@ class ClapLatentDiffusion(FrozenModel, Generator):
         on_step: Callable[[], None] | None,
     ) -> Tensor:
         """From noise to latents (B, C, T / factor, bins / factor), float32 throughout: each of hundreds of steps moves
-        them by less than half precision resolves. Only the UNet sees them in its own."""
+        them by less than half precision resolves. Only the UNet sees them in its own.
+
+        The schedule stays on the CPU, where diffusers looks its numbers up: nothing here waits for a GPU.
+        """
         unet, scheduler = self._part("unet"), self.scheduler
         condition = self._doubled(embeddings, guided=guidance > 1)
-        # diffusers draws row i from generator i.
-        takes_eta = "eta" in inspect.signature(scheduler.step).parameters
-        options = {"generator": noise, "eta": self.eta} if takes_eta else {"generator": noise}
-        scheduler.set_timesteps(steps, device=self.device)
+        scheduler.set_timesteps(steps)
         latents: Tensor = randn(self._latent_shape(len(embeddings), seconds), noise, self.device, torch.float32)
         latents = latents * scheduler.init_noise_sigma
-        for step in scheduler.timesteps:
+        for step, placed in zip(scheduler.timesteps, scheduler.timesteps.to(self.device), strict=True):
             doubled = torch.cat([latents] * (len(condition) // len(latents)))
             doubled = scheduler.scale_model_input(doubled, step).to(self.dtype)
-            predicted = unet(doubled, step, encoder_hidden_states=None, class_labels=condition).sample.float()
+            predicted = unet(doubled, placed, encoder_hidden_states=None, class_labels=condition).sample.float()
             if guidance > 1:
                 unconditional, conditional = predicted.chunk(2)
                 predicted = unconditional + guidance * (conditional - unconditional)
-            latents = scheduler.step(predicted, step, latents, **options).prev_sample
+            latents = scheduler.step(predicted, step, latents, **self._noise_of(scheduler, latents, noise)).prev_sample
             if on_step is not None:
                 on_step()
         return latents
+
+    def _noise_of(self, scheduler: Any, latents: Tensor, noise: list[torch.Generator]) -> dict[str, Any]:
+        """What a scheduler's step is given for the noise it adds, if any; row i is drawn from generator i."""
+        takes = inspect.signature(scheduler.step).parameters
+        share = {"eta": self.eta} if "eta" in takes else {}
+        if self.eta and "variance_noise" in takes:
+            return {**share, "variance_noise": randn(latents.shape, noise, self.device, torch.float32)}
+        return {**share, "generator": noise}
 
     def _doubled(self, embeddings: Tensor, guided: bool) -> Tensor:
         """(B, D), or (2 B, D) with the unconditional half first."""

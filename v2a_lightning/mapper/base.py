@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from v2a_lightning.components import SelfDescribing
+from v2a_lightning.devices import send
 from v2a_lightning.randomness import Generators
 
 WIDTH = 512
@@ -157,5 +158,5 @@ def uniform(rows: int, generator: Generators, device: torch.device | str) -> Ten
     if isinstance(generator, Sequence):
         if len(generator) != rows:
             raise ValueError(f"{len(generator)} generators for a batch of {rows} rows; give one per row")
-        return torch.stack([torch.rand((), generator=one, device=one.device) for one in generator]).to(device)
-    return torch.rand(rows, generator=generator, device=generator.device).to(device)
+        return send(torch.stack([torch.rand((), generator=one, device=one.device) for one in generator]), device)
+    return send(torch.rand(rows, generator=generator, device=generator.device), device)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2a_lightning.devices import send
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import TIME_RANGE, WIDTH, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
@@ -81,6 +82,11 @@ class Diffusion(Objective):
                 clip_sample=False,
             )
 
+    @cached_property
+    def _kept(self) -> Tensor:
+        """The schedule's cumulative products (T,) on the CPU, where sampling reads them; diffusers moves its own."""
+        return torch.cumprod(self.schedule.alphas, dim=0)
+
     def loss(self, network: Network, condition: Tensor, target: Tensor, generator: Generators) -> Tensor:
         target = self.scaled(target)
         t = (uniform(len(target), generator, target.device) * self.timesteps).long()
@@ -94,7 +100,7 @@ class Diffusion(Objective):
     @torch.no_grad()
     def sample(self, network: Network, condition: Tensor, steps: int, guidance: float, generator: Generators) -> Tensor:
         sampler = self._sampler(steps, generator)
-        times = self._level(sampler.times.to(condition.device))
+        times = self._level(send(sampler.times, condition.device))
         denoise = self.conditions.denoiser(network, condition, times, guidance)
         x = randn((len(condition), *network.target_shape), generator, condition.device)
         for index, t in enumerate(sampler.times):
@@ -117,8 +123,8 @@ class Diffusion(Objective):
 
     def _predicted_target(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The target a prediction stands for at timestep `t`: the inverse of `_expected_prediction`."""
-        kept: Tensor = self.schedule.alphas_cumprod[t]
-        signal, noise = kept.sqrt().item(), (1 - kept).sqrt().item()
+        kept = self._kept[t]
+        signal, noise = kept.sqrt(), (1 - kept).sqrt()
         match self.prediction_type:
             case "sample":
                 return prediction
@@ -139,4 +145,4 @@ class Diffusion(Objective):
             raise UsageError(f"sampling_steps is {steps}: give 1 to {self.timesteps}, the timesteps trained on")
         if self.sampler == "dpm++":
             return DPMSolver(self.schedule.betas, steps)
-        return DDIM(self.schedule.alphas_cumprod, steps, self.eta if self.sampler == "ddim" else 1.0, generator)
+        return DDIM(self._kept, steps, self.eta if self.sampler == "ddim" else 1.0, generator)

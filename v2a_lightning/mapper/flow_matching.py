@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2a_lightning.devices import send
 from v2a_lightning.errors import UsageError
 from v2a_lightning.mapper.base import TIME_RANGE, WIDTH, Network, Objective, uniform
 from v2a_lightning.mapper.guidance import ConditionDropout
@@ -53,7 +54,7 @@ class FlowMatching(Objective):
             raise UsageError(f"sampling_steps is {steps}: give at least 1")
         scheduler: Any = FlowMatchEulerDiscreteScheduler(num_train_timesteps=int(TIME_RANGE), shift=self.shift)
         scheduler.set_timesteps(steps)
-        denoise = self.conditions.denoiser(network, condition, scheduler.timesteps.to(condition.device), guidance)
+        denoise = self.conditions.denoiser(network, condition, send(scheduler.timesteps, condition.device), guidance)
         x = randn((len(condition), *network.target_shape), generator, condition.device)
         for step, t in enumerate(scheduler.timesteps):
             x = scheduler.step(denoise(x, step).float(), t, x).prev_sample

@@ -1,7 +1,8 @@
 """Sound of clips: the mean of the native channels, cut by timestamps and resampled once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from av import AudioFrame
@@ -115,25 +116,36 @@ def _pieces(
     return pieces, rate or 1
 
 
-def _channels(frame: AudioFrame) -> NDArray[np.float64]:
-    """A decoded piece in any of FFmpeg's sample formats as (channels, N) in [-1, 1]."""
+def _channels(frame: AudioFrame) -> Sequence[NDArray[Any]]:
+    """A decoded piece in any of FFmpeg's sample formats as channels of (N,) in [-1, 1]."""
+    if frame.format.name == "fltp":
+        # As most decoders have it. A clip comes in hundreds of pieces, so that every call of NumPy for each is felt.
+        return [np.frombuffer(plane, np.float32, frame.samples) for plane in frame.planes]
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
-    full_scale = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}.get(samples.dtype.str[1:], 1.0)
-    middle = 128.0 if samples.dtype == np.uint8 else 0.0
-    return (samples.astype(np.float64) - middle) / full_scale
+    if samples.dtype.kind == "f":
+        return list(samples)
+    full_scale = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}[samples.dtype.str[1:]]
+    return list((samples.astype(np.float64) - (128.0 if samples.dtype == np.uint8 else 0.0)) / full_scale)
 
 
 def _mono(frame: AudioFrame) -> Wave:
-    return np.asarray(_channels(frame).mean(0), np.float32)
+    first, *others = _channels(frame)
+    if not others:
+        # A copy, since the samples are the frame's.
+        return first.astype(np.float32)
+    total = first.astype(np.float64)
+    for channel in others:
+        total += channel
+    return (total / (1 + len(others))).astype(np.float32)
 
 
 def _stereo(frame: AudioFrame) -> Wave:
     """(N, 2) of two channels, and of any other number their mean, twice."""
-    channels = _channels(frame)
+    channels = np.stack(_channels(frame))
     if len(channels) != 2:
-        channels = np.broadcast_to(channels.mean(0), (2, channels.shape[1]))
+        channels = np.broadcast_to(channels.mean(0, dtype=np.float64), (2, channels.shape[1]))
     return channels.T.astype(np.float32)
 
 

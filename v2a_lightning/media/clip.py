@@ -11,6 +11,7 @@ from v2a_lightning.media.frames import Backend, fit_picture, is_still, read_fram
 from v2a_lightning.media.opening import MISSING_SHARE
 from v2a_lightning.media.pictures import Frames, is_picture
 from v2a_lightning.media.probe import probe
+from v2a_lightning.media.remote import MediaPath, local_file
 from v2a_lightning.specs import AudioSpec, FrameSpec
 
 
@@ -21,7 +22,7 @@ class ClipRequest:
     `keep_still` takes clips whose picture never changes; frames become `picture_size` wide and high by `fit_picture`.
     """
 
-    path: Path
+    path: MediaPath
     frames: FrameSpec | None = None
     audio: AudioSpec | None = None
     start: float = 0.0
@@ -40,26 +41,29 @@ class DecodedClip:
 
 def decode_clip(request: ClipRequest) -> DecodedClip:
     """Decode what is requested; MediaError for what cannot teach anything."""
-    waveform = None if request.audio is None else _audible(request)
-    return DecodedClip(None if request.frames is None else _visible(request), waveform)
+    with local_file(request.path) as path:
+        return _decoded(path, request)
 
 
-def _audible(request: ClipRequest) -> Wave:
-    assert request.audio is not None
-    waveform = read_audio(request.path, request.audio, start=request.start)
+def _decoded(path: Path, request: ClipRequest) -> DecodedClip:
+    waveform = None if request.audio is None else _audible(path, request.audio, request)
+    return DecodedClip(None if request.frames is None else _visible(path, request.frames, request), waveform)
+
+
+def _audible(path: Path, spec: AudioSpec, request: ClipRequest) -> Wave:
+    waveform = read_audio(path, spec, start=request.start)
     if is_silent(waveform):
-        raise MediaError(request.path, "silent", "the mean of its channels stays within -60 dBFS")
+        raise MediaError(path, "silent", "the mean of its channels stays within -60 dBFS")
     return waveform
 
 
-def _visible(request: ClipRequest) -> Frames:
-    assert request.frames is not None
-    frames = read_frames(request.path, request.frames, start=request.start, backend=request.backend)
-    if not is_picture(request.path):
-        if len(frames) < int(request.frames.count * (1 - MISSING_SHARE)):
-            raise MediaError(request.path, "short", f"{len(frames)} of {request.frames.count} frames")
+def _visible(path: Path, spec: FrameSpec, request: ClipRequest) -> Frames:
+    frames = read_frames(path, spec, start=request.start, backend=request.backend)
+    if not is_picture(path):
+        if len(frames) < int(spec.count * (1 - MISSING_SHARE)):
+            raise MediaError(path, "short", f"{len(frames)} of {spec.count} frames")
         if not request.keep_still and is_still(frames):
-            raise MediaError(request.path, "still", "the picture never changes")
+            raise MediaError(path, "still", "the picture never changes")
     if request.picture_size is None:
         return frames
     return np.stack([fit_picture(frame, request.picture_size) for frame in frames])
@@ -77,11 +81,16 @@ class Inspection:
 def inspect_clip(request: ClipRequest) -> Inspection:
     """Decode what is requested only to see whether it can be used; never raises MediaError."""
     try:
-        duration = probe(request.path).duration
+        with local_file(request.path) as path:
+            return _inspected(path, request)
     except MediaError as error:
         return Inspection(0.0, error.reason, error.detail)
+
+
+def _inspected(path: Path, request: ClipRequest) -> Inspection:
+    duration = probe(path).duration
     try:
-        decode_clip(replace(request, keep_still=False))
+        _decoded(path, replace(request, keep_still=False))
     except MediaError as error:
         return Inspection(duration, error.reason, error.detail)
     return Inspection(duration)

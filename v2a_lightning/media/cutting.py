@@ -5,6 +5,7 @@ from pathlib import Path
 
 from av import VideoFrame
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from v2a_lightning.media.audio import read_stereo, resample
@@ -52,6 +53,7 @@ def _pictures(
     """Frames (H, W, 3) on the screen in [start, start + duration) with their times in the clip; the first at zero."""
     zero, loss = time_zero(container), Loss()
     before: VideoFrame | None = None
+    reformatter = VideoReformatter()
     model: Frames | None = None
     for begin, end, frame in timed_frames(decode_from(container, stream, zero + start, loss), stream, zero):
         if begin >= start + duration:
@@ -60,10 +62,10 @@ def _pictures(
             before = frame if end > start + CLOCK_TOLERANCE else None
             continue
         if before is not None and begin > start + CLOCK_TOLERANCE:
-            model = upright(before)
+            model = upright(before, reformatter)
             yield 0.0, model
         before = None
-        pixels = upright(frame)
+        pixels = upright(frame, reformatter)
         model = pixels if model is None else model
         yield max(0.0, begin - start), scaled_to(pixels, model)
     loss.refuse(path, zero + start, zero + start + duration, model is not None)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from v2a_lightning.media.decord_frames import read_with_decord
 from v2a_lightning.media.errors import MediaError
@@ -104,6 +105,7 @@ def _read_with_pyav(path: Path | str, times: Sequence[float]) -> list[Frames]:
             raise MediaError(path, "no_video")
         zero = time_zero(container)
         decoded = decode_from(container, stream, zero + times[0] if times[0] > SEEK_SECONDS else None, loss)
-        frames = [upright(frame) for frame in frames_at(timed_frames(decoded, stream, zero), times)]
+        timed, reformatter = timed_frames(decoded, stream, zero), VideoReformatter()
+        frames = [upright(frame, reformatter) for frame in frames_at(timed, times)]
     loss.refuse(path, zero + times[0], zero + times[-1], bool(frames))
     return frames

@@ -12,6 +12,7 @@ from av import Packet, VideoFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from v2a_lightning.media.errors import MediaError
@@ -152,7 +153,7 @@ def packets_of(container: InputContainer, *streams: Any) -> "Iterator[Packet[Any
 
 def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]:
     stream.codec_context.thread_count = 1
-    packets = packets_of(container, stream)
+    packets, base = packets_of(container, stream), float(stream.time_base or 0)
     due = 0.0
     while True:
         try:
@@ -163,7 +164,7 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             packet = None
         if packet is None:
             return
-        begin, seconds = packet_span(packet, due)
+        begin, seconds = packet_span(packet, due, base=base)
         due = begin + seconds
         try:
             frames = packet.decode()
@@ -173,9 +174,14 @@ def _decode(container: InputContainer, stream: Any, loss: Loss) -> Iterator[Any]
             yield from frames
 
 
-def packet_span(packet: "Packet[Any]", due: float, usual: float = USUAL_PACKET_SECONDS) -> tuple[float, float]:
-    """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due."""
-    base = float(packet.time_base or 0)
+def packet_span(
+    packet: "Packet[Any]", due: float, usual: float = USUAL_PACKET_SECONDS, base: float | None = None
+) -> tuple[float, float]:
+    """When a packet begins and how long it lasts, in seconds; where it does not say so, when it is due.
+
+    Who asks for many gives the `base` of their times, which takes longer to ask for than all the rest.
+    """
+    base = float(packet.time_base or 0) if base is None else base
     time = packet.pts if packet.pts is not None else packet.dts
     return due if time is None else time * base, (packet.duration or 0) * base or usual
 
@@ -185,10 +191,15 @@ def timed_frames(
 ) -> Iterator[tuple[float, float, VideoFrame]]:
     """Begin and end of each frame in seconds from the clip's beginning, and the frame."""
     usual = usual_seconds(stream)
+    # Fractions take their time, and nearly all frames last equally long.
+    seconds: dict[int, float] = {}
     end = 0.0
     for frame in decoded:
         begin = end if frame.time is None else frame.time - zero
-        end = begin + (float(frame.duration * (frame.time_base or 0)) or usual)
+        ticks = frame.duration
+        if ticks not in seconds:
+            seconds[ticks] = float(ticks * (frame.time_base or 0)) or usual
+        end = begin + seconds[ticks]
         yield begin, end, frame
 
 
@@ -213,9 +224,11 @@ def frames_at(timed: Iterable[tuple[float, float, Timed]], times: Sequence[float
         position += 1
 
 
-def upright(frame: VideoFrame) -> Frames:
-    """RGB pixels turned and mirrored as the file's display matrix says."""
-    return turned(cast(Frames, frame.to_ndarray(format="rgb24")), *display_orientation(frame))
+def upright(frame: VideoFrame, reformatter: VideoReformatter) -> Frames:
+    """RGB pixels turned and mirrored as the file's display matrix says; one reformatter serves a whole stream."""
+    # Without a number there are threads for every processor, in every decoding process.
+    pixels = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return turned(cast(Frames, pixels), *display_orientation(frame))
 
 
 def display_orientation(frame: VideoFrame) -> tuple[bool, bool, bool]:

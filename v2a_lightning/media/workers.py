@@ -21,11 +21,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from v2a_lightning.errors import RunFailure
 from v2a_lightning.media.errors import MediaError
+from v2a_lightning.media.remote import MediaPath
 from v2a_lightning.processes import end_with_parent
 
 if sys.platform == "win32":
@@ -38,7 +38,7 @@ class HasPath(Protocol):
     """A request about one file."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> MediaPath: ...
 
 
 Request = TypeVar("Request", bound=HasPath)

@@ -16,6 +16,7 @@ from v2a_lightning.callbacks.clip_selection import place
 from v2a_lightning.callbacks.evaluation_files import frame_sampling
 from v2a_lightning.encoders.base import SOLE
 from v2a_lightning.errors import RunFailure
+from v2a_lightning.evaluation.reading import ClipFiles
 from v2a_lightning.evaluation.suite import EvaluationSuite
 from v2a_lightning.generators import Generator
 from v2a_lightning.json_files import write_json
@@ -86,9 +87,12 @@ class TrainedRun:
     def score(self, files: Mapping[str, Path]) -> dict[str, float]:
         """The suite's scores of files of sound by clip id, held against the clips' own files as an evaluation does."""
         self.suite.reset()
-        for clip_id, file in files.items():
-            own = Path(self.data.source(clip_id))
-            self.suite.add_files(clip_id, file, own, own, frames=frame_sampling(self.data))
+        own = {clip_id: Path(self.data.source(clip_id)) for clip_id in files}
+        sampling = frame_sampling(self.data)
+        clips = (ClipFiles(one, file, own[one], own[one], sampling=sampling) for one, file in files.items())
+        for _, error in self.suite.add_files(clips):
+            if error is not None:
+                raise error
         return self.suite.compute()
 
 

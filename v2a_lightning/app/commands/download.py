@@ -63,6 +63,8 @@ def download(
     wanted = None if ids is None else read_ids(ids)
     if data is not None:
         module = read_data(config_arguments(data, set or []))
+        if "://" in module.media:
+            raise UsageError(f"data.media {module.media}: clips are fetched into a local folder; give one")
         Path(module.media).mkdir(parents=True, exist_ok=True)
         named, folder = [clip for clip in module.named_clips if clip.path is None], Path(output or module.media)
     elif csv is not None and output is not None:
