@@ -24,6 +24,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, NoReturn
 
 import numpy as np
@@ -48,7 +49,8 @@ exec {python} "$@"
 
 def start(folder: Path, session: int) -> Path:
     """Start a server that ends with a process: the program whose processes it forks."""
-    program, address = folder / "python", folder / "socket"
+    # A socket's name has room for a hundred letters.
+    program, address = folder / "python", Path(mkdtemp()) / "socket"
     client = Path(__file__).with_name("forked.py")
     program.write_text(PROGRAM.format(python=sys.executable, client=client, address=address))
     program.chmod(0o755)
