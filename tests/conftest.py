@@ -19,6 +19,18 @@ from tests.installation import install
 from tests.quick_python import start
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+LONGEST = (
+    "studies/test_targets", "app/test_fit", "app/test_embed", "callbacks/test_audio_evaluation", "app/test_demo",
+    "studies/test_sweeps", "studies/test_runner", "test_wheel", "test_extending", "docs/test_notebook",
+    "docs/test_pages", "generators/test_protocol", "studies/test_configs", "test_resume", "app/test_generate",
+    "evaluation/test_distributed", "miniature/test_check", "test_module", "studies/test_faults", "app/test_stopping",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, by what was measured; the rest stays in its order."""
+    rank = {f"tests/{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:

@@ -33,7 +33,7 @@ def write_random(folder: Path | str, seed: int = 0) -> Path:
         save_clap(build_clap(len(tokenizer)), tokenizer, folder / "clap")
         clap = ClapEncoder(str(folder / "clap"))
         unconditional = clap.encode_text([""])[0]
-        unet, vocoder = build_unet((32, 64, 64)), _build_vocoder()
+        unet, vocoder = build_unet((32, 64, 96)), _build_vocoder()
         _make_audible(unet, vocoder)
         save_audioldm(unet, build_vae((8, 16, 16, 16)), vocoder, build_scheduler(), unconditional, folder / "audioldm")
     write_self_test(folder / "audioldm", clap)
