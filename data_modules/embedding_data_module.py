@@ -15,6 +15,7 @@ from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.encoders.base import SOLE
+from v2a_lightning.media import MediaPath
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
 
