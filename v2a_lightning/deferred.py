@@ -40,11 +40,11 @@ def run(package: ModuleType) -> None:
     """Run the package's own `__init__`, once."""
     with _LOCK:
         if isinstance(package, DeferredPackage):
-            assert package.__spec__ is not None
-            loader: Any = package.__spec__.loader
-            package.__class__ = ModuleType  # type: ignore[assignment]
-            package.__spec__.loader = package.__loader__ = loader.own
-            loader.own.exec_module(package)
+            whole: Any = package
+            own: Loader = whole.__spec__.loader.own
+            whole.__class__ = ModuleType
+            whole.__spec__.loader = whole.__loader__ = own
+            own.exec_module(whole)
 
 
 _LOCK = RLock()
