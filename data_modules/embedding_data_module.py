@@ -30,7 +30,7 @@ class StoredClip(Clip):
     has_file = True
 
     @property
-    def path(self) -> MediaPath:  # type: ignore[override]
+    def path(self) -> MediaPath:
         """Its file when it was embedded."""
         return media_path(str(PATH_SLOT.__get__(self)))
 

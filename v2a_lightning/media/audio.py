@@ -146,7 +146,7 @@ def _stereo(frame: AudioFrame) -> Wave:
     channels = np.stack(_channels(frame))
     if len(channels) != 2:
         channels = np.broadcast_to(channels.mean(0, dtype=np.float64), (2, channels.shape[1]))
-    return channels.T.astype(np.float32)
+    return np.asarray(channels.T, np.float32)
 
 
 def _refuse_not_finite(path: Path | str, waveform: Wave) -> None:
