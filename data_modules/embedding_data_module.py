@@ -1,7 +1,7 @@
 """A finished embedding store: no csv, no media and no encoder is needed to train from it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -15,11 +15,12 @@ from v2a_lightning.data_modules.store import EmbeddingStore
 from v2a_lightning.data_modules.table import Batch, EmbeddingDataset, EmbeddingTable, load_table, widths_of
 from v2a_lightning.data_modules.towers import StoreSpec
 from v2a_lightning.encoders.base import SOLE
+from v2a_lightning.media import MediaPath
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
 
 # Where a clip keeps its path.
-SLOT: Any = Clip.__dict__["path"]
+PATH_SLOT: Any = vars(Clip)["path"]
 
 
 class StoredClip(Clip):
@@ -27,7 +28,15 @@ class StoredClip(Clip):
 
     __slots__ = ()
     has_file = True
-    path: Any = property(lambda clip: media_path(str(SLOT.__get__(clip))), SLOT.__set__)
+
+    @property
+    def path(self) -> MediaPath:
+        """Its file when it was embedded."""
+        return media_path(str(PATH_SLOT.__get__(self)))
+
+    @path.setter
+    def path(self, path: Any) -> None:
+        PATH_SLOT.__set__(self, path)
 
 
 class EmbeddingDataModule(ClipDataModule):
@@ -85,8 +94,8 @@ class EmbeddingDataModule(ClipDataModule):
     def find_clips(self) -> list[Clip]:
         """Every clip of the store; of its test split, those on the list when one is given."""
         table = self._table
-        stored: Any = StoredClip
-        clips: list[Clip] = list(map(stored, table.clip_ids, table.labels, table.splits, table.paths))
+        make: Callable[..., Clip] = StoredClip
+        clips = list(map(make, table.clip_ids, table.labels, table.splits, table.paths))
         if self.media is not None:
             files = find_media(self.media)
             clips = [replace(clip, path=files.get(clip.clip_id, clip.path)) for clip in clips]
