@@ -16,10 +16,9 @@ ROOM = Path(__file__).parent
 INTRODUCTION = """\
 # How fast it is
 
-Written by `make benchmark` from `benchmarks.json`, which has every figure in full. Variants are measured in turn within
-one run, ratios are taken round by round, and the median is shown with the lowest and the highest round in brackets.
-`python -m experiments.benchmarks.speed --only NAME` measures one topic again; [how it is
-measured](https://github.com/v2a-lightning/v2a-lightning/tree/main/experiments/benchmarks) says more.
+Written by `make benchmark`, with every figure in full in `docs/benchmarks.json`. What is compared runs in turn within
+one run, so that both meet the same machine. Ratios are taken round by round: the median is shown, with the lowest and
+the highest round in brackets. They are of time on the clock; processor time is in the notes.
 """
 
 
@@ -51,7 +50,7 @@ class Document:
 def page(records: list[Record]) -> str:
     """BENCHMARKS.md: a section for each topic."""
     judged = [record["met"] for record in records if record["met"] is not None]
-    lines = [INTRODUCTION, f"{sum(judged)} of {len(judged)} goals are met."]
+    lines = [INTRODUCTION, f"{sum(judged)} of {len(judged)} goals are met." if judged else "Not measured yet."]
     for topic in dict.fromkeys(record["topic"] for record in records):
         lines += _section(topic, [record for record in records if record["topic"] == topic])
     return "\n".join(lines) + "\n"

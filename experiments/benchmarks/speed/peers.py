@@ -21,12 +21,12 @@ def peers_python(folder: Path = FOLDER) -> str:
     wanted, marker = REQUIREMENTS.read_text(), folder / "peers.txt"
     python = folder / "bin" / "python"
     if not marker.is_file() or marker.read_text() != wanted:
-        venv.create(folder, clear=True, with_pip=True)
+        venv.create(folder, clear=True)
         site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
         # Searched after the environment's own packages: what the project has is not installed again.
         (site / "below.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--quiet", "-r", str(REQUIREMENTS)], check=True)
         marker.write_text(wanted)
     return str(python)
 
