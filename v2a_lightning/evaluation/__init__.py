@@ -17,6 +17,7 @@ from v2a_lightning.evaluation.frechet import FrechetAtInfinity, FrechetAudioDist
 from v2a_lightning.evaluation.kernel import KernelDistance
 from v2a_lightning.evaluation.metric import AudioMetric, ClipMetric, SetMetric
 from v2a_lightning.evaluation.neighbours import PrecisionRecallDensityCoverage
+from v2a_lightning.evaluation.reading import ClipFiles
 from v2a_lightning.evaluation.similarity import ClapAudioScore, ClapTextScore, ClipScore, ClipScoreOfMeanFrame
 from v2a_lightning.evaluation.suite import EvaluationSuite
 
@@ -25,6 +26,7 @@ __all__ = [
     "AudioMetric",
     "ClapAudioScore",
     "ClapTextScore",
+    "ClipFiles",
     "ClipMetric",
     "ClipScore",
     "ClipScoreOfMeanFrame",
