@@ -33,9 +33,10 @@ install: $(VENV)/.installed ## make .venv and install the tested set of packages
 quickstart: install ## train, hear and score a mapper on the miniature world
 	$(MAIN) fit --config experiments/quickstart.yaml $(ARGS)
 
-# A file of tests stays in one process, and a process in one thread: threads of two would wait for each other.
+# A file of tests stays in one process, and a process in one thread: threads of two would wait for each other. The files
+# that take longest begin (tests/conftest.py), so that all processes end at about the same time.
 test: install ## the tests, in as many processes as there are cores
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-full: install ## the tests with full-size models too: many minutes, up to 20 GB of memory
 	$(RUN) -m pytest -m 'full or not full' --timeout 3600 $(ARGS)

@@ -207,11 +207,11 @@ class AudioEvaluation(Callback):
             except UsageError as error:
                 sounds.take_back(clip_id, str(error))
                 shown.scored_clip()
-        for file, error in self.suite.add_files(files):
-            if error is None:
+        for file, failure in self.suite.add_files(files):
+            if failure is None:
                 sounds.clips.append(by_id[file.clip_id])
             else:
-                sounds.take_back(file.clip_id, str(error))
+                sounds.take_back(file.clip_id, str(failure))
             shown.scored_clip()
 
     def _computed(self, data: Any) -> dict[str, float]:

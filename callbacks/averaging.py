@@ -78,15 +78,16 @@ class ExponentialAverage(WeightAveraging):
     def update(self, average: AveragedModel, model: nn.Module) -> None:
         """Take the parameters and buffers of `model` into its average; the first time, and counters, copy them."""
         updates = int(average.n_averaged.numpy())
-        moved: list[list[Tensor]] = [[], []]
+        averages: list[Tensor] = []
+        weights: list[Tensor] = []
         for kept, current in zip(_tensors(average.module), _tensors(model), strict=True):
             if updates == 0 or not kept.is_floating_point():
                 kept.copy_(current)
             else:
-                moved[0].append(kept)
-                moved[1].append(current)
-        if moved[0]:
-            torch._foreach_lerp_(*moved, 1 - self.decay_at(updates))
+                averages.append(kept)
+                weights.append(current)
+        if averages:
+            torch._foreach_lerp_(averages, weights, 1 - self.decay_at(updates))
         average.n_averaged += 1
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

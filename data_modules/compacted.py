@@ -114,9 +114,10 @@ def _why_not(path: Path, store: EmbeddingStore, spec: StoreSpec) -> str:
 
 def _read_facts(content: Tensor, sha256: str) -> pa.Table:
     # Offsets that are not what was written would be followed to anywhere.
-    if hashlib.sha256(content.numpy()).hexdigest() != sha256:
+    buffer = pa.py_buffer(content.numpy())
+    if hashlib.sha256(buffer).hexdigest() != sha256:
         raise ValueError("the checksum of its facts is another than when it was written")
-    with pa.ipc.open_file(pa.py_buffer(content.numpy())) as file:
+    with pa.ipc.open_file(buffer) as file:
         facts = file.read_all()
     if facts.schema != FACTS:
         raise ValueError(f"its facts are {facts.schema.names}")

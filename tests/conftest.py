@@ -16,8 +16,21 @@ import yaml
 from filelock import FileLock
 
 from tests.installation import install
+from tests.quick_python import start
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+LONGEST = (
+    "studies/test_targets", "app/test_fit", "app/test_embed", "callbacks/test_audio_evaluation", "app/test_demo",
+    "studies/test_sweeps", "studies/test_runner", "test_wheel", "test_extending", "docs/test_notebook",
+    "docs/test_pages", "generators/test_protocol", "studies/test_configs", "test_resume", "app/test_generate",
+    "evaluation/test_distributed", "miniature/test_check", "test_module", "studies/test_faults", "app/test_stopping",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, by what was measured; the rest stays in its order."""
+    rank = {f"tests/{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:
@@ -122,15 +135,23 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def quick_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In place of Python's program, for what imports the large libraries: see tests/quick_python.py."""
+    session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return made_once(tmp_path_factory, "python", lambda folder: start(folder, session)) / "python"
+
+
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an installation, as site-packages has it."""
     return made_once(tmp_path_factory, "site", lambda folder: install(tmp_path_factory.mktemp("source"), folder))
 
 
 @pytest.fixture
-def somewhere(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def somewhere(site: Path, quick_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Somebody's folder, with a package `callbacks` of its own, on a machine with the project installed."""
     monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setattr("tests.installation.PYTHON", str(quick_python))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "callbacks").mkdir()
     (tmp_path / "callbacks" / "__init__.py").write_text("raise RuntimeError('the wrong callbacks')\n")

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PYTHON = sys.executable
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
 
@@ -29,5 +30,5 @@ def install(source: Path, site: Path) -> None:
 
 def v2a(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the installed program."""
-    command = [sys.executable, "-m", "v2a_lightning", *arguments]
+    command = [PYTHON, "-m", "v2a_lightning", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))

@@ -1,10 +1,10 @@
-"""The miniature's models with random weights, in the shipped weights' layout: what most tests run on."""
+"""Models as the miniature's or smaller, with random weights in the shipped layout: what most tests run on."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import SpeechT5HifiGan
+from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 from v2a_lightning.encoders import ClapEncoder
 from v2a_lightning.generators.clap_match import write_self_test
@@ -15,7 +15,6 @@ from v2a_lightning.miniature.models import (
     build_clip,
     build_unet,
     build_vae,
-    build_vocoder,
     save_clap,
     save_clip,
     train_tokenizer,
@@ -34,14 +33,30 @@ def write_random(folder: Path | str, seed: int = 0) -> Path:
         save_clap(build_clap(len(tokenizer)), tokenizer, folder / "clap")
         clap = ClapEncoder(str(folder / "clap"))
         unconditional = clap.encode_text([""])[0]
-        unet, vocoder = build_unet(), build_vocoder()
+        unet, vocoder = build_unet((32, 64, 96)), _build_vocoder()
         _make_audible(unet, vocoder)
-        save_audioldm(unet, build_vae(), vocoder, build_scheduler(), unconditional, folder / "audioldm")
+        save_audioldm(unet, build_vae((8, 16, 16, 16)), vocoder, build_scheduler(), unconditional, folder / "audioldm")
     write_self_test(folder / "audioldm", clap)
     for kind in ("clip", "clap", "audioldm"):
         card = {"name": f"miniature-{kind}-random", "seed": seed, "trained": False}
         write_json(folder / kind / "card.json", card, indent=2)
     return folder
+
+
+def _build_vocoder() -> SpeechT5HifiGan:
+    """The miniature's, with few channels at the samples' rate, where it takes longest."""
+    return SpeechT5HifiGan(
+        SpeechT5HifiGanConfig(
+            model_in_dim=64,
+            sampling_rate=16_000,
+            upsample_initial_channel=32,
+            upsample_rates=[4, 40],
+            upsample_kernel_sizes=[8, 80],
+            resblock_kernel_sizes=[3],
+            resblock_dilation_sizes=[[1]],
+            normalize_before=False,
+        )
+    )
 
 
 @torch.no_grad()

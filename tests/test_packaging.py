@@ -65,7 +65,7 @@ def installed() -> Mapping[str, list[str]]:
     ("folder", "extras"),
     [
         ("v2a_lightning", ("demo", "listening", "umap")),
-        ("data_modules", ("download", "ray")),
+        ("data_modules", ("download", "ray", "stream")),
         ("callbacks", ()),
         ("experiments", ("test",)),
         ("tests", ("test",)),

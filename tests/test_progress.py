@@ -12,7 +12,7 @@ from termios import TIOCSWINSZ
 import pyte
 import pytest
 
-SCRIPT = [sys.executable, str(Path(__file__).with_name("fit_with_messages.py"))]
+SCRIPT = str(Path(__file__).with_name("fit_with_messages.py"))
 MESSAGES = [
     *(f"printed {number} in epoch {epoch}" for epoch in range(2) for number in range(3)),
     *(f"{how} in epoch {epoch}" for epoch in range(2) for how in ("logged", "said", "warned")),
@@ -46,8 +46,8 @@ def _read(descriptor: int) -> bytes:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_messages_stand_above_the_bars(columns: int) -> None:
-    lines, written = on_terminal(columns, [*SCRIPT, "1000"])
+def test_messages_stand_above_the_bars(columns: int, quick_python: Path) -> None:
+    lines, written = on_terminal(columns, [str(quick_python), SCRIPT, "1000"])
     assert lines[-3:] == ENDING
     for message in MESSAGES:
         assert lines.count(message) == 1, message
@@ -59,8 +59,9 @@ def test_messages_stand_above_the_bars(columns: int) -> None:
     assert "2/3" in written
 
 
-def test_nothing_is_drawn_into_a_pipe() -> None:
-    done = subprocess.run([*SCRIPT, "0.2"], capture_output=True, text=True, check=True, env=_environment())
+def test_nothing_is_drawn_into_a_pipe(quick_python: Path) -> None:
+    command = [str(quick_python), SCRIPT, "0.2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stdout.splitlines()[-3:] == ENDING
     lines = (done.stdout + done.stderr).splitlines()

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,9 @@ def assert_same_weights(mapper: V2AMapper, other: V2AMapper) -> None:
         assert torch.equal(weight, other.state_dict()[name]), name
 
 
-def test_killed_in_the_middle_of_an_epoch(tmp_path: Path, uninterrupted: V2AMapper) -> None:
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.resumed_run", str(tmp_path)], capture_output=True, check=False
-    )
+def test_killed_in_the_middle_of_an_epoch(tmp_path: Path, uninterrupted: V2AMapper, quick_python: Path) -> None:
+    command = [str(quick_python), "-m", "tests.resumed_run", str(tmp_path)]
+    killed = subprocess.run(command, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert {path.name for path in tmp_path.glob("*.ckpt")} == {"step=4.ckpt", "step=8.ckpt"}
     for workers in (0, 1):
@@ -56,7 +54,9 @@ def test_gradients_accumulated_over_batches(tmp_path: Path) -> None:
     assert_same_weights(resumed, whole)
 
 
-def test_ckpt_path_last_goes_on_in_the_middle_of_an_epoch(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+def test_ckpt_path_last_goes_on_in_the_middle_of_an_epoch(
+    tiny_config: dict[str, Any], tmp_path: Path, quick_python: Path
+) -> None:
     saver = "lightning.pytorch.callbacks.ModelCheckpoint"
     last = {"filename": "last", "every_n_train_steps": 4, "enable_version_counter": False}
     final = {"filename": "final", "save_on_train_epoch_end": True, "enable_version_counter": False}
@@ -68,7 +68,7 @@ def test_ckpt_path_last_goes_on_in_the_middle_of_an_epoch(tiny_config: dict[str,
     tiny_config["trainer"]["callbacks"].append({"class_path": "tests.resumed_run.Kill", "init_args": {"step": 9}})
     killed = write(tiny_config, tmp_path, "killed.yaml")
 
-    command = [sys.executable, "-m", "v2a_lightning", "fit", "--config", killed, "--run.experiment=parts"]
+    command = [str(quick_python), "-m", "v2a_lightning", "fit", "--config", killed, "--run.experiment=parts"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == -signal.SIGKILL, told.stderr
     run = only_run(tiny_config, "parts")

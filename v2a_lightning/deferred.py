@@ -42,7 +42,7 @@ def run(package: ModuleType) -> None:
         if isinstance(package, DeferredPackage):
             assert package.__spec__ is not None
             loader: Any = package.__spec__.loader
-            package.__class__ = ModuleType
+            package.__class__ = ModuleType  # type: ignore[assignment]
             package.__spec__.loader = package.__loader__ = loader.own
             loader.own.exec_module(package)
 

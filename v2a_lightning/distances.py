@@ -201,9 +201,11 @@ def _nuclear_norm(matrix: Tensor) -> Tensor:
     squares = torch.linalg.eigvalsh(_inner(matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T))
     if len(squares) and squares[0] > 0:
         roots = squares.sqrt()
-        if torch.finfo(roots.dtype).eps * squares[-1] * (0.5 / roots).sum() < ROOTS_ERROR * roots.sum():
-            return roots.sum()
-    return torch.linalg.svdvals(matrix).sum()
+        norm: Tensor = roots.sum()
+        if torch.finfo(roots.dtype).eps * squares[-1] * (0.5 / roots).sum() < ROOTS_ERROR * norm:
+            return norm
+    norm = torch.linalg.svdvals(matrix).sum()
+    return norm
 
 
 def _factor(features: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +65,8 @@ def test_the_store_is_compacted_and_streamed(config: Path, tmp_path: Path) -> No
     assert {split: used["clips"] for split, used in data.used_clips("fit").items()} == {"train": 1, "validation": 2}
 
 
-def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "v2a_lightning", "embed", "--config", str(config), "--accelerator", "cpu"]
+def test_two_processes_share_the_clips(config: Path, tmp_path: Path, quick_python: Path) -> None:
+    command = [str(quick_python), "-m", "v2a_lightning", "embed", "--config", str(config), "--accelerator", "cpu"]
     one, two = (
         ["--set", f"data.store={tmp_path / 'one'}"],
         ["--devices", "2", "--set", f"data.store={tmp_path / 'two'}"],
@@ -86,7 +85,7 @@ def test_two_processes_share_the_clips(config: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(left.target, right.target, atol=1e-3, rtol=0)
 
 
-def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path: Path) -> None:
+def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path: Path, quick_python: Path) -> None:
     few = [
         "embed",
         "--config",
@@ -99,7 +98,7 @@ def test_under_torchrun_the_processes_share_what_is_left(config: Path, tmp_path:
         "data.splits.max_clips=1",
     ]
     assert main(few) == 0
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launcher = [str(quick_python), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = ["-m", "v2a_lightning", *few[:-3], "2", "--set", "data.splits.max_clips=3"]
     ended = subprocess.run([*launcher, *command], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

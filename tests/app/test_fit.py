@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,7 +177,7 @@ class TellSecond(Callback):
 
 @pytest.mark.timeout(1200)
 def test_two_processes_score_as_one_and_end_together_when_one_is_told(
-    tiny_config: dict[str, Any], tmp_path: Path
+    tiny_config: dict[str, Any], tmp_path: Path, quick_python: Path
 ) -> None:
     tiny_config["data"]["init_args"]["batch_size"] = 6  # seven clips: six and one here, four and three there
     whole = write(tiny_config, tmp_path, "whole.yaml")
@@ -187,7 +186,7 @@ def test_two_processes_score_as_one_and_end_together_when_one_is_told(
     tiny_config["trainer"]["callbacks"].append(tell)
     stopped = write(tiny_config, tmp_path, "stopped.yaml")
     two = ["--trainer.devices=2", "--run.name=two", "--run.wandb=disabled"]
-    command = [sys.executable, "-m", "v2a_lightning", "fit", "--config", stopped, *two]
+    command = [str(quick_python), "-m", "v2a_lightning", "fit", "--config", stopped, *two]
     told = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert told.returncode == 143, told.stderr
 
@@ -213,7 +212,7 @@ def test_two_processes_score_as_one_and_end_together_when_one_is_told(
 
 
 def test_two_processes_that_encode_their_own_batches_score_as_one_with_a_store(
-    tiny_config: dict[str, Any], tmp_path: Path
+    tiny_config: dict[str, Any], tmp_path: Path, quick_python: Path
 ) -> None:
     tiny_config |= {"evaluation": None}
     tiny_config["trainer"]["callbacks"] = []
@@ -222,7 +221,7 @@ def test_two_processes_that_encode_their_own_batches_score_as_one_with_a_store(
     options = ["validate", "--config", config, "--run.wandb=disabled"]
     assert main([*options, "--run.name=one"]) == 0
     live = ["--run.name=two", "--trainer.devices=2", "--data.mode=on_the_fly", f"--data.store={tmp_path / 'live'}"]
-    command = [sys.executable, "-m", "v2a_lightning", *options, *live]
+    command = [str(quick_python), "-m", "v2a_lightning", *options, *live]
     told = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert told.returncode == 0, told.stderr
     runs = Path(tiny_config["run"]["root"], "quickstart")

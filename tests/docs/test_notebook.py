@@ -1,7 +1,6 @@
 """The cells of the notebook for Colab, in a kernel, with the smallest settings."""
 
 import os
-import sys
 from pathlib import Path
 
 import nbformat
@@ -18,11 +17,11 @@ SMALL = (
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def program(tmp_path: Path, quick_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`v2a` on the path, whatever is installed here."""
     file = tmp_path / "bin" / "v2a"
     file.parent.mkdir()
-    file.write_text(f'#!/bin/sh\nexec {sys.executable} -m v2a_lightning "$@"\n')
+    file.write_text(f'#!/bin/sh\nexec {quick_python} -m v2a_lightning "$@"\n')
     file.chmod(0o755)
     monkeypatch.setenv("PATH", str(file.parent), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)

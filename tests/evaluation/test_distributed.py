@@ -99,7 +99,9 @@ def found(tmp_path_factory: pytest.TempPathFactory, extractors: dict[str, str]) 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(worker, (port, str(folder), extractors), nprocs=2)
+    # Forked from a process that has imported this file, once for both.
+    multiprocessing.set_forkserver_preload([__name__])
+    multiprocessing.start_processes(worker, (port, str(folder), extractors), nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 

@@ -76,7 +76,7 @@ def count_costs() -> list[Cost]:
     clip = operations(published.clip, lambda model: model.encode_image(torch.zeros(FRAMES, 3, 224, 224)))
     clap = operations(published.clap, lambda model: model.audio_model(torch.zeros(1, 1, 1001, 64)))
     mapper = operations(
-        TransformerMapper, lambda model: model(torch.zeros(1, 512), torch.zeros(1).long(), torch.zeros(1, 512))
+        TransformerMapper, lambda model: model(torch.zeros(1, 1, 512), torch.zeros(1).long(), torch.zeros(1, 512))
     )
     unet = operations(
         published.audioldm_unet,

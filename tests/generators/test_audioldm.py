@@ -166,15 +166,15 @@ def test_a_published_folder_warns_of_its_heads_and_takes_others(weights: Path, t
     folder = shutil.copytree(weights / "audioldm", tmp_path / "audioldm")
     config = folder / "unet" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"attention_head_dim": 8}))
-    with pytest.warns(UserWarning, match=r"head_counts=\[2, 3, 5\]"):
+    with pytest.warns(UserWarning, match=r"head_counts=\[1, 2, 3\]"):
         AudioLDM(str(folder)).load()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        chosen = AudioLDM(str(folder), head_counts=[2, 3, 5]).load()
-    assert chosen._part("unet").down_blocks[2].attentions[0].transformer_blocks[0].attn1.heads == 5
+        chosen = AudioLDM(str(folder), head_counts=[1, 2, 3]).load()
+    assert chosen._part("unet").down_blocks[2].attentions[0].transformer_blocks[0].attn1.heads == 3
     assert chosen.fingerprint != AudioLDM(str(folder)).fingerprint
     with pytest.raises(UsageError, match="do not divide"):
-        AudioLDM(str(folder), head_counts=[2, 3, 7]).load()
+        AudioLDM(str(folder), head_counts=[1, 2, 7]).load()
 
 
 def test_wrong_use_is_named(audioldm: AudioLDM, weights: Path, embeddings: torch.Tensor, tmp_path: Path) -> None:

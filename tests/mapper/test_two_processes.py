@@ -3,7 +3,7 @@
 import json
 import math
 import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,9 @@ METRICS = ("loss", "embedding_fd", "cosine", "cosine_unrelated", "recall@1")
 
 
 @pytest.fixture(scope="module")
-def of_two(tmp_path_factory: pytest.TempPathFactory) -> Scores:
+def of_two(tmp_path_factory: pytest.TempPathFactory, quick_python: Path) -> Scores:
     path = tmp_path_factory.mktemp("two") / "scores.json"
-    command = [sys.executable, "-m", "tests.mapper.two_processes", str(path)]
+    command = [str(quick_python), "-m", "tests.mapper.two_processes", str(path)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     return dict(json.loads(path.read_text()))

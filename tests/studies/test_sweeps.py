@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +46,15 @@ def test_a_sweeps_command_fits_without_being_logged_in(
     assert metric in scores_of(run, "val")
 
 
-def test_the_agent_runs_two_trials_in_one_folder(in_project: Path, tmp_path: Path) -> None:
+def test_the_agent_runs_two_trials_in_one_folder(in_project: Path, tmp_path: Path, quick_python: Path) -> None:
     sweep = yaml.safe_load((SWEEPS[0].parent / "aggregation.yaml").read_text())
     sweep["command"] = [*tiny_command(sweep)[:-1], f"--run.root={tmp_path}/runs", "${args}"]
     (aggregators,) = [first_values(sweep["parameters"]["model.init_args.aggregator"])]
     trials = [{"model.init_args.aggregator": name, "seed_everything": 1} for name in aggregators]
     with SweepServer(yaml.safe_dump(sweep), trials) as server:
         subprocess.run(
-            [sys.executable, "-m", "wandb", "agent", f"{ENTITY}/{PROJECT}/sweep"],
-            env=agent_environment(server.url, tmp_path), check=True, timeout=280, capture_output=True,
+            [str(quick_python), "-m", "wandb", "agent", f"{ENTITY}/{PROJECT}/sweep"],
+            env=agent_environment(server.url, tmp_path, quick_python), check=True, timeout=280, capture_output=True,
         )  # fmt: skip
         assert not server.unknown, server.unknown
         runs = dict(server.runs)
@@ -73,13 +72,13 @@ def test_the_agent_runs_two_trials_in_one_folder(in_project: Path, tmp_path: Pat
         assert any(sweep["metric"]["name"] in row for row in run["history"])
 
 
-def agent_environment(url: str, folder: Path) -> dict[str, str]:
+def agent_environment(url: str, folder: Path, python: Path) -> dict[str, str]:
     """Logged in at the stand-in; ${interpreter} is looked up on the path."""
     own = {
         "WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40, "WANDB_MODE": "online", "WANDB_DIR": str(folder),
         "WANDB_ERROR_REPORTING": "false", "WANDB_CONFIG_DIR": str(folder / "config"),
         "WANDB_CACHE_DIR": str(folder / "cache"), "WANDB_DATA_DIR": str(folder / "data"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
     }  # fmt: skip
     return {**os.environ, **own}
 

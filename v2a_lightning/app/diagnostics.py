@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from v2a_lightning.app.config_objects import ConfigReader
+from v2a_lightning.app.idle_diagnostics import check_idle
 from v2a_lightning.app.messages import PROGRAM, one_line
 from v2a_lightning.app.model_diagnostics import Finding, Level, check_file, check_model, free_bytes, weight_bytes
 from v2a_lightning.assembled_mapper import Mapper
@@ -49,6 +50,7 @@ def examine(config: ConfigReader, fetch: bool) -> Iterator[Finding]:
         yield from check_rates(data, generator)
     yield from check_extractors(evaluation, fetch)
     yield check_device(made.trainer, sizes, generator)
+    yield from check_idle(made.trainer, config.config.model.init_args, getattr(evaluation, "suite", None))
     if isinstance(generator, Generator) and generator.bytes_per_second and id(generator) in sizes:
         yield check_memory(generator, evaluation.seconds, sum(sizes.values()))
     if isinstance(data, ClipDataModule):

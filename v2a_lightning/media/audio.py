@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from av import AudioFrame
@@ -120,7 +120,7 @@ def _channels(frame: AudioFrame) -> Sequence[NDArray[Any]]:
     """A decoded piece in any of FFmpeg's sample formats as channels of (N,) in [-1, 1]."""
     if frame.format.name == "fltp":
         # As most decoders have it. A clip comes in hundreds of pieces, so that every call of NumPy for each is felt.
-        return [np.frombuffer(plane, np.float32, frame.samples) for plane in frame.planes]
+        return [np.frombuffer(cast(Any, plane), np.float32, frame.samples) for plane in frame.planes]
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
@@ -134,11 +134,11 @@ def _mono(frame: AudioFrame) -> Wave:
     first, *others = _channels(frame)
     if not others:
         # A copy, since the samples are the frame's.
-        return first.astype(np.float32)
+        return np.array(first, np.float32)
     total = first.astype(np.float64)
     for channel in others:
         total += channel
-    return (total / (1 + len(others))).astype(np.float32)
+    return np.asarray(total / (1 + len(others)), np.float32)
 
 
 def _stereo(frame: AudioFrame) -> Wave:
@@ -146,7 +146,7 @@ def _stereo(frame: AudioFrame) -> Wave:
     channels = np.stack(_channels(frame))
     if len(channels) != 2:
         channels = np.broadcast_to(channels.mean(0, dtype=np.float64), (2, channels.shape[1]))
-    return channels.T.astype(np.float32)
+    return np.asarray(channels.T, np.float32)
 
 
 def _refuse_not_finite(path: Path | str, waveform: Wave) -> None:
