@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.benchmarks.speed import peers, sampling, shared_machine, training
+from experiments.benchmarks.speed import peer_step, peers, sampling, shared_machine, training
 from experiments.benchmarks.speed.measuring import PROJECT, Row
 from experiments.benchmarks.speed.peers import Peer, peers_python
 from experiments.benchmarks.speed.steps import TrainingSteps, products_of
@@ -107,7 +107,9 @@ def test_sampling_at_a_tiny_size() -> None:
     assert ddpm.value > 1
 
 
-def test_a_shared_machine_at_a_tiny_size() -> None:
+def test_a_shared_machine_at_a_tiny_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer_step.train(batch=2, steps=1)
+    monkeypatch.setattr(shared_machine, "STEP", IDLE)
     asleep, comes = shared_machine.rows(quick=True)
     _check([asleep, comes])
     assert (asleep.goal, asleep.better, comes.goal) == (3.0, "lower", None)
