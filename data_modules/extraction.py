@@ -164,7 +164,7 @@ class Extraction:
         spec = self.encoders.spec()
         framed = self.store.complete(spec.by_encoder.values())
         sounded = framed if spec.audio is None else self.store.clip_ids(spec.audio)
-        rejects = self.store.rejects(spec)
+        rejects = self.store.rejects(spec, framed & sounded)
         wants = [Wanted(one, one.clip_id not in framed, one.clip_id not in sounded) for one in share.of(self.clips)]
         return [want for want in wants if (want.frames or want.audio) and not _is_final(want.clip, rejects)]
 
