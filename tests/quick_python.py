@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -67,6 +68,9 @@ def serve(address: str, program: str, session: int) -> None:
     sys.path[:] = [path for path in sys.path if path not in own]
     for name in LIBRARIES:
         __import__(name)
+    # W&B's folder for media is the next process's, too: none removes it at its end.
+    media = sys.modules["wandb.sdk.data_types._private"].MEDIA_TMP
+    atexit.unregister(media.cleanup)
     # Else a fork's collector copies every page that it only looks at.
     gc.collect()
     gc.freeze()
@@ -127,6 +131,9 @@ def end(work: Callable[[], None]) -> NoReturn:
 
 def run(order: dict[str, Any], files: list[int], program: str) -> None:
     """Be the process that Python would have started."""
+    # Nor what else the server's libraries would remove.
+    for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined]
+        finalizer.atexit = False
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
