@@ -13,6 +13,7 @@ STUDIES = ablation-aggregation ablation-mapper ablation-guidance ablation-schedu
 
 # As `python -m v2a_lightning` sets it, for the tests too.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 3000
 
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart test test-full fuzz faults lint site house benchmark miniature clean $(STUDIES)

@@ -6,7 +6,9 @@ import sys
 
 # Before anything imports torch: threads that wait by spinning take the processor from whoever else is on the machine,
 # decoders and other processes of the same run among them.
+# GNU's threads spin for a few microseconds all the same: that is a third faster where nobody else wants the processor.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 from v2a_lightning.app.cli import main
 from v2a_lightning.deferred import install

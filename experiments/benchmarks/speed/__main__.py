@@ -14,6 +14,7 @@ from pathlib import Path
 
 # Before anything imports torch, as the project's own command does.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 from experiments.benchmarks.speed.document import ROOM, Document
 from experiments.benchmarks.speed.measuring import PROJECT

@@ -1,6 +1,6 @@
 """The quickstart's training step on a machine whose cores are all busy with something else: half of a core's time is
 left for each thread, and a thread that waits by spinning takes that from the others. The project's commands let threads
-sleep instead (`OMP_WAIT_POLICY=PASSIVE`), unless one sets it otherwise; the last row is how torch comes."""
+sleep instead but for a few microseconds (`OMP_WAIT_POLICY=PASSIVE`, `GOMP_SPINCOUNT=3000`), unless one sets it otherwise; the last row is how torch comes."""
 
 import os
 import signal
@@ -22,7 +22,8 @@ def rows(quick: bool) -> Iterator[Row]:
     rounds, size = (1, {"batch": 2, "steps": 1}) if quick else (10, {"batch": 64, "steps": 3})
     policies: dict[str, str | None] = {"asleep": "PASSIVE", "as torch comes": None}
     for policy, value in policies.items():
-        with Peer(STEP, environment={"OMP_WAIT_POLICY": value}) as peer, other_work() as during:
+        environment = {"OMP_WAIT_POLICY": value, "GOMP_SPINCOUNT": value and "3000"}
+        with Peer(STEP, environment=environment) as peer, other_work() as during:
 
             def step(peer: Peer = peer) -> None:
                 peer("train", **size)
