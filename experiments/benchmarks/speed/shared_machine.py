@@ -1,6 +1,7 @@
 """The quickstart's training step on a machine whose cores are all busy with something else: half of a core's time is
 left for each thread, and a thread that waits by spinning takes that from the others. The project's commands let threads
-sleep instead but for a few microseconds (`OMP_WAIT_POLICY=PASSIVE`, `GOMP_SPINCOUNT=3000`), unless one sets it otherwise; the last row is how torch comes."""
+sleep instead, but for a few microseconds (`OMP_WAIT_POLICY=PASSIVE`, `GOMP_SPINCOUNT=3000`), unless one sets it
+otherwise; the last row is how torch comes."""
 
 import os
 import signal
